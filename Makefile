@@ -1,0 +1,94 @@
+# Tern. `make` builds build/tern; `make help` lists the targets. Sources, tests and fuzzers are found by glob.
+
+BUILD ?= build
+MODE ?= release
+PYTHON ?= python3
+CC ?= gcc
+PROTOC ?= protoc
+LLHTTP ?= /usr/share/llhttp
+LLHTTP_H ?= /usr/share/include/llhttp
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+WARN := -Wall -Wextra -Wpedantic -Wconversion -Wno-sign-conversion -Wshadow -Wundef -Wvla -Wformat=2 \
+  -Wmissing-prototypes -Wstrict-prototypes -Wold-style-definition -Wwrite-strings -Wcast-qual -Wpointer-arith \
+  -Wnull-dereference -Wimplicit-fallthrough -Wdouble-promotion -Werror
+CFLAGS_release := -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
+CFLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+CFLAGS_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+CFLAGS_fault := -O1 -g -DTERN_FAULTS
+CFLAGS += -std=gnu17 -D_GNU_SOURCE $(CFLAGS_$(MODE)) -fno-strict-aliasing -MMD -MP
+CPPFLAGS += -Isrc -I$(BUILD) -I$(LLHTTP_H)
+LDFLAGS += $(filter -fsanitize=%,$(CFLAGS_$(MODE))) -rdynamic
+LDLIBS := -lnghttp2 -lsqlite3 -lssl -lcrypto -lz -lyaml -lm -lpthread -ldl
+
+SRC := $(sort $(shell find src -name '*.c'))
+OBJ := $(SRC:src/%.c=$(BUILD)/obj/%.o)
+MAIN_OBJ := $(BUILD)/obj/main.o
+
+# ---- code from the IDL ------------------------------------------------------------------------------------------
+PROTO := $(sort $(shell find idl -name '*.proto' 2>/dev/null))
+GEN := $(if $(PROTO),$(BUILD)/gen/pb.stamp)
+# Generated sources: their names follow from the packages, so they are listed by the generator.
+-include $(BUILD)/gen/pb.mk
+
+LLHTTP_OBJ := $(patsubst $(LLHTTP)/%.c,$(BUILD)/obj/llhttp/%.o,$(wildcard $(LLHTTP)/*.c))
+
+# ---- files carried inside the binary: src/**/embed/* and migrations ---------------------------------------------
+EMBED := $(sort $(shell find src -path '*/embed/*' -type f -o -path '*/migrations/*.sql' -type f))
+
+LIB_OBJ := $(filter-out $(MAIN_OBJ),$(OBJ)) $(GEN_OBJ) $(LLHTTP_OBJ) $(BUILD)/obj/embed.o
+
+.PHONY: all help check unit clean
+all: $(BUILD)/tern ## build the program
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
+
+$(BUILD)/tern: $(MAIN_OBJ) $(LIB_OBJ)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/libtern.a: $(LIB_OBJ)
+	rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/obj/%.o: src/%.c | $(GEN)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(WARN) -c -o $@ $<
+
+$(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -Wall -Wextra -Werror -c -o $@ $<
+
+$(BUILD)/obj/llhttp/%.o: $(LLHTTP)/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -DLLHTTP_STRICT_MODE=1 -c -o $@ $<
+
+$(BUILD)/gen/embed.S: $(EMBED) tools/embed.py
+	@mkdir -p $(@D)
+	$(PYTHON) tools/embed.py $@ $(EMBED)
+
+$(BUILD)/obj/embed.o: $(BUILD)/gen/embed.S
+	@mkdir -p $(@D)
+	$(CC) -c -o $@ $<
+
+$(BUILD)/gen/pb.stamp: $(PROTO) tools/pbgen.py
+	@mkdir -p $(@D)
+	$(PYTHON) tools/pbgen.py --protoc $(PROTOC) --idl idl --out $(BUILD)
+	@touch $@
+
+# ---- unit tests: test/unit/<dir>/<name>_test.c, one program each, linked with the archive -------------------------
+UNIT_SRC := $(sort $(shell find test/unit -name '*_test.c'))
+UNIT := $(UNIT_SRC:test/unit/%.c=$(BUILD)/unit/%)
+$(BUILD)/unit/%: test/unit/%.c $(BUILD)/libtern.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -Itest/unit $(CFLAGS) -Wall -Wextra -Werror $(LDFLAGS) -o $@ $< $(BUILD)/libtern.a -lcmocka $(LDLIBS)
+
+unit: $(UNIT) ## unit tests; UNIT_ONLY=dir/name_test runs one
+	@set -e; for t in $(if $(UNIT_ONLY),$(BUILD)/unit/$(UNIT_ONLY),$(UNIT)); do echo "== $$t"; $$t; done
+
+clean: ## remove everything built
+	rm -rf $(BUILD)
+
+-include $(OBJ:.o=.d) $(GEN_OBJ:.o=.d) $(UNIT:=.d)

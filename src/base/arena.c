@@ -1,0 +1,169 @@
+/* Arena: blocks that double in size up to a bound; large allocations get a block of their own size. */
+#include "base/arena.h"
+
+#include "base/mem.h"
+
+#include <stdio.h>
+
+#define ALIGN 16
+#define BLOCK_MIN ((size_t)4096)
+#define BLOCK_MAX ((size_t)1 << 20)
+
+struct arena_block {
+    struct arena_block *next;
+    size_t size; /* of the data part */
+    _Alignas(ALIGN) char data[];
+};
+
+void arena_init(struct arena *a, size_t cap)
+{
+    *a = (struct arena){.cap = cap};
+}
+
+void arena_done(struct arena *a)
+{
+    struct arena_block *b = a->blocks;
+    while (b) {
+        struct arena_block *next = b->next;
+        mem_free(b);
+        b = next;
+    }
+    arena_init(a, a->cap);
+}
+
+void arena_reset(struct arena *a)
+{
+    struct arena_block *keep = a->blocks;
+    if (!keep)
+        return;
+    struct arena_block *b = keep->next;
+    while (b) {
+        struct arena_block *next = b->next;
+        mem_free(b);
+        b = next;
+    }
+    if (keep->size > BLOCK_MAX) {
+        keep->next = NULL;
+        arena_done(a);
+        return;
+    }
+    keep->next = NULL;
+    a->cur = keep->data;
+    a->end = keep->data + keep->size;
+    a->used = 0;
+}
+
+static void add_block(struct arena *a, size_t need)
+{
+    size_t size = a->blocks ? a->blocks->size * 2 : BLOCK_MIN;
+    if (size > BLOCK_MAX)
+        size = BLOCK_MAX;
+    if (size < need)
+        size = need;
+    /* Zeroed when handed out, so a block may be reused after a reset. */
+    struct arena_block *b = mem_resize(NULL, sizeof(*b) + size);
+    b->size = size;
+    b->next = a->blocks;
+    a->blocks = b;
+    a->cur = b->data;
+    a->end = b->data + size;
+}
+
+static void *take(struct arena *a, size_t size)
+{
+    size_t need = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+    if ((size_t)(a->end - a->cur) < need)
+        add_block(a, need);
+    void *p = a->cur;
+    a->cur += need;
+    a->used += need;
+    return p;
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+    void *p = take(a, size ? size : 1);
+    return memset(p, 0, size);
+}
+
+void *arena_alloc_array(struct arena *a, size_t count, size_t size)
+{
+    size_t total;
+    if (__builtin_mul_overflow(count, size, &total))
+        return mem_alloc_array(count, size); /* aborts with the right words */
+    return arena_alloc(a, total);
+}
+
+void *arena_try_alloc(struct arena *a, size_t count, size_t size)
+{
+    size_t total;
+    if (__builtin_mul_overflow(count, size, &total))
+        return NULL;
+    if (a->cap && (total > a->cap || a->used > a->cap - total))
+        return NULL;
+    return arena_alloc(a, total);
+}
+
+void *arena_grow(struct arena *a, void *p, size_t old, size_t size)
+{
+    size_t held = (old + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+    size_t need = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+    if (p && old && (char *)p + held == a->cur && (size_t)(a->end - (char *)p) >= need) {
+        a->cur = (char *)p + need;
+        a->used += need - held;
+        memset((char *)p + old, 0, size - old);
+        return p;
+    }
+    char *q = take(a, size);
+    if (old)
+        memcpy(q, p, old);
+    memset(q + old, 0, size - old);
+    return q;
+}
+
+char *arena_cstr(struct arena *a, str s)
+{
+    char *p = take(a, s.n + 1);
+    if (s.n)
+        memcpy(p, s.p, s.n);
+    p[s.n] = 0;
+    return p;
+}
+
+str arena_str(struct arena *a, str s)
+{
+    return (str){arena_cstr(a, s), s.n};
+}
+
+str arena_vprintf(struct arena *a, const char *fmt, va_list ap)
+{
+    va_list again;
+    va_copy(again, ap);
+    int n = vsnprintf(NULL, 0, fmt, ap);
+    if (n < 0)
+        n = 0;
+    char *p = take(a, (size_t)n + 1);
+    vsnprintf(p, (size_t)n + 1, fmt, again);
+    va_end(again);
+    return (str){p, (size_t)n};
+}
+
+str arena_printf(struct arena *a, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    str s = arena_vprintf(a, fmt, ap);
+    va_end(ap);
+    return s;
+}
+
+str arena_concat(struct arena *a, str x, str y)
+{
+    char *p = take(a, x.n + y.n + 1);
+    if (x.n)
+        memcpy(p, x.p, x.n);
+    if (y.n)
+        memcpy(p + x.n, y.p, y.n);
+    p[x.n + y.n] = 0;
+    return (str){p, x.n + y.n};
+}

@@ -1,0 +1,23 @@
+/* Counters, gauges and histograms, declared in metric.def and printed as Prometheus text. Any thread;
+ * a count is one relaxed atomic add. */
+#ifndef BASE_METRIC_H
+#define BASE_METRIC_H
+
+#include "base/buf.h"
+
+enum metric_id {
+#define METRIC(id, kind, help) METRIC_##id,
+#include "base/metric.def"
+#undef METRIC
+    METRIC_COUNT_
+};
+
+void metric_add(enum metric_id id, int64_t by);
+void metric_set(enum metric_id id, int64_t value);
+int64_t metric_get(enum metric_id id);
+/* Histograms: seconds, from nanoseconds. */
+void metric_observe_ns(enum metric_id id, int64_t ns);
+/* The whole of /metrics, with process_* values of this process. */
+void metric_print(buf *out);
+
+#endif

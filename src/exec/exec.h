@@ -1,0 +1,103 @@
+/* Executors: what runs an attempt of an action. They report facts and never see the store.
+ *
+ * All operations are idempotent and keyed by attempt. An executor calls notify(arg, key) on any thread whenever an
+ * observation has changed; the engine then asks exec_observe(). */
+#ifndef EXEC_EXEC_H
+#define EXEC_EXEC_H
+
+#include "base/ctx.h"
+
+struct exec_key {
+    uint64_t action_id; /* store row id: unique in this data folder, never reused */
+    uint32_t attempt;   /* 1-based */
+};
+
+struct exec_env {
+    str name, value;
+};
+
+struct exec_secret {
+    str env_name;  /* "" = deliver as a file */
+    str file_name; /* below the secrets folder */
+    str value;
+};
+
+struct exec_task {
+    struct exec_key key;
+    str project, domain, run, action; /* for logs, names and folders */
+    const str *argv;
+    size_t argc;
+    const struct exec_env *env; /* complete: nothing is inherited but what exec/ adds (PATH, HOME of the task, LANG) */
+    size_t env_count;
+    const struct exec_secret *secrets;
+    size_t secret_count;
+    str image;              /* as the task says; chooses the interpreter (D-24) */
+    str sdk_version;        /* of the task, for the warning about another version */
+    int64_t cpu_millis;     /* 0 = not declared */
+    int64_t memory_bytes;   /* 0 = not declared: no limit */
+    int32_t gpus;
+    bool container;         /* a raw-container task: argv is for the image, not for the host */
+    bool python;            /* argv[0] is the SDK's runtime (a0): may run on the warm pool */
+    uint32_t depth;         /* how many ancestors it has: D-22's tie break */
+};
+
+enum exec_state {
+    EXEC_UNKNOWN,  /* never launched, or cleaned up */
+    EXEC_WAITING,  /* for a slot; reason says for what */
+    EXEC_STARTING, /* being started */
+    EXEC_RUNNING,
+    EXEC_EXITED,
+    EXEC_LOST,    /* it ran and its exit status cannot be known any more */
+    EXEC_REFUSED, /* cannot ever run here; error says why */
+};
+
+struct exec_observation {
+    enum exec_state state;
+    int exit_code;        /* of EXITED, when signal == 0 */
+    int signal;           /* that ended it, or 0 */
+    bool oom;             /* killed for its memory */
+    bool aborted;         /* by exec_abort */
+    str reason;           /* WAITING: what for; in cx->mem */
+    str error_code;       /* REFUSED: "ResourcesUnavailable", ... */
+    str error;            /* REFUSED: for the user */
+    bool system;          /* REFUSED: not the user's fault, may be tried again */
+    int64_t started_ns, ended_ns; /* wall clock; 0 = not yet */
+    int64_t cpu_ns, max_rss;      /* of the ended process; 0 = unknown */
+};
+
+struct exec;
+typedef void exec_notify_fn(void *arg, struct exec_key key);
+
+/* Queues the attempt for a slot and returns; copies what it needs. Launching a known key again does nothing. */
+must_check_ enum code exec_launch(struct ctx *cx, struct exec *e, const struct exec_task *task);
+/* Strings in cx->mem. */
+must_check_ enum code exec_observe(struct ctx *cx, struct exec *e, struct exec_key key, struct exec_observation *out);
+/* Ends the whole process group: SIGTERM, then SIGKILL after the grace. An attempt that waits never starts. */
+must_check_ enum code exec_abort(struct ctx *cx, struct exec *e, struct exec_key key);
+/* The outcome is durable in the store: forget the attempt (its log and folder stay until retention). */
+must_check_ enum code exec_cleanup(struct ctx *cx, struct exec *e, struct exec_key key);
+/* Tells that the attempt has open children and waits for them: its CPU share is lent out (D-22). */
+void exec_set_waiting(struct exec *e, struct exec_key key, bool waiting);
+/* Keys of all attempts that the executor knows, for recovery. */
+must_check_ enum code exec_list(struct ctx *cx, struct exec *e, struct exec_key **out, size_t *n);
+
+/* ---- logs (D-25) -------------------------------------------------------------------------------------------------- */
+
+struct exec_log_line {
+    int64_t time_ns; /* wall clock */
+    str text;        /* ends in \n; valid UTF-8; control bytes other than \t and ESC replaced */
+    bool system;     /* written by us, not by the task */
+};
+struct exec_log_page {
+    struct exec_log_line *p;
+    size_t n;
+    int64_t next;  /* cursor for the following page */
+    bool ended;    /* nothing will follow: the attempt has ended and all was delivered */
+};
+/* Lines from the cursor on (0 = the beginning), at most max_lines. Errors: NOT_FOUND before the attempt has a log. */
+must_check_ enum code exec_log_read(struct ctx *cx, struct exec *e, struct exec_key key, int64_t cursor,
+                                    size_t max_lines, struct exec_log_page *out);
+/* Appends a line of our own. */
+void exec_log_system(struct exec *e, struct exec_key key, str line);
+
+#endif

@@ -1,0 +1,107 @@
+/* HTTP server: HTTP/1.1 (llhttp) and HTTP/2 (nghttp2; prior knowledge and ALPN), plain or TLS, behind one interface.
+ *
+ * An exchange is one request and its response. All callbacks and all calls on an exchange happen on the loop thread that
+ * owns its connection; other threads use loop_post(http_loop(x), ...) and must be sure that on_close has not run.
+ * Limits (header bytes, header count, idle time, body time, connections, streams) are the server's and refuse with the
+ * right status before the service sees anything. */
+#ifndef NET_HTTP_H
+#define NET_HTTP_H
+
+#include "base/ctx.h"
+#include "net/loop.h"
+
+struct http_exchange;
+struct http_server;
+
+struct http_header {
+    str name; /* lower case in requests */
+    str value;
+};
+
+struct http_request {
+    str method; /* "POST" */
+    str scheme; /* "http" or "https" */
+    str host;   /* Host or :authority, as sent */
+    str path;   /* without the query, not decoded */
+    str query;  /* without "?" */
+    const struct http_header *headers;
+    size_t header_count;
+    int64_t content_length; /* -1 = not said */
+    int version;            /* 1 or 2 */
+    bool has_body;
+};
+
+struct http_peer {
+    str address;     /* "127.0.0.1" */
+    uint16_t port;
+    uint32_t uid;    /* of a loopback peer (D-30); UINT32_MAX = unknown */
+    bool loopback;
+};
+
+/* What serves requests. arg of each callback is what the service stored with http_set_arg(). */
+struct http_service {
+    void *self; /* for on_headers to find its object: http_service_self(x) */
+    /* The request's head is complete. Either answer at once or wait for more. */
+    void (*on_headers)(struct http_exchange *x);
+    /* The chunk is borrowed for this call. */
+    void (*on_data)(struct http_exchange *x, void *arg, str chunk);
+    /* The request is complete; trailers are in http_trailer(). */
+    void (*on_end)(struct http_exchange *x, void *arg);
+    /* The send buffer has fallen under its mark again. May be NULL. */
+    void (*on_writable)(struct http_exchange *x, void *arg);
+    /* Last call: the response was sent, or the peer has gone (complete = false). Frees what arg holds. */
+    void (*on_close)(struct http_exchange *x, void *arg, bool complete);
+};
+
+const struct http_request *http_request(const struct http_exchange *x);
+const struct http_peer *http_peer(const struct http_exchange *x);
+void *http_service_self(const struct http_exchange *x);
+void http_set_arg(struct http_exchange *x, void *arg);
+struct loop *http_loop(const struct http_exchange *x);
+/* Empty when absent; the first of several. */
+str http_header(const struct http_exchange *x, str name);
+str http_trailer(const struct http_exchange *x, str name);
+/* Freed after on_close. For what belongs to the exchange. */
+struct arena *http_mem(struct http_exchange *x);
+
+/* Sends the response head. content_length < 0: unknown (chunked or h2 data). end: no body follows. Strings are copied. */
+void http_respond(struct http_exchange *x, int status, const struct http_header *headers, size_t n,
+                  int64_t content_length, bool end);
+/* Copies bytes into the send buffer. end: the body is complete. */
+void http_write(struct http_exchange *x, str bytes, bool end);
+/* Takes over fd: sends len bytes from offset (sendfile where the transport allows), then closes fd and ends the body. */
+void http_write_file(struct http_exchange *x, int fd, int64_t offset, int64_t len);
+/* Ends the body with trailers: HTTP/2 always; HTTP/1.1 as chunked trailers. */
+void http_end_trailers(struct http_exchange *x, const struct http_header *trailers, size_t n);
+/* False when more than the mark (256 KiB) waits to be sent. */
+bool http_writable(const struct http_exchange *x);
+/* Stops and resumes on_data; the peer sees back-pressure. */
+void http_pause(struct http_exchange *x, bool pause);
+/* Breaks off: RST_STREAM or closing the connection. on_close follows. */
+void http_reset(struct http_exchange *x);
+/* Response head, body and end in one: for small answers. */
+void http_reply(struct http_exchange *x, int status, str content_type, str body);
+
+struct http_limits {
+    size_t header_bytes;         /* 64 KiB */
+    size_t header_count;         /* 100 */
+    size_t connections;          /* 20,000 */
+    uint32_t streams_per_connection; /* 256 */
+    int64_t header_timeout_ns, idle_timeout_ns, body_stall_ns;
+};
+void http_limits_default(struct http_limits *l);
+
+struct http_server_config {
+    str listen; /* "host:port"; localhost = 127.0.0.1 and ::1; port 0 = free */
+    str tls_cert_file, tls_key_file, tls_client_ca_file; /* empty = plain */
+    int loops;  /* threads */
+    struct http_limits limits;
+    const struct http_service *service;
+};
+must_check_ enum code http_server_start(struct ctx *cx, const struct http_server_config *cfg, struct http_server **out);
+/* The port really bound. */
+uint16_t http_server_port(const struct http_server *s);
+/* Stops accepting, lets exchanges end for at most grace_ns, closes, joins. */
+void http_server_stop(struct http_server *s, int64_t grace_ns);
+
+#endif
