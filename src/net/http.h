@@ -41,7 +41,8 @@ struct http_peer {
 /* What serves requests. arg of each callback is what the service stored with http_set_arg(). */
 struct http_service {
     void *self; /* for on_headers to find its object: http_service_self(x) */
-    /* The request's head is complete. Either answer at once or wait for more. */
+    /* The request's head is complete. Either answer at once or wait for more. When this returns without an answer, a
+     * request with "Expect: 100-continue" gets its 100 (S3 clients wait a second for it). */
     void (*on_headers)(struct http_exchange *x);
     /* The chunk is borrowed for this call. */
     void (*on_data)(struct http_exchange *x, void *arg, str chunk);
@@ -71,6 +72,8 @@ void http_respond(struct http_exchange *x, int status, const struct http_header 
 void http_write(struct http_exchange *x, str bytes, bool end);
 /* Takes over fd: sends len bytes from offset (sendfile where the transport allows), then closes fd and ends the body. */
 void http_write_file(struct http_exchange *x, int fd, int64_t offset, int64_t len);
+/* The same, but more of the body follows: on_writable tells when these bytes are sent. For objects of several files. */
+void http_write_file_part(struct http_exchange *x, int fd, int64_t offset, int64_t len);
 /* Ends the body with trailers: HTTP/2 always; HTTP/1.1 as chunked trailers. */
 void http_end_trailers(struct http_exchange *x, const struct http_header *trailers, size_t n);
 /* False when more than the mark (256 KiB) waits to be sent. */
