@@ -56,7 +56,7 @@ struct principal {
     str subject; /* "uid:1000", or the token's subject */
     str name;    /* for people: the account name, or the token's name claim */
     uint32_t uid;
-    bool known; /* false: anonymous */
+    bool known;    /* false: anonymous */
     bool executor; /* may report the state of actions that an external executor owns (D-32) */
 };
 

@@ -9,7 +9,7 @@ struct list {
     struct list *prev, *next;
 };
 
-#define container_of(ptr, T, member) ((T *)(void *)((char *)(ptr) - offsetof(T, member)))
+#define container_of(ptr, T, member) ((T *)(void *)((char *)(ptr)-offsetof(T, member)))
 
 static inline void list_init(struct list *l)
 {

@@ -34,7 +34,7 @@ void log_write(enum log_level level, const struct ctx *cx, const char *msg, cons
 #define LOG_AT_(level, cx, msg, ...)                                                                                   \
     do {                                                                                                               \
         if (log_enabled(level))                                                                                        \
-            log_write(level, cx, msg, (const struct log_attr[]){__VA_ARGS__ __VA_OPT__(, ) {.kind = LOG_ATTR_END}});    \
+            log_write(level, cx, msg, (const struct log_attr[]){__VA_ARGS__ __VA_OPT__(, ){.kind = LOG_ATTR_END}});    \
     } while (0)
 #define log_error(cx, msg, ...) LOG_AT_(LOG_LEVEL_ERROR, cx, msg, __VA_ARGS__)
 #define log_warn(cx, msg, ...) LOG_AT_(LOG_LEVEL_WARN, cx, msg, __VA_ARGS__)

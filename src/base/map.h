@@ -20,7 +20,7 @@ void map_init(struct map *m);
 void map_done(struct map *m);
 /* NULL when absent. */
 void *map_find(const struct map *m, str key);
-/* Returns the old value, or NULL. value is not NULL. */
+/* Returns the old value, or NULL. value is not NULL. The key given now replaces the old one. */
 void *map_put(struct map *m, str key, void *value);
 void *map_delete(struct map *m, str key);
 /* Walks all entries: start with *at = 0; false at the end. The map must not change meanwhile. */

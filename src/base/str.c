@@ -172,6 +172,11 @@ static size_t utf8_len(const unsigned char *p, size_t n)
     return len;
 }
 
+size_t str_utf8_len(str s)
+{
+    return utf8_len((const unsigned char *)s.p, s.n);
+}
+
 bool str_is_utf8(str s)
 {
     const unsigned char *p = (const unsigned char *)s.p;

@@ -74,5 +74,7 @@ bool str_to_f64(str s, double *out);
 uint64_t str_hash(str s);
 /* Well-formed UTF-8 as in RFC 3629 (no surrogates, no overlong forms). */
 bool str_is_utf8(str s);
+/* Bytes of the well-formed UTF-8 sequence that s (not empty) begins with, or 0. */
+size_t str_utf8_len(str s);
 
 #endif

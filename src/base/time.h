@@ -6,6 +6,7 @@
 #define BASE_TIME_H
 
 #include "base/str.h"
+#include "base/time_zone.h"
 
 #define NS_PER_US INT64_C(1000)
 #define NS_PER_MS INT64_C(1000000)
@@ -35,13 +36,8 @@ struct time_civil {
 };
 void time_to_civil(int64_t seconds, struct time_civil *out);
 
-/* "250ms", "1.5s", "2h30m", "7d"; a bare number is seconds. */
+/* "250ms", "1.5s", "2h30m", "7d"; a bare number is seconds. Units: ns us ms s m h d, each at most once, in any order.
+ * False when it is empty, negative, or over 292 years. */
 bool time_parse_duration(str s, int64_t *out_ns);
-
-/* An IANA zone read from the TZif files of /usr/share/zoneinfo (RFC 8536); "" and "UTC" need no file. */
-struct time_zone;
-struct time_zone *time_zone_find(str name); /* NULL when unknown; shared, never freed */
-/* Seconds east of UTC at that instant. */
-int32_t time_zone_offset(const struct time_zone *z, int64_t seconds);
 
 #endif

@@ -11,8 +11,7 @@
     }
 
 /* The address of a new, zeroed last element. */
-#define vec_push(v, mem)                                                                                               \
-    ((v)->p = vec_room((mem), (v)->p, (v)->n, &(v)->cap, sizeof(*(v)->p)), &(v)->p[(v)->n++])
+#define vec_push(v, mem) ((v)->p = vec_room((mem), (v)->p, (v)->n, &(v)->cap, sizeof(*(v)->p)), &(v)->p[(v)->n++])
 
 static inline void *vec_room(struct arena *mem, void *p, size_t n, size_t *cap, size_t size)
 {
