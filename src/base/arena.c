@@ -53,9 +53,9 @@ void arena_reset(struct arena *a)
     a->used = 0;
 }
 
-static void add_block(struct arena *a, size_t need)
+static void add_block(struct arena *a, size_t need, size_t first)
 {
-    size_t size = a->blocks ? a->blocks->size * 2 : BLOCK_MIN;
+    size_t size = a->blocks ? a->blocks->size * 2 : first;
     if (size > BLOCK_MAX)
         size = BLOCK_MAX;
     if (size < need)
@@ -73,11 +73,17 @@ static void *take(struct arena *a, size_t size)
 {
     size_t need = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
     if ((size_t)(a->end - a->cur) < need)
-        add_block(a, need);
+        add_block(a, need, BLOCK_MIN);
     void *p = a->cur;
     a->cur += need;
     a->used += need;
     return p;
+}
+
+void arena_init_small(struct arena *a, size_t cap, size_t first)
+{
+    arena_init(a, cap);
+    add_block(a, first, first);
 }
 
 void *arena_alloc(struct arena *a, size_t size)
