@@ -22,6 +22,10 @@ struct loop_post {
 void loop_post(struct loop *l, struct loop_post *post);
 void loop_post_batch(struct loop *l, struct loop_post *chain);
 
+/* Loop thread only: runs fn(post) once in this same round, after the events at hand were served and before the loop writes
+ * out its connections and sleeps. For what is collected during a round and handed on as one batch. No wake-up is needed. */
+void loop_defer(struct loop *l, struct loop_post *post);
+
 /* File descriptors; loop thread only. events are EPOLLIN and so on, level-triggered. */
 struct loop_fd {
     int fd;
