@@ -31,8 +31,16 @@ MAIN_OBJ := $(BUILD)/obj/main.o
 # ---- code from the IDL ------------------------------------------------------------------------------------------
 PROTO := $(sort $(shell find idl -name '*.proto' 2>/dev/null))
 GEN := $(if $(PROTO),$(BUILD)/gen/pb.stamp)
-# Generated sources: their names follow from the packages, so they are listed by the generator.
+# Third-party descriptors (buf/validate, google/api, google/rpc) come from published Python packages: a site-packages
+# folder named here, the project's .venv, or wheels that pip downloads once into build/idl-deps.
+IDL_DEPS ?=
+PB_EXTRA := google/rpc/error_details.proto google/rpc/status.proto \
+  $(addprefix google/protobuf/,any.proto duration.proto empty.proto field_mask.proto struct.proto timestamp.proto \
+  wrappers.proto)
+# The names of the generated sources follow from the packages, so the generator lists them: GEN_OBJ.
+ifneq ($(filter-out clean help,$(or $(MAKECMDGOALS),all)),)
 -include $(BUILD)/gen/pb.mk
+endif
 
 LLHTTP_OBJ := $(patsubst $(LLHTTP)/%.c,$(BUILD)/obj/llhttp/%.o,$(wildcard $(LLHTTP)/*.c))
 
@@ -73,10 +81,18 @@ $(BUILD)/obj/embed.o: $(BUILD)/gen/embed.S
 	@mkdir -p $(@D)
 	$(CC) -c -o $@ $<
 
-$(BUILD)/gen/pb.stamp: $(PROTO) tools/pbgen.py
-	@mkdir -p $(@D)
-	$(PYTHON) tools/pbgen.py --protoc $(PROTOC) --idl idl --out $(BUILD)
+$(BUILD)/gen/third_party.binpb: tools/idl_deps.py
+	$(PYTHON) tools/idl_deps.py --out $@ --cache build/idl-deps --from "$(IDL_DEPS)"
+
+$(BUILD)/gen/pb.stamp: $(PROTO) $(BUILD)/gen/third_party.binpb tools/pbgen.py tools/pb_descriptor.py
+	$(PYTHON) tools/pbgen.py --protoc $(PROTOC) --idl idl --deps $(BUILD)/gen/third_party.binpb --out $(BUILD) \
+	  $(addprefix --extra ,$(PB_EXTRA))
 	@touch $@
+
+$(BUILD)/gen/pb.mk: $(BUILD)/gen/pb.stamp ;
+$(BUILD)/gen/%.c: $(BUILD)/gen/pb.stamp ;
+$(BUILD)/obj/gen/pb_registry.o: $(BUILD)/gen/idl.binpb
+$(BUILD)/gen/idl.binpb: $(BUILD)/gen/pb.stamp ;
 
 # ---- unit tests: test/unit/<dir>/<name>_test.c, one program each, linked with the archive -------------------------
 UNIT_SRC := $(sort $(shell find test/unit -name '*_test.c'))

@@ -6,17 +6,19 @@
  *   proto3 optional scalar the same beside `bool has_<name>`
  *   message                pointer, NULL = absent
  *   repeated T             struct { T *p; size_t n; } (messages: T is a pointer)
- *   map<K,V>               struct { struct <Msg>_<Field>Entry *p; size_t n; } with .key and .value
- *   oneof x                int32_t x_case (the field number set, 0 = none) and an anonymous union of its members
- * A field named like a C keyword gets a trailing underscore. Every struct begins with struct pb_unknown *unknown_, the
- * fields that this schema does not know, kept for re-encoding.
+ *   map<K,V>               struct { struct <Msg>_<Field>Entry *p; size_t n; } with .key and .value; decoding sorts by
+ * key oneof x                int32_t x_case (the field number set, 0 = none) and an anonymous union of its members; the
+ *                          constants <Message>_<field>_tag name the cases
+ * A field named like a C keyword gets a trailing underscore. Every struct but map entries begins with struct pb_unknown
+ * *unknown_, the fields that this schema does not know, kept for re-encoding.
  *
  * Names: package flyteidl2.<a>.<b> gives the prefix <A><B>, e.g. flyteidl2.workflow.CreateRunRequest is
  * WorkflowCreateRunRequest; google.protobuf.X is GoogleProtobufX, google.rpc.Status is GoogleRpcStatus, other packages
- * likewise; nested Outer.Inner is OuterPrefixOuter_Inner. Enum constants: <PREFIX>_<NAME IN THE PROTO>, with the package
- * prefix in capitals, e.g. COMMON_ACTION_PHASE_QUEUED, and for nested enums CORE_TASK_EXECUTION_PHASE_... with the
- * message's name between. Each message has `extern const struct pb_type <Name>_type`.
- * Headers: one for each proto package, "gen/<package with underscores>.h", e.g. "gen/flyteidl2_workflow.h". */
+ * likewise; nested Outer.Inner is OuterPrefixOuter_Inner. Enum constants: <PREFIX>_<NAME IN THE PROTO>, with the
+ * package prefix in capitals, e.g. COMMON_ACTION_PHASE_QUEUED. Nested enums have the message's name between, and the
+ * enum's unless the value begins with it: CORE_TASK_EXECUTION_PHASE_FAILED, APP_SPEC_DESIRED_STATE_STOPPED. Each
+ * message has `extern const struct pb_type <Name>_type`. Headers: one for each proto package, "gen/<package with
+ * underscores>.h", e.g. "gen/flyteidl2_workflow.h"; the prototypes of all handlers are in "gen/services.h". */
 #ifndef PB_PB_H
 #define PB_PB_H
 
@@ -77,10 +79,12 @@ struct pb_method {
     const struct pb_type *input, *output;
     bool client_stream, server_stream;
     bool no_side_effects; /* idempotency_level = NO_SIDE_EFFECTS */
-    /* Weak references to the handler named <Service>_<Method> (or <Package><Service>_<Method> where two services share a
-     * short name); NULL = UNIMPLEMENTED. One of the two is used. */
+    /* Weak references to the handler named <Service>_<Method> (or <Package><Service>_<Method> where two services share
+     * a short name); NULL = UNIMPLEMENTED. One of the two is used. */
     pb_unary_fn *unary;
     pb_stream_fn *stream;
+    /* The google.api.http rule: "GET" and "/api/v1/x/{name}", body "*", a field's name or NULL; verb NULL = no rule. */
+    const char *http_verb, *http_path, *http_body;
 };
 
 /* All methods of the IDL, sorted by path, pb_method_count of them. */
