@@ -16,7 +16,7 @@ import zipfile
 
 # package on PyPI -> the proto files we take from it
 PACKAGES = {
-    'protovalidate==2.1.0': ['buf/validate/validate.proto'],
+    'flyteidl2==2.0.53': ['buf/validate/validate.proto'],
     'googleapis-common-protos==1.76.0': ['google/api/annotations.proto', 'google/api/http.proto',
                                          'google/rpc/error_details.proto', 'google/rpc/status.proto'],
 }
