@@ -1,7 +1,7 @@
 /* HTTP server: HTTP/1.1 (llhttp) and HTTP/2 (nghttp2; prior knowledge and ALPN), plain or TLS, behind one interface.
  *
- * An exchange is one request and its response. All callbacks and all calls on an exchange happen on the loop thread that
- * owns its connection; other threads use loop_post(http_loop(x), ...) and must be sure that on_close has not run.
+ * An exchange is one request and its response. All callbacks and all calls on an exchange happen on the loop thread
+ * that owns its connection; other threads use loop_post(http_loop(x), ...) and must be sure that on_close has not run.
  * Limits (header bytes, header count, idle time, body time, connections, streams) are the server's and refuse with the
  * right status before the service sees anything. */
 #ifndef NET_HTTP_H
@@ -32,9 +32,9 @@ struct http_request {
 };
 
 struct http_peer {
-    str address;     /* "127.0.0.1" */
+    str address; /* "127.0.0.1" */
     uint16_t port;
-    uint32_t uid;    /* of a loopback peer (D-30); UINT32_MAX = unknown */
+    uint32_t uid; /* of a loopback peer (D-30); UINT32_MAX = unknown */
     bool loopback;
 };
 
@@ -65,12 +65,14 @@ str http_trailer(const struct http_exchange *x, str name);
 /* Freed after on_close. For what belongs to the exchange. */
 struct arena *http_mem(struct http_exchange *x);
 
-/* Sends the response head. content_length < 0: unknown (chunked or h2 data). end: no body follows. Strings are copied. */
+/* Sends the response head. content_length < 0: unknown (chunked or h2 data). end: no body follows. Strings are copied.
+ */
 void http_respond(struct http_exchange *x, int status, const struct http_header *headers, size_t n,
                   int64_t content_length, bool end);
 /* Copies bytes into the send buffer. end: the body is complete. */
 void http_write(struct http_exchange *x, str bytes, bool end);
-/* Takes over fd: sends len bytes from offset (sendfile where the transport allows), then closes fd and ends the body. */
+/* Takes over fd: sends len bytes from offset (sendfile where the transport allows), then closes fd and ends the body.
+ */
 void http_write_file(struct http_exchange *x, int fd, int64_t offset, int64_t len);
 /* The same, but more of the body follows: on_writable tells when these bytes are sent. For objects of several files. */
 void http_write_file_part(struct http_exchange *x, int fd, int64_t offset, int64_t len);
@@ -86,18 +88,18 @@ void http_reset(struct http_exchange *x);
 void http_reply(struct http_exchange *x, int status, str content_type, str body);
 
 struct http_limits {
-    size_t header_bytes;         /* 64 KiB */
-    size_t header_count;         /* 100 */
-    size_t connections;          /* 20,000 */
+    size_t header_bytes;             /* 64 KiB */
+    size_t header_count;             /* 100 */
+    size_t connections;              /* 20,000 */
     uint32_t streams_per_connection; /* 256 */
     int64_t header_timeout_ns, idle_timeout_ns, body_stall_ns;
 };
 void http_limits_default(struct http_limits *l);
 
 struct http_server_config {
-    str listen; /* "host:port"; localhost = 127.0.0.1 and ::1; port 0 = free */
+    str listen;                                          /* "host:port"; localhost = 127.0.0.1 and ::1; port 0 = free */
     str tls_cert_file, tls_key_file, tls_client_ca_file; /* empty = plain */
-    int loops;  /* threads */
+    int loops;                                           /* threads */
     struct http_limits limits;
     const struct http_service *service;
 };
