@@ -57,6 +57,8 @@ void metric_observe_ns(enum metric_id id, int64_t ns)
 {
     struct histogram *h = &histograms[id];
     size_t i = 0;
+    if (ns < 0)
+        ns = 0;
     while (i < BOUND_COUNT && ns > bounds[i])
         i++;
     atomic_fetch_add_explicit(&h->counts[i], 1, memory_order_relaxed);
@@ -82,8 +84,9 @@ static void put_histogram(buf *out, const char *name, struct histogram *h)
     }
     below += atomic_load_explicit(&h->counts[BOUND_COUNT], memory_order_relaxed);
     int64_t sum = atomic_load_explicit(&h->sum_ns, memory_order_relaxed);
-    buf_printf(out, "%s_bucket{le=\"+Inf\"} %lld\n%s_sum %.9g\n%s_count %lld\n", name, (long long)below, name,
-               (double)sum / 1e9, name, (long long)below);
+    buf_printf(out, "%s_bucket{le=\"+Inf\"} %lld\n", name, (long long)below);
+    buf_printf(out, "%s_sum %lld.%09lld\n", name, (long long)(sum / NS_PER_S), (long long)(sum % NS_PER_S));
+    buf_printf(out, "%s_count %lld\n", name, (long long)below);
 }
 
 /* ---- this process ------------------------------------------------------------------------------------------------ */

@@ -1,0 +1,75 @@
+#include "base/arena.h"
+#include "base/vec.h"
+#include "unit.h"
+
+static void allocations_are_zeroed_and_aligned(void **state)
+{
+    struct arena a;
+    (void)state;
+    arena_init(&a, 0);
+    for (size_t size = 1; size < 20000; size = size * 3 + 1) {
+        char *p = arena_alloc(&a, size);
+        assert_int_equal((uintptr_t)p % 16, 0);
+        for (size_t i = 0; i < size; i++)
+            assert_int_equal(p[i], 0);
+        memset(p, 0xff, size);
+    }
+    arena_reset(&a);
+    char *p = arena_alloc(&a, 1000);
+    for (size_t i = 0; i < 1000; i++)
+        assert_int_equal(p[i], 0);
+    arena_done(&a);
+    assert_null(a.blocks);
+}
+
+static void a_strangers_sizes_are_bounded(void **state)
+{
+    struct arena a;
+    (void)state;
+    arena_init(&a, 1000);
+    assert_non_null(arena_try_alloc(&a, 10, 50));
+    assert_null(arena_try_alloc(&a, 10, 51));
+    assert_null(arena_try_alloc(&a, SIZE_MAX / 2, 3));
+    assert_non_null(arena_try_alloc(&a, 4, 100));
+    arena_done(&a);
+}
+
+static void growing_keeps_the_content(void **state)
+{
+    struct arena a;
+    VEC(int) v = {0};
+    (void)state;
+    arena_init(&a, 0);
+    for (int i = 0; i < 5000; i++) {
+        *vec_push(&v, &a) = i;
+        if (i % 7 == 0)
+            arena_alloc(&a, 3); /* so that the vector is not always the newest */
+    }
+    assert_int_equal(v.n, 5000);
+    for (int i = 0; i < 5000; i++)
+        assert_int_equal(v.p[i], i);
+    arena_done(&a);
+}
+
+static void strings_end_in_nul(void **state)
+{
+    struct arena a;
+    (void)state;
+    arena_init(&a, 0);
+    str s = arena_concat(&a, STR("ab"), str_head(STR("cdef"), 1));
+    assert_string_equal(s.p, "abc");
+    assert_string_equal(arena_printf(&a, "%d-%s", 7, "x").p, "7-x");
+    assert_string_equal(arena_str(&a, STR_NONE).p, "");
+    arena_done(&a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(allocations_are_zeroed_and_aligned),
+        cmocka_unit_test(a_strangers_sizes_are_bounded),
+        cmocka_unit_test(growing_keeps_the_content),
+        cmocka_unit_test(strings_end_in_nul),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
