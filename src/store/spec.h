@@ -1,0 +1,33 @@
+/* Specs: immutable messages that many rows share, stored once by their content. The id is made from the digest, so what
+ * an id stands for never changes: decoded specs may be kept in memory by id. Read and write lane. */
+#ifndef STORE_SPEC_H
+#define STORE_SPEC_H
+
+#include "base/ctx.h"
+
+enum store_spec_kind {
+    STORE_SPEC_TASK = 1,  /* flyteidl2.task.TaskSpec */
+    STORE_SPEC_TRACE,     /* flyteidl2.task.TraceSpec */
+    STORE_SPEC_CONDITION, /* flyteidl2.workflow.ConditionAction */
+    STORE_SPEC_RUN,       /* flyteidl2.task.RunSpec, without run_start_time */
+};
+
+struct store_spec {
+    uint64_t id;
+    int32_t kind;
+    uint64_t task_name_id;                  /* TASK */
+    str project, domain, version;           /* TASK: of the TaskIdentifier */
+    str name;                               /* full task name, trace name, condition name */
+    str short_name, task_type, environment; /* TASK */
+    str body;
+};
+
+/* Write entry. Stores what is new; sets id and task_name_id of *s. */
+must_check_ enum code store_spec_put(struct ctx *cx, struct store_spec *s);
+/* Errors: NOT_FOUND. */
+must_check_ enum code store_spec_get(struct ctx *cx, uint64_t id, struct store_spec **out);
+/* Deletes specs that nothing names any more, at most max of them, looking at ids from *cursor on; *cursor becomes 0
+ * when all were looked at. Write entry. */
+must_check_ enum code store_spec_sweep(struct ctx *cx, size_t max, uint64_t *cursor);
+
+#endif
