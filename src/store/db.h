@@ -1,5 +1,6 @@
-/* The driver seam: what a metadata database must do. SQL is written once, in the common dialect of SQLite and PostgreSQL,
- * with $1 placeholders, in the table files beside this one. A struct db is one connection and belongs to one thread. */
+/* The driver seam: what a metadata database must do. SQL is written once, in the common dialect of SQLite and
+ * PostgreSQL, with $1 placeholders, in the table files beside this one. A struct db is one connection and belongs to
+ * one thread. */
 #ifndef STORE_DB_H
 #define STORE_DB_H
 
@@ -33,18 +34,29 @@ static inline const struct db_value *db_row(const struct db_rows *rows, size_t r
     return rows->v + r * rows->cols;
 }
 
-/* Opens a connection: "sqlite:/path/tern.db", "sqlite::memory:name" (shared by all connections of the process). */
+/* Opens a connection: "sqlite:/path/tern.db", "sqlite::memory:name" (shared by all connections of the process, gone
+ * with the last one; a writer and readers exclude each other there). DB_WRITE makes the file when it is missing. Only
+ * the header and the schema are looked at. Errors: NOT_FOUND (DB_READ, no file), DATA_LOSS (damaged, or no database),
+ * UNAVAILABLE. */
 must_check_ enum code db_open(struct ctx *cx, str url, enum db_mode mode, struct db **out);
 void db_close(struct db *db);
 
-/* Runs one statement on cx->db. sql must be a literal (or otherwise live as long as the process): prepared statements are
- * kept by its address. Errors: ALREADY_EXISTS (unique), FAILED_PRECONDITION (other constraint), RESOURCE_EXHAUSTED (full
- * disk), UNAVAILABLE (busy), INTERNAL. out may be NULL. */
+/* Runs one statement on cx->db. sql must be a literal (or otherwise live as long as the process): prepared statements
+ * are kept by its address. Errors: ALREADY_EXISTS (unique), FAILED_PRECONDITION (other constraint), RESOURCE_EXHAUSTED
+ * (full disk, or a result over the arena's cap), UNAVAILABLE (busy, I/O error, transaction lost), DEADLINE_EXCEEDED (a
+ * read that ran past cx->deadline_ns), DATA_LOSS (damaged), INTERNAL. Those of the disk lose the whole write
+ * transaction: ask db_in_transaction(); until db_rollback() every further statement is refused. out may be NULL. */
 must_check_ enum code db_query(struct ctx *cx, const char *sql, const struct db_value *args, size_t n,
                                struct db_rows *out);
 /* SQL that was put together at run time (filters): not kept. */
 must_check_ enum code db_query_dynamic(struct ctx *cx, str sql, const struct db_value *args, size_t n,
                                        struct db_rows *out);
+
+/* One row at a time: the values are borrowed and gone when fn returns; an error of fn ends the walk. fn may run other
+ * statements. For results that need not be in memory at once. */
+typedef enum code db_row_fn(struct ctx *cx, const struct db_value *row, void *arg);
+must_check_ enum code db_each(struct ctx *cx, const char *sql, const struct db_value *args, size_t n, db_row_fn *fn,
+                              void *arg);
 
 #define DB_ARGS(...)                                                                                                   \
     (const struct db_value[]){__VA_ARGS__}, sizeof((const struct db_value[]){__VA_ARGS__}) / sizeof(struct db_value)
@@ -60,8 +72,20 @@ void db_rollback_to(struct ctx *cx);
 /* False once an error has rolled back the whole transaction. */
 bool db_in_transaction(const struct db *db);
 
-/* Applies store/migrations/NNNN_*.sql that are missing, each in a transaction, after copying an existing database. Errors:
- * FAILED_PRECONDITION when the database is from a newer version. */
+/* Whose connection this is: the write lane leaves its batch here, so that what a write entry publishes finds it. */
+void db_set_owner(struct db *db, void *owner);
+void *db_owner(const struct db *db); /* accepts NULL */
+
+/* Size of the write-ahead log after this connection's last commit; 0 when there is none. */
+int64_t db_wal_bytes(const struct db *db);
+/* Moves what no reader needs any more from the log into the database, waiting for nobody; *left is what remains to
+ * move. At 0 the next commit starts the log anew. Nothing does this by itself (D-15). DATA_LOSS when an fsync failed.
+ */
+must_check_ enum code db_checkpoint(struct ctx *cx, int64_t *left);
+
+/* Applies store/migrations/NNNN_*.sql that are missing, each in a transaction, after copying an existing database.
+ * Errors: FAILED_PRECONDITION when the database is from a newer version or not Tern's, DATA_LOSS when an earlier
+ * process met damage and a check confirms it. */
 must_check_ enum code db_migrate(struct ctx *cx, str url);
 
 #endif
