@@ -200,22 +200,29 @@ static int compare_keys(const void *a, const void *b)
 }
 
 /* By sorting: no hash, so that no chosen keys make it slow. */
-static enum code check_keys(struct parser *ps, const struct json *object, size_t count)
+const struct json *json_duplicate(struct arena *mem, const struct json *object)
 {
-    const struct json **all;
     size_t n = 0;
-    if (count < 2)
-        return CODE_OK;
-    TRY(new_bytes(ps, count * sizeof(*all), &all));
+    for (const struct json *m = object->first; m; m = m->next)
+        n++;
+    const struct json **all = arena_new_array(mem, const struct json *, n);
+    n = 0;
     for (const struct json *m = object->first; m; m = m->next)
         all[n++] = m;
     qsort(all, n, sizeof(*all), compare_keys);
     for (size_t i = 1; i < n; i++)
         if (str_eq(all[i]->key, all[i - 1]->key))
-            return fail(ps->cx, CODE_INVALID_ARGUMENT,
-                        "JSON: duplicate key \"" STR_FMT "\" in the object before byte %zu",
-                        STR_ARG(str_head(all[i]->key, 64)), (size_t)(ps->p - ps->start));
-    return CODE_OK;
+            return all[i];
+    return NULL;
+}
+
+static enum code check_keys(struct parser *ps, const struct json *object)
+{
+    const struct json *twice = json_duplicate(ps->cx->mem, object);
+    if (!twice)
+        return CODE_OK;
+    return fail(ps->cx, CODE_INVALID_ARGUMENT, "JSON: duplicate key \"" STR_FMT "\" in the object before byte %zu",
+                STR_ARG(str_head(twice->key, 64)), (size_t)(ps->p - ps->start));
 }
 
 static enum code parse_children(struct parser *ps, struct json *v, char close)
@@ -241,7 +248,7 @@ static enum code parse_children(struct parser *ps, struct json *v, char close)
         count++;
     }
     ps->depth--;
-    return close == '}' ? check_keys(ps, v, count) : CODE_OK;
+    return close == '}' && count > 1 ? check_keys(ps, v) : CODE_OK;
 }
 
 /* With the white space around it. */

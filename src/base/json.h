@@ -31,6 +31,9 @@ str json_text(const struct json *v, str fallback);
 bool json_bool(const struct json *v, bool fallback);
 int64_t json_i64(const struct json *v, int64_t fallback);
 
+/* A member whose key another member of the object has too, or NULL; scratch memory from mem. */
+const struct json *json_duplicate(struct arena *mem, const struct json *object);
+
 /* Writing: appends the quoted, escaped form of s; bytes that are no UTF-8 become U+FFFD. */
 void json_put_str(buf *b, str s);
 /* Appends v on one line, numbers as they were written. */

@@ -133,6 +133,37 @@ bool str_to_f64(str s, double *out)
     return true;
 }
 
+#define DISTANCE_MAX 63
+
+size_t str_distance(str a, str b)
+{
+    size_t rows[3][DISTANCE_MAX + 1];
+    size_t *older = rows[0], *old = rows[1], *now = rows[2];
+    if (a.n > DISTANCE_MAX || b.n > DISTANCE_MAX)
+        return SIZE_MAX;
+    for (size_t k = 0; k <= b.n; k++)
+        now[k] = k;
+    for (size_t i = 1; i <= a.n; i++) {
+        size_t *spare = older;
+        older = old;
+        old = now;
+        now = spare;
+        now[0] = i;
+        for (size_t k = 1; k <= b.n; k++) {
+            size_t best = old[k - 1] + (a.p[i - 1] != b.p[k - 1]);
+            if (best > old[k] + 1)
+                best = old[k] + 1;
+            if (best > now[k - 1] + 1)
+                best = now[k - 1] + 1;
+            bool swapped = i > 1 && k > 1 && a.p[i - 1] == b.p[k - 2] && a.p[i - 2] == b.p[k - 1];
+            if (swapped && best > older[k - 2] + 1)
+                best = older[k - 2] + 1;
+            now[k] = best;
+        }
+    }
+    return now[b.n];
+}
+
 uint64_t str_hash(str s)
 {
     uint64_t h = 0xcbf29ce484222325u;

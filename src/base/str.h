@@ -70,6 +70,9 @@ bool str_next(str *rest, char sep, str *piece);
 bool str_to_i64(str s, int64_t *out);
 bool str_to_u64(str s, uint64_t *out);
 bool str_to_f64(str s, double *out);
+/* Insertions, deletions, changes and swaps of neighbours that turn a into b: for "did you mean". Strings over 63 bytes
+ * are SIZE_MAX away from everything. */
+size_t str_distance(str a, str b);
 /* FNV-1a, 64 bits: for hash maps, not for strangers' keys in bulk. */
 uint64_t str_hash(str s);
 /* Well-formed UTF-8 as in RFC 3629 (no surrogates, no overlong forms). */

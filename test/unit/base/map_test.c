@@ -6,7 +6,7 @@
 
 static void behaves_like_an_array(void **state)
 {
-    static char names[KEYS][8];
+    static char names[KEYS][16];
     static int values[KEYS];
     bool present[KEYS] = {false};
     struct map m;

@@ -102,6 +102,18 @@ static void utf8(void **state)
     assert_int_equal(str_utf8_len(STR("\xe2\x82")), 0);
 }
 
+static void distances(void **state)
+{
+    char many[64] = {0};
+    (void)state;
+    assert_int_equal(str_distance(STR(""), STR("abc")), 3);
+    assert_int_equal(str_distance(STR("kitten"), STR("sitting")), 3);
+    assert_int_equal(str_distance(STR("server.lisetn"), STR("server.listen")), 1);
+    assert_int_equal(str_distance(STR("same"), STR("same")), 0);
+    assert_int_equal(str_distance(STR("abc"), STR("")), 3);
+    assert_int_equal(str_distance(STR("a"), str_make(many, 64)), SIZE_MAX);
+}
+
 static void hash_is_fnv1a(void **state)
 {
     (void)state;
@@ -118,6 +130,7 @@ int main(void)
         cmocka_unit_test(splitting),
         cmocka_unit_test(numbers),
         cmocka_unit_test(utf8),
+        cmocka_unit_test(distances),
         cmocka_unit_test(hash_is_fnv1a),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
