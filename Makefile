@@ -101,8 +101,9 @@ $(BUILD)/unit/%: test/unit/%.c $(BUILD)/libtern.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -Itest/unit $(CFLAGS) -Wall -Wextra -Werror $(LDFLAGS) -o $@ $< $(BUILD)/libtern.a -lcmocka $(LDLIBS)
 
-unit: $(UNIT) ## unit tests; UNIT_ONLY=dir/name_test runs one
-	@set -e; for t in $(if $(UNIT_ONLY),$(BUILD)/unit/$(UNIT_ONLY),$(UNIT)); do echo "== $$t"; $$t; done
+UNIT_RUN := $(if $(UNIT_ONLY),$(UNIT_ONLY:%=$(BUILD)/unit/%),$(UNIT))
+unit: $(UNIT_RUN) ## unit tests; UNIT_ONLY=dir/name_test runs one
+	@set -e; for t in $(UNIT_RUN); do echo "== $$t"; $$t; done
 
 clean: ## remove everything built
 	rm -rf $(BUILD)
