@@ -83,18 +83,17 @@ must_check_ enum code store_action_page(struct ctx *cx, uint64_t run_id, uint64_
 /* Write entry. Sets id and seq, counts it with its ancestors. Errors: ALREADY_EXISTS (the name), RESOURCE_EXHAUSTED
  * (2^24 actions in a run). */
 must_check_ enum code store_action_insert(struct ctx *cx, struct store_action *a);
-/* Write entry. Writes all columns that change and a new seq, provided that the row still has a->seq; keeps the counts
- * of the ancestors (was: the phase that the row has now) and the phase of the run. Publishes ACTION, CHILDREN, RUN, and
- * for roots PROJECT and RUNS. Errors: ABORTED when the row changed meanwhile. */
-must_check_ enum code store_action_save(struct ctx *cx, struct store_action *a, int32_t was);
-/* Ids of open actions above after, in order, at most max. */
-must_check_ enum code store_action_open(struct ctx *cx, uint64_t after, size_t max, uint64_t **out, size_t *n);
-/* Open actions of the run (of the parent only, when it is not 0), at most max. */
-must_check_ enum code store_action_open_of(struct ctx *cx, uint64_t run_id, uint64_t parent_id, size_t max,
-                                           struct store_action **out, size_t *n);
-/* Open actions of the run in phase QUEUED or WAITING_FOR_RESOURCES. */
+/* Write entry. Writes all columns that change and a new seq, provided that the row still has a->seq; keeps the counts of
+ * the ancestors and the phase of the run. was, was_open: the phase of the row until now, and whether it had not ended.
+ * Publishing is the caller's. Errors: ABORTED when the row changed meanwhile. */
+must_check_ enum code store_action_save(struct ctx *cx, struct store_action *a, int32_t was, bool was_open);
+/* Runs with open actions, ids above after, in order. */
+must_check_ enum code store_action_open_runs(struct ctx *cx, uint64_t after, size_t max, uint64_t **out, size_t *n);
+/* Ids of open actions of the run. */
+must_check_ enum code store_action_open(struct ctx *cx, uint64_t run_id, size_t max, uint64_t **out, size_t *n);
+/* Open actions of the run in phase QUEUED or WAITING_FOR_RESOURCES, oldest first. */
 must_check_ enum code store_action_waiting(struct ctx *cx, uint64_t run_id, size_t max, uint64_t **out, size_t *n);
-/* Open actions with this cache key. */
+/* Open actions with this cache key, oldest first. */
 must_check_ enum code store_action_with_cache_key(struct ctx *cx, str cache_key, size_t max, uint64_t **out, size_t *n);
 
 #endif

@@ -1,0 +1,224 @@
+/* Actions. See action.h. Reads on any lane with a connection, writes inside write entries. */
+#include "store/action.h"
+
+#include "store/action_int.h"
+#include "store/row_int.h"
+#include "store/subtree.h"
+
+#define CHANGING STORE_ACTION_CHANGING
+#define FIXED STORE_ACTION_FIXED
+#define SELECT_ACTION "SELECT " STORE_ACTION_SELECTED STORE_ACTION_FROM
+
+void store_action_decode_(const struct db_value *v, struct store_action *row)
+{
+    CHANGING(ROW_READ)
+    FIXED(ROW_READ)
+    row->id = (uint64_t)v[35].i;
+    row->seq = v[36].i;
+    row->parent_name = v[37].s;
+    row->spec_kind = (int32_t)v[38].i;
+    row->task_project = v[39].s;
+    row->task_domain = v[40].s;
+    row->task_version = v[41].s;
+    row->function_name = v[42].s;
+    row->short_name = v[43].s;
+    row->task_type = v[44].s;
+    row->environment = v[45].s;
+}
+
+static struct store_action *decode_all(struct ctx *cx, const struct db_rows *rows)
+{
+    struct store_action *list = arena_new_array(cx->mem, struct store_action, rows->n);
+    for (size_t i = 0; i < rows->n; i++)
+        store_action_decode_(db_row(rows, i), &list[i]);
+    return list;
+}
+
+static void give(struct ctx *cx, const struct db_rows *rows, struct store_action **out, size_t *n)
+{
+    *out = decode_all(cx, rows);
+    *n = rows->n;
+}
+
+static void give_ids(struct ctx *cx, const struct db_rows *rows, uint64_t **out, size_t *n)
+{
+    uint64_t *ids = arena_new_array(cx->mem, uint64_t, rows->n);
+    for (size_t i = 0; i < rows->n; i++)
+        ids[i] = (uint64_t)db_row(rows, i)[0].i;
+    *out = ids;
+    *n = rows->n;
+}
+
+enum code store_action_find(struct ctx *cx, uint64_t run_id, str name, struct store_action **out)
+{
+    struct db_rows rows;
+    TRY(db_query(cx, SELECT_ACTION "WHERE a.run_id=$1 AND a.name=$2", DB_ARGS(DB_I(run_id), DB_S(name)), &rows));
+    *out = rows.n ? decode_all(cx, &rows) : NULL;
+    return CODE_OK;
+}
+
+enum code store_action_get_by_id(struct ctx *cx, uint64_t id, struct store_action **out)
+{
+    struct db_rows rows;
+    TRY(db_query(cx, SELECT_ACTION "WHERE a.id=$1", DB_ARGS(DB_I(id)), &rows));
+    if (!rows.n)
+        return fail(cx, CODE_NOT_FOUND, "action %llu not found", (unsigned long long)id);
+    *out = decode_all(cx, &rows);
+    return CODE_OK;
+}
+
+enum code store_action_get(struct ctx *cx, str project, str domain, str run, str name, struct store_run **run_out,
+                           struct store_action **out)
+{
+    struct store_run *r;
+    struct store_action *a;
+    TRY(store_run_get(cx, project, domain, run, &r));
+    TRY(store_action_find(cx, r->id, name, &a));
+    if (!a)
+        return fail(cx, CODE_NOT_FOUND, "action not found: " STR_FMT "/" STR_FMT "/" STR_FMT "/" STR_FMT,
+                    STR_ARG(project), STR_ARG(domain), STR_ARG(run), STR_ARG(name));
+    *run_out = r;
+    *out = a;
+    return CODE_OK;
+}
+
+enum code store_action_list(struct ctx *cx, const struct store_page *page, struct store_action **out, size_t *n)
+{
+    struct db_rows rows;
+    TRY(store_page_query(cx, STR(SELECT_ACTION), page, &rows));
+    give(cx, &rows, out, n);
+    return CODE_OK;
+}
+
+enum code store_action_changes(struct ctx *cx, uint64_t run_id, int64_t after, size_t max, struct store_action **out,
+                               size_t *n)
+{
+    struct db_rows rows;
+    TRY(db_query(cx, SELECT_ACTION "WHERE a.run_id=$1 AND a.seq > $2 ORDER BY a.seq LIMIT $3",
+                 DB_ARGS(DB_I(run_id), DB_I(after), DB_I(max)), &rows));
+    give(cx, &rows, out, n);
+    return CODE_OK;
+}
+
+enum code store_action_children(struct ctx *cx, uint64_t parent_id, int64_t after, size_t max,
+                                struct store_action **out, size_t *n)
+{
+    struct db_rows rows;
+    TRY(db_query(cx, SELECT_ACTION "WHERE a.parent_id=$1 AND a.seq > $2 ORDER BY a.seq LIMIT $3",
+                 DB_ARGS(DB_I(parent_id), DB_I(after), DB_I(max)), &rows));
+    give(cx, &rows, out, n);
+    return CODE_OK;
+}
+
+enum code store_action_page(struct ctx *cx, uint64_t run_id, uint64_t after, size_t max, struct store_action **out,
+                            size_t *n)
+{
+    struct db_rows rows;
+    uint64_t from = after ? after : store_action_root(run_id) - 1;
+    TRY(db_query(cx, SELECT_ACTION "WHERE a.id > $1 AND a.id < $2 ORDER BY a.id LIMIT $3",
+                 DB_ARGS(DB_I(from), DB_I(store_action_root(run_id + 1)), DB_I(max)), &rows));
+    give(cx, &rows, out, n);
+    return CODE_OK;
+}
+
+/* ---- writing ------------------------------------------------------------------------------------------------------
+ */
+
+#define INSERT_ACTION                                                                                                  \
+    "INSERT INTO action (" CHANGING(ROW_NAME) FIXED(ROW_NAME) "id,seq) VALUES (" CHANGING(ROW_PLACE) FIXED(ROW_PLACE)
+
+/* The next ordinal and the next seq of the run. Both are one step down an index. */
+#define NEXT_ID "(SELECT max(id)+1 FROM action WHERE id >= $36 AND id < $37)"
+#define NEXT_SEQ(run) "(SELECT max(seq)+1 FROM action WHERE run_id=" run ")"
+
+static enum code insert_root(struct ctx *cx, struct store_action *row)
+{
+    row->id = store_action_root(row->run_id);
+    row->seq = 1;
+    const struct db_value args[] = {CHANGING(ROW_ARG) FIXED(ROW_ARG) DB_I(row->id)};
+    return db_query(cx, INSERT_ACTION "$36,1)", args, sizeof(args) / sizeof(*args), NULL);
+}
+
+static enum code insert_child(struct ctx *cx, struct store_action *row)
+{
+    struct db_rows rows;
+    const struct db_value args[] = {CHANGING(ROW_ARG) FIXED(ROW_ARG) DB_I(store_action_root(row->run_id)),
+                                    DB_I(store_action_root(row->run_id + 1))};
+    enum code c = db_query(cx, INSERT_ACTION NEXT_ID "," NEXT_SEQ("$23") ") RETURNING id, seq", args,
+                           sizeof(args) / sizeof(*args), &rows);
+    if (c == CODE_ALREADY_EXISTS)
+        return fail(cx, c, "action already exists: " STR_FMT, STR_ARG(row->name));
+    TRY(c);
+    row->id = (uint64_t)db_row(&rows, 0)[0].i;
+    row->seq = db_row(&rows, 0)[1].i;
+    if (store_action_run(row->id) != row->run_id)
+        return fail(cx, CODE_RESOURCE_EXHAUSTED, "the run has too many actions");
+    return CODE_OK;
+}
+
+enum code store_action_insert(struct ctx *cx, struct store_action *a)
+{
+    if (!a->parent_id)
+        return insert_root(cx, a);
+    TRY(insert_child(cx, a));
+    return store_subtree_move(cx, a->parent_id, a->depth - 1, 0, a->phase, 1, a->ended_ns ? 0 : 1);
+}
+
+enum code store_action_save(struct ctx *cx, struct store_action *row, int32_t was, bool was_open)
+{
+    struct db_rows rows;
+    const struct db_value args[] = {CHANGING(ROW_ARG) DB_I(row->id), DB_I(row->seq), DB_I(row->run_id)};
+    TRY(db_query(
+        cx, "UPDATE action SET " CHANGING(ROW_SET) "seq=" NEXT_SEQ("$25") " WHERE id=$23 AND seq=$24 RETURNING seq",
+        args, sizeof(args) / sizeof(*args), &rows));
+    if (!rows.n)
+        return fail(cx, CODE_ABORTED, "action " STR_FMT " changed meanwhile", STR_ARG(row->name));
+    row->seq = db_row(&rows, 0)[0].i;
+    int64_t opened = (row->ended_ns ? 0 : 1) - (was_open ? 1 : 0);
+    if (row->parent_id && (was != row->phase || opened))
+        TRY(store_subtree_move(cx, row->parent_id, row->depth - 1, was, row->phase, 1, opened));
+    if (!row->parent_id && was != row->phase)
+        TRY(store_run_set_phase(cx, row->run_id, row->phase));
+    return CODE_OK;
+}
+
+/* ---- open actions -------------------------------------------------------------------------------------------------
+ */
+
+enum code store_action_open_runs(struct ctx *cx, uint64_t after, size_t max, uint64_t **out, size_t *n)
+{
+    struct db_rows rows;
+    TRY(db_query(cx,
+                 "SELECT DISTINCT run_id FROM action WHERE ended_ns IS NULL AND run_id > $1 ORDER BY run_id LIMIT $2",
+                 DB_ARGS(DB_I(after), DB_I(max)), &rows));
+    give_ids(cx, &rows, out, n);
+    return CODE_OK;
+}
+
+enum code store_action_open(struct ctx *cx, uint64_t run_id, size_t max, uint64_t **out, size_t *n)
+{
+    struct db_rows rows;
+    TRY(db_query(cx, "SELECT id FROM action WHERE ended_ns IS NULL AND run_id=$1 LIMIT $2",
+                 DB_ARGS(DB_I(run_id), DB_I(max)), &rows));
+    give_ids(cx, &rows, out, n);
+    return CODE_OK;
+}
+
+enum code store_action_waiting(struct ctx *cx, uint64_t run_id, size_t max, uint64_t **out, size_t *n)
+{
+    struct db_rows rows;
+    TRY(db_query(cx,
+                 "SELECT id FROM action WHERE ended_ns IS NULL AND run_id=$1 AND phase IN (1, 2) ORDER BY id LIMIT $2",
+                 DB_ARGS(DB_I(run_id), DB_I(max)), &rows));
+    give_ids(cx, &rows, out, n);
+    return CODE_OK;
+}
+
+enum code store_action_with_cache_key(struct ctx *cx, str cache_key, size_t max, uint64_t **out, size_t *n)
+{
+    struct db_rows rows;
+    TRY(db_query(cx, "SELECT id FROM action WHERE cache_key=$1 AND ended_ns IS NULL ORDER BY id LIMIT $2",
+                 DB_ARGS(DB_B(cache_key), DB_I(max)), &rows));
+    give_ids(cx, &rows, out, n);
+    return CODE_OK;
+}

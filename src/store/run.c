@@ -1,0 +1,225 @@
+/* Runs, their labels, and the requests that made them. See run.h. */
+#include "store/run.h"
+
+#include "store/action.h"
+#include "store/action_int.h"
+#include "store/row_int.h"
+
+#define COLUMNS(X)                                                                                                     \
+    X(1, space_id, I)                                                                                                  \
+    X(2, name, S)                                                                                                      \
+    X(3, phase, I)                                                                                                     \
+    X(4, source, I)                                                                                                    \
+    X(5, task_name_id, N)                                                                                              \
+    X(6, spec_id, I)                                                                                                   \
+    X(7, start_ns, N)                                                                                                  \
+    X(8, created_ns, I)                                                                                                \
+    X(9, created_by, N)                                                                                                \
+    X(10, trigger_task_id, N)                                                                                          \
+    X(11, trigger_name, T)                                                                                             \
+    X(12, trigger_revision, N)                                                                                         \
+    X(13, max_actions, I)                                                                                              \
+    X(14, related_id, N)                                                                                               \
+    X(15, abort_ns, N)                                                                                                 \
+    X(16, base_uri, S)
+
+#define R_NAME(n, col, kind) "r." #col ","
+/* 16 columns of run, id, then what is joined. */
+#define SELECTED COLUMNS(R_NAME) "r.id,sp.project,sp.domain,i.subject,i.name,rt.name"
+#define SELECTED_COUNT 22
+#define FROM                                                                                                           \
+    " FROM run r JOIN space sp ON sp.id=r.space_id LEFT JOIN identity i ON i.id=r.created_by"                          \
+    " LEFT JOIN task_name rt ON rt.id=r.trigger_task_id "
+
+static void decode(const struct db_value *v, struct store_run *row)
+{
+    COLUMNS(ROW_READ)
+    row->id = (uint64_t)v[16].i;
+    row->project = v[17].s;
+    row->domain = v[18].s;
+    row->created_by_subject = v[19].s;
+    row->created_by_name = v[20].s;
+    row->trigger_task = v[21].s;
+}
+
+static struct store_run *first(struct ctx *cx, const struct db_rows *rows)
+{
+    if (!rows->n)
+        return NULL;
+    struct store_run *r = arena_new(cx->mem, struct store_run);
+    decode(db_row(rows, 0), r);
+    return r;
+}
+
+enum code store_run_insert(struct ctx *cx, struct store_run *row)
+{
+    struct db_rows rows;
+    const struct db_value args[] = {COLUMNS(ROW_ARG)};
+    enum code c = db_query(cx,
+                           "INSERT INTO run (" COLUMNS(ROW_NAME) "id) VALUES (" COLUMNS(
+                               ROW_PLACE) "(SELECT coalesce(max(id),0)+1 FROM run)) RETURNING id",
+                           args, sizeof(args) / sizeof(*args), &rows);
+    if (c == CODE_ALREADY_EXISTS)
+        return fail(cx, c, "run already exists: " STR_FMT "/" STR_FMT "/" STR_FMT, STR_ARG(row->project),
+                    STR_ARG(row->domain), STR_ARG(row->name));
+    TRY(c);
+    row->id = (uint64_t)db_row(&rows, 0)[0].i;
+    return CODE_OK;
+}
+
+enum code store_run_find(struct ctx *cx, str project, str domain, str name, struct store_run **out)
+{
+    struct db_rows rows;
+    TRY(db_query(cx, "SELECT " SELECTED FROM "WHERE sp.project=$1 AND sp.domain=$2 AND r.name=$3",
+                 DB_ARGS(DB_S(project), DB_S(domain), DB_S(name)), &rows));
+    *out = first(cx, &rows);
+    return CODE_OK;
+}
+
+enum code store_run_get(struct ctx *cx, str project, str domain, str name, struct store_run **out)
+{
+    struct store_run *r;
+    TRY(store_run_find(cx, project, domain, name, &r));
+    if (!r)
+        return fail(cx, CODE_NOT_FOUND, "run not found: " STR_FMT "/" STR_FMT "/" STR_FMT, STR_ARG(project),
+                    STR_ARG(domain), STR_ARG(name));
+    *out = r;
+    return CODE_OK;
+}
+
+enum code store_run_get_by_id(struct ctx *cx, uint64_t id, struct store_run **out)
+{
+    struct db_rows rows;
+    TRY(db_query(cx, "SELECT " SELECTED FROM "WHERE r.id=$1", DB_ARGS(DB_I(id)), &rows));
+    if (!rows.n)
+        return fail(cx, CODE_NOT_FOUND, "run %llu not found", (unsigned long long)id);
+    *out = first(cx, &rows);
+    return CODE_OK;
+}
+
+enum code store_run_seq(struct ctx *cx, uint64_t id, int64_t *out)
+{
+    struct db_rows rows;
+    TRY(db_query(cx, "SELECT max(seq) FROM action WHERE run_id=$1", DB_ARGS(DB_I(id)), &rows));
+    *out = db_row(&rows, 0)[0].i;
+    return CODE_OK;
+}
+
+enum code store_run_list(struct ctx *cx, const struct store_page *page, struct store_run_row **out, size_t *n)
+{
+    struct db_rows rows;
+    TRY(store_page_query(cx,
+                         STR("SELECT " SELECTED "," STORE_ACTION_SELECTED FROM
+                             "JOIN action a ON a.id=(r.id << 24) LEFT JOIN spec s ON s.id=a.spec_id"
+                             " LEFT JOIN task_name t ON t.id=s.task_name_id LEFT JOIN action p ON p.id=a.parent_id"),
+                         page, &rows));
+    struct store_run_row *list = arena_new_array(cx->mem, struct store_run_row, rows.n);
+    struct store_action *roots = arena_new_array(cx->mem, struct store_action, rows.n);
+    for (size_t i = 0; i < rows.n; i++) {
+        decode(db_row(&rows, i), &list[i].run);
+        list[i].root = &roots[i];
+        store_action_decode_(db_row(&rows, i) + SELECTED_COUNT, list[i].root);
+    }
+    *out = list;
+    *n = rows.n;
+    return CODE_OK;
+}
+
+enum code store_run_set_phase(struct ctx *cx, uint64_t id, int32_t phase)
+{
+    return db_query(cx, "UPDATE run SET phase=$1 WHERE id=$2", DB_ARGS(DB_I(phase), DB_I(id)), NULL);
+}
+
+enum code store_run_set_abort(struct ctx *cx, uint64_t id, int64_t abort_ns)
+{
+    return db_query(cx, "UPDATE run SET abort_ns=$1 WHERE id=$2 AND abort_ns IS NULL",
+                    DB_ARGS(DB_I(abort_ns), DB_I(id)), NULL);
+}
+
+enum code store_run_label_put(struct ctx *cx, uint64_t run_id, str key, str value)
+{
+    return db_query(cx,
+                    "INSERT INTO run_label (run_id, key, value) VALUES ($1, $2, $3)"
+                    " ON CONFLICT (run_id, key) DO UPDATE SET value=excluded.value",
+                    DB_ARGS(DB_I(run_id), DB_S(key), DB_S(value)), NULL);
+}
+
+/* ---- requests (D-02) ----------------------------------------------------------------------------------------------
+ */
+
+enum code store_run_find_request(struct ctx *cx, str key, uint64_t *run_id)
+{
+    struct db_rows rows;
+    TRY(db_query(cx, "SELECT run_id FROM idempotency WHERE key=$1", DB_ARGS(DB_B(key)), &rows));
+    *run_id = rows.n ? (uint64_t)db_row(&rows, 0)[0].i : 0;
+    return CODE_OK;
+}
+
+enum code store_run_put_request(struct ctx *cx, str key, uint64_t run_id, int64_t now_ns)
+{
+    return db_query(cx, "INSERT INTO idempotency (key, run_id, created_ns) VALUES ($1, $2, $3)",
+                    DB_ARGS(DB_B(key), DB_I(run_id), DB_I(now_ns)), NULL);
+}
+
+enum code store_run_sweep_requests(struct ctx *cx, int64_t before_ns, size_t max, bool *more)
+{
+    struct db_rows rows;
+    TRY(db_query(cx,
+                 "DELETE FROM idempotency WHERE created_ns < $1 AND id IN (SELECT id FROM idempotency ORDER BY id"
+                 " LIMIT $2)",
+                 DB_ARGS(DB_I(before_ns), DB_I(max)), &rows));
+    *more = (size_t)rows.changed == max;
+    return CODE_OK;
+}
+
+/* ---- retention ----------------------------------------------------------------------------------------------------
+ */
+
+/* Whatever is keyed by the actions of a run, and the actions: one range each. */
+static const char *const delete_pieces[] = {
+    "DELETE FROM event WHERE action_id IN"
+    " (SELECT id FROM action WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3)",
+    "DELETE FROM report WHERE action_id IN"
+    " (SELECT id FROM action WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3)",
+    "DELETE FROM attempt WHERE action_id IN"
+    " (SELECT id FROM action WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3)",
+    "DELETE FROM subtree WHERE action_id IN"
+    " (SELECT id FROM action WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3)",
+    "DELETE FROM state WHERE action_id IN"
+    " (SELECT id FROM action WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3)",
+    "DELETE FROM action WHERE id IN"
+    " (SELECT id FROM action WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3)",
+};
+
+enum code store_run_delete_piece(struct ctx *cx, uint64_t id, size_t max, bool *done)
+{
+    struct db_rows rows = {0};
+    size_t actions = max / 5 + 1;
+    for (size_t i = 0; i < sizeof(delete_pieces) / sizeof(*delete_pieces); i++)
+        TRY(db_query(cx, delete_pieces[i],
+                     DB_ARGS(DB_I(store_action_root(id)), DB_I(store_action_root(id + 1)), DB_I(actions)), &rows));
+    *done = (size_t)rows.changed < actions;
+    if (!*done)
+        return CODE_OK;
+    TRY(db_query(cx, "DELETE FROM run_label WHERE run_id=$1", DB_ARGS(DB_I(id)), NULL));
+    TRY(db_query(cx, "DELETE FROM cascade WHERE run_id=$1", DB_ARGS(DB_I(id)), NULL));
+    return db_query(cx, "DELETE FROM run WHERE id=$1", DB_ARGS(DB_I(id)), NULL);
+}
+
+enum code store_run_list_ended(struct ctx *cx, int64_t before_ns, size_t max, uint64_t **out, size_t *n)
+{
+    struct db_rows rows;
+    TRY(db_query(cx,
+                 "SELECT r.id FROM run r LEFT JOIN action a ON a.id=(r.id << 24)"
+                 " WHERE r.created_ns < $1 AND r.id < (SELECT max(id) FROM run)"
+                 " AND (a.id IS NULL OR a.ended_ns < $1)"
+                 " AND NOT EXISTS (SELECT 1 FROM action o WHERE o.run_id=r.id AND o.ended_ns IS NULL)"
+                 " ORDER BY r.id LIMIT $2",
+                 DB_ARGS(DB_I(before_ns), DB_I(max)), &rows));
+    uint64_t *ids = arena_new_array(cx->mem, uint64_t, rows.n);
+    for (size_t i = 0; i < rows.n; i++)
+        ids[i] = (uint64_t)db_row(&rows, i)[0].i;
+    *out = ids;
+    *n = rows.n;
+    return CODE_OK;
+}

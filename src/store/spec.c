@@ -1,0 +1,107 @@
+/* Content-addressed specs. See spec.h. */
+#include "store/spec.h"
+
+#include "base/buf.h"
+#include "store/row_int.h"
+#include "store/task_name.h"
+
+#include <openssl/sha.h>
+
+static void add_str(buf *b, str s)
+{
+    uint64_t n = s.n;
+    buf_add(b, &n, sizeof(n));
+    buf_str(b, s);
+}
+
+static uint64_t digest_of(struct ctx *cx, const struct store_spec *s, unsigned char digest[SHA256_DIGEST_LENGTH])
+{
+    uint64_t id;
+    buf b;
+    buf_init_arena(&b, cx->mem, SIZE_MAX);
+    buf_add(&b, &s->kind, sizeof(s->kind));
+    add_str(&b, s->project);
+    add_str(&b, s->domain);
+    add_str(&b, s->name);
+    add_str(&b, s->version);
+    add_str(&b, s->body);
+    SHA256((const unsigned char *)b.p, b.n, digest);
+    memcpy(&id, digest, sizeof(id));
+    id &= INT64_MAX;
+    return id ? id : 1;
+}
+
+static enum code insert(struct ctx *cx, struct store_spec *s, str digest)
+{
+    if (s->kind == STORE_SPEC_TASK)
+        TRY(store_task_name_put(cx, s->project, s->domain, s->name, &s->task_name_id));
+    return db_query(
+        cx,
+        "INSERT INTO spec (id, digest, kind, task_name_id, version, name, short_name, task_type, environment, body)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        DB_ARGS(DB_I(s->id), DB_B(digest), DB_I(s->kind), ROW_ARG_N(s->task_name_id), ROW_ARG_T(s->version),
+                DB_S(s->name), ROW_ARG_T(s->short_name), ROW_ARG_T(s->task_type), ROW_ARG_T(s->environment),
+                DB_B(s->body)),
+        NULL);
+}
+
+enum code store_spec_put(struct ctx *cx, struct store_spec *s)
+{
+    unsigned char digest[SHA256_DIGEST_LENGTH];
+    str d = {(const char *)digest, sizeof(digest)};
+    struct db_rows rows;
+    s->id = digest_of(cx, s, digest);
+    TRY(db_query(cx, "SELECT digest, task_name_id FROM spec WHERE id=$1", DB_ARGS(DB_I(s->id)), &rows));
+    if (!rows.n)
+        return insert(cx, s, d);
+    if (!str_eq(db_row(&rows, 0)[0].s, d))
+        return fail(cx, CODE_DATA_LOSS, "two specs with the id %llu", (unsigned long long)s->id);
+    s->task_name_id = (uint64_t)db_row(&rows, 0)[1].i;
+    return CODE_OK;
+}
+
+enum code store_spec_get(struct ctx *cx, uint64_t id, struct store_spec **out)
+{
+    struct db_rows rows;
+    TRY(db_query(cx,
+                 "SELECT s.kind, s.task_name_id, t.project, t.domain, s.version, s.name, s.short_name, s.task_type,"
+                 " s.environment, s.body FROM spec s LEFT JOIN task_name t ON t.id=s.task_name_id WHERE s.id=$1",
+                 DB_ARGS(DB_I(id)), &rows));
+    if (!rows.n)
+        return fail(cx, CODE_NOT_FOUND, "spec %llu not found", (unsigned long long)id);
+    const struct db_value *v = db_row(&rows, 0);
+    struct store_spec *s = arena_new(cx->mem, struct store_spec);
+    *s = (struct store_spec){
+        .id = id,
+        .kind = (int32_t)v[0].i,
+        .task_name_id = (uint64_t)v[1].i,
+        .project = v[2].s,
+        .domain = v[3].s,
+        .version = v[4].s,
+        .name = v[5].s,
+        .short_name = v[6].s,
+        .task_type = v[7].s,
+        .environment = v[8].s,
+        .body = v[9].s,
+    };
+    *out = s;
+    return CODE_OK;
+}
+
+/* No index leads from a spec to its users: a full scan of actions would be the price of each, so a sweep looks whether
+ * the spec is used by any run or task first and by any action last. */
+enum code store_spec_sweep(struct ctx *cx, size_t max, uint64_t *cursor)
+{
+    struct db_rows rows;
+    TRY(db_query(cx, "SELECT id FROM spec WHERE id > $1 ORDER BY id LIMIT $2", DB_ARGS(DB_I(*cursor), DB_I(max)),
+                 &rows));
+    if (rows.n)
+        TRY(db_query(cx,
+                     "DELETE FROM spec WHERE id > $1 AND id <= $2"
+                     " AND NOT EXISTS (SELECT 1 FROM run WHERE run.spec_id = spec.id)"
+                     " AND NOT EXISTS (SELECT 1 FROM task WHERE task.spec_id = spec.id)"
+                     " AND NOT EXISTS (SELECT 1 FROM action WHERE action.spec_id = spec.id)",
+                     DB_ARGS(DB_I(*cursor), DB_I(db_row(&rows, rows.n - 1)[0].i)), NULL));
+    *cursor = rows.n < max ? 0 : (uint64_t)db_row(&rows, rows.n - 1)[0].i;
+    return CODE_OK;
+}
