@@ -1,0 +1,84 @@
+/* Whole objects: put, get, stat, delete. Any thread; calls block. See object.h. */
+#include "object/object.h"
+
+#include "base/list.h"
+#include "object/body_int.h"
+#include "object/check_int.h"
+#include "object/store_int.h"
+
+str object_info_header(const struct object_info *o, str name)
+{
+    str rest = o->headers, line, key, value;
+    while (str_next(&rest, '\n', &line))
+        if (str_cut(line, ':', &key, &value) && str_eq(key, name))
+            return str_trim(value);
+    return STR_NONE;
+}
+
+static enum code put_inline(struct ctx *cx, struct object_store *s, str bucket, str key, str content_type, str bytes)
+{
+    struct object_put_op p;
+    uint8_t digest[OBJECT_MD5_SIZE];
+    object_hash_md5(bytes, digest);
+    object_body_put_init_bytes(&p, bytes, digest);
+    p.o.bucket = bucket;
+    p.o.key = key;
+    p.o.content_type = content_type.n ? content_type : STR(OBJECT_CONTENT_TYPE);
+    return object_commit_run(cx, s->commit, &p.op);
+}
+
+enum code object_put(struct ctx *cx, struct object_store *s, str bucket, str key, str content_type, str bytes)
+{
+    struct object_put_options options = {.content_type = content_type};
+    struct object_writer *w cleanup_(object_check_close_writer) = NULL;
+    TRY(object_check_put(cx, bucket, key, content_type, STR_NONE));
+    if (bytes.n <= OBJECT_INLINE_MAX)
+        return put_inline(cx, s, bucket, key, content_type, bytes);
+    TRY(object_writer_open(cx, s, bucket, key, &options, &w));
+    TRY(object_writer_append(cx, w, bytes));
+    return object_writer_commit(cx, w, NULL);
+}
+
+enum code object_stat(struct ctx *cx, struct object_store *s, str bucket, str key, struct object_info *out)
+{
+    struct object_index *ix cleanup_(object_store_give_back) = NULL;
+    struct object_row row;
+    TRY(object_store_borrow(cx, s, &ix));
+    TRY(object_index_find(cx, ix, bucket, key, false, &row));
+    *out = row.info;
+    return CODE_OK;
+}
+
+enum code object_get(struct ctx *cx, struct object_store *s, str bucket, str key, size_t max, str *out)
+{
+    struct object_reader *r cleanup_(object_check_close_reader) = NULL;
+    size_t got;
+    TRY(object_reader_open(cx, s, bucket, key, &r));
+    int64_t size = object_reader_info(r)->size;
+    if ((uint64_t)size > max)
+        return fail(cx, CODE_RESOURCE_EXHAUSTED, "object " STR_FMT " has %lld bytes, more than %zu",
+                    STR_ARG(str_head(key, 160)), (long long)size, max);
+    char *p = arena_try_alloc(cx->mem, (size_t)size + 1, 1);
+    if (!p)
+        return fail(cx, CODE_RESOURCE_EXHAUSTED, "object of %lld bytes: too large for this call", (long long)size);
+    TRY(object_reader_read(cx, r, 0, p, (size_t)size, &got));
+    *out = str_make(p, got);
+    return CODE_OK;
+}
+
+struct delete_op {
+    struct object_op op;
+    str bucket, key;
+};
+
+static enum code run_delete(struct object_op *op, struct ctx *cx, struct object_index *ix)
+{
+    struct delete_op *d = container_of(op, struct delete_op, op);
+    return object_index_delete(cx, ix, d->bucket, d->key);
+}
+
+enum code object_delete(struct ctx *cx, struct object_store *s, str bucket, str key)
+{
+    struct delete_op d = {.op.run = run_delete, .bucket = bucket, .key = key};
+    return object_commit_run(cx, s->commit, &d.op);
+}

@@ -1,0 +1,144 @@
+/* URIs of objects and percent coding. No state; any thread. See uri_int.h and object.h. */
+#include "object/uri_int.h"
+
+#include "object/object.h"
+
+static bool stays(uint8_t c, enum object_uri_keep keep)
+{
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+        c == '_' || c == '~')
+        return true;
+    if (c == '/')
+        return keep != OBJECT_URI_KEEP_NONE;
+    return keep == OBJECT_URI_KEEP_PATH && c && strchr("!$&'()*+,;=:@", c);
+}
+
+void object_uri_encode(buf *out, str s, enum object_uri_keep keep)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    for (size_t i = 0; i < s.n; i++) {
+        uint8_t c = (uint8_t)s.p[i];
+        if (stays(c, keep)) {
+            buf_char(out, (char)c);
+        } else {
+            char esc[3] = {'%', digits[c >> 4], digits[c & 15]};
+            buf_add(out, esc, 3);
+        }
+    }
+}
+
+static int digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 32);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool object_uri_decode(struct arena *mem, str s, bool plus, str *out)
+{
+    char *p = arena_alloc(mem, s.n + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        if (c == '%') {
+            if (s.n - i < 3 || digit(s.p[i + 1]) < 0 || digit(s.p[i + 2]) < 0)
+                return false;
+            c = (char)(digit(s.p[i + 1]) << 4 | digit(s.p[i + 2]));
+            i += 2;
+        } else if (c == '+' && plus) {
+            c = ' ';
+        }
+        p[n++] = c;
+    }
+    *out = str_make(p, n);
+    return true;
+}
+
+bool object_uri_query(struct arena *mem, str query, struct object_uri_param **out, size_t *n)
+{
+    struct object_uri_param *list = arena_new_array(mem, struct object_uri_param, OBJECT_URI_PARAMS_MAX);
+    size_t count = 0;
+    str piece;
+    while (str_next(&query, '&', &piece)) {
+        str name, value;
+        if (!piece.n)
+            continue;
+        str_cut(piece, '=', &name, &value);
+        if (count == OBJECT_URI_PARAMS_MAX || !object_uri_decode(mem, name, true, &list[count].name) ||
+            !object_uri_decode(mem, value, true, &list[count].value))
+            return false;
+        count++;
+    }
+    *out = list;
+    *n = count;
+    return true;
+}
+
+/* A segment that a file system, a shell or a log could misread. */
+static bool segment_ok(str s)
+{
+    if (!s.n || str_eq(s, STR(".")) || str_eq(s, STR("..")))
+        return false;
+    for (size_t i = 0; i < s.n; i++)
+        if ((uint8_t)s.p[i] < 0x20 || s.p[i] == 0x7f)
+            return false;
+    return true;
+}
+
+static bool key_ok(str key)
+{
+    str rest = key, piece;
+    if (!key.n || key.n > OBJECT_KEY_MAX)
+        return false;
+    /* "dir/" names a folder marker: the last segment may be empty. */
+    if (key.n > 1 && key.p[key.n - 1] == '/')
+        rest.n--;
+    while (str_next(&rest, '/', &piece))
+        if (!segment_ok(piece))
+            return false;
+    return true;
+}
+
+static bool bucket_ok(str s)
+{
+    if (s.n < 3 || s.n > 63)
+        return false;
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || ((c == '-' || c == '.') && i && i + 1 < s.n)))
+            return false;
+    }
+    return true;
+}
+
+enum code object_uri_parse(struct ctx *cx, const char *field, str uri, str *bucket, str *key)
+{
+    str name, rest, decoded;
+    if (!str_starts(uri, STR("s3://")))
+        return fail(cx, CODE_INVALID_ARGUMENT, "%s: not an s3:// URI: \"" STR_FMT "\"", field,
+                    STR_ARG(str_head(uri, 100)));
+    str_cut(str_skip(uri, 5), '/', &name, &rest);
+    if (!bucket_ok(name))
+        return fail(cx, CODE_INVALID_ARGUMENT, "%s: no bucket name in \"" STR_FMT "\"", field,
+                    STR_ARG(str_head(uri, 100)));
+    if (str_find_char(rest, '?') != SIZE_MAX || str_find_char(rest, '#') != SIZE_MAX ||
+        !object_uri_decode(cx->mem, rest, false, &decoded) || !key_ok(decoded))
+        return fail(cx, CODE_INVALID_ARGUMENT,
+                    "%s: the key must have 1 to 1,024 bytes and no dot, empty or control segments: \"" STR_FMT "\"",
+                    field, STR_ARG(str_head(uri, 100)));
+    *bucket = arena_str(cx->mem, name);
+    *key = decoded;
+    return CODE_OK;
+}
+
+str object_uri_make(struct arena *mem, str bucket, str key)
+{
+    buf b;
+    buf_init_arena(&b, mem, 8192);
+    buf_str(&b, STR("s3://"));
+    buf_str(&b, bucket);
+    buf_char(&b, '/');
+    object_uri_encode(&b, key, OBJECT_URI_KEEP_PATH);
+    return buf_view(&b);
+}
