@@ -6,7 +6,8 @@
 
 struct decoder {
     struct arena *mem;
-    int depth; /* messages and groups that may still nest */
+    int depth;      /* messages and groups that may still nest */
+    bool odd_entry; /* the map entry being read has unknown fields */
     enum code code;
     const char *problem;
     const struct pb_type *type; /* where the problem is */
@@ -61,8 +62,10 @@ static inline const char *read_tag(struct decoder *d, const char *p, const char 
 {
     uint64_t v;
     const char *q = varint(d, p, end, &v);
-    if (__builtin_expect(!q || q - p > 5 || v > UINT32_MAX || v < 8, 0))
+    if (__builtin_expect(!q || q - p > 5 || v > UINT32_MAX, 0))
         return malformed(d);
+    if (__builtin_expect(v < 8, 0))
+        return stop(d, CODE_INVALID_ARGUMENT, "field number 0");
     *out = (uint32_t)v;
     return q;
 }
@@ -162,7 +165,9 @@ static const char *unknown(struct decoder *d, const struct pb_type *t, char *msg
                            const char *p, const char *end)
 {
     p = skip_value(d, tag, p, end);
-    if (p && !t->is_entry && !keep_unknown(d, (struct pb_unknown **)(void *)msg, start, p))
+    if (t->is_entry)
+        d->odd_entry = true;
+    else if (p && !keep_unknown(d, (struct pb_unknown **)(void *)msg, start, p))
         return too_large(d);
     return p;
 }
@@ -277,38 +282,56 @@ static const char *packed(struct decoder *d, const struct pb_field *f, struct pb
     return end;
 }
 
-/* An entry that is not behind the one before it makes *unsorted true. */
-static const char *map_entry(struct decoder *d, const struct pb_field *f, struct pb_array *a, const char *p,
+/* Reads an entry; a message value that is missing becomes an empty one. */
+static const char *read_entry(struct decoder *d, const struct pb_type *t, char *entry, const char *p, const char *end)
+{
+    const struct pb_field *v = &t->fields[1];
+    p = message(d, t, entry, p, end);
+    if (!p || v->kind != PB_MESSAGE)
+        return p;
+    void **sub = pb_slot(v, entry);
+    if (!*sub && !(*sub = pb_take(d->mem, v->type->size)))
+        return too_large(d);
+    return p;
+}
+
+/* An entry that is not behind the one before it makes *unsorted true. One with fields that no entry has is kept whole
+ * among the unknown fields of msg. */
+static const char *map_entry(struct decoder *d, const struct pb_field *f, char *msg, const char *start, const char *p,
                              const char *end, bool *unsorted)
 {
+    struct pb_array *a = pb_slot(f, msg);
     const struct pb_type *t = f->type;
-    const struct pb_field *v = &t->fields[1];
     size_t n;
     p = read_length(d, p, end, &n);
-    char *entry = p ? pb_array_push(d->mem, a, t->size) : NULL;
-    if (!entry)
-        return p ? too_large(d) : NULL;
-    p = message(d, t, entry, p, p + n);
     if (!p)
         return NULL;
-    if (v->kind == PB_MESSAGE) {
-        void **sub = pb_slot(v, entry);
-        if (!*sub && !(*sub = pb_take(d->mem, v->type->size)))
-            return too_large(d);
+    char *entry = pb_array_push(d->mem, a, t->size);
+    if (!entry)
+        return too_large(d);
+    bool outer = d->odd_entry;
+    d->odd_entry = false;
+    p = read_entry(d, t, entry, p, p + n);
+    bool odd = d->odd_entry;
+    d->odd_entry = outer;
+    if (p && odd) {
+        memset(entry, 0, t->size);
+        a->n--;
+        return keep_unknown(d, (struct pb_unknown **)(void *)msg, start, p) ? p : too_large(d);
     }
-    *unsorted |= a->n > 1 && pb_map_cmp(t, entry - t->size, entry) >= 0;
+    *unsorted |= p && a->n > 1 && pb_map_cmp(t, entry - t->size, entry) >= 0;
     return p;
 }
 
 /* A field whose wire type is the one it is written with. */
-static inline const char *field(struct decoder *d, const struct pb_field *f, char *msg, const char *p, const char *end,
-                                bool *unsorted)
+static inline const char *field(struct decoder *d, const struct pb_field *f, char *msg, const char *start,
+                                const char *p, const char *end, bool *unsorted)
 {
     void *slot = pb_slot(f, msg), *elem;
     int32_t *set;
     switch (f->shape) {
     case PB_MAP:
-        return map_entry(d, f, slot, p, end, unsorted);
+        return map_entry(d, f, msg, start, p, end, unsorted);
     case PB_REPEATED:
         if ((f->tag & 7) == PB_LEN && pb_kind_wire[f->kind] != PB_LEN)
             return packed(d, f, slot, p, end);
@@ -372,7 +395,7 @@ static const char *message(struct decoder *d, const struct pb_type *t, char *msg
         if (!f || f->tag != tag)
             f = pb_field_find(t, tag >> 3);
         if (__builtin_expect(f && f->tag == tag, 1))
-            p = field(d, f, msg, p, end, &unsorted);
+            p = field(d, f, msg, start, p, end, &unsorted);
         else if (f)
             p = other_wire_type(d, t, f, msg, tag, start, p, end);
         else

@@ -32,7 +32,7 @@ struct pb_unknown;
 /* A new, empty message in the arena: WorkflowRun *r = pb_new(cx->mem, WorkflowRun); */
 #define pb_new(mem, T) ((T *)arena_alloc((mem), sizeof(T)))
 
-/* Bounds of one decoding. Depth counts nested messages. */
+/* Bound of decoding and of ProtoJSON: messages inside the outermost one. */
 #define PB_DEPTH_MAX 100
 
 /* Strings of *out borrow from data, which must live as long. Errors: INVALID_ARGUMENT (malformed, bad UTF-8, too deep),
