@@ -16,6 +16,11 @@ typedef struct str {
 } str;
 
 #define STR(lit) ((str){"" lit, sizeof(lit) - 1})
+/* The same in the initializer of a static table, where ISO C wants constants. */
+#define STR_INIT(lit)                                                                                                  \
+    {                                                                                                                  \
+        "" lit, sizeof(lit) - 1                                                                                        \
+    }
 #define STR_NONE ((str){NULL, 0})
 /* printf("%.*s"): "name " STR_FMT, STR_ARG(name) */
 #define STR_FMT "%.*s"

@@ -8,10 +8,10 @@
 #define NET_HTTP_H
 
 #include "base/ctx.h"
+#include "net/http_server.h"
 #include "net/loop.h"
 
 struct http_exchange;
-struct http_server;
 
 struct http_header {
     str name; /* lower case in requests */
@@ -38,38 +38,52 @@ struct http_peer {
     bool loopback;
 };
 
-/* What serves requests. arg of each callback is what the service stored with http_set_arg(). */
+/* What serves requests. arg of each callback is what the service stored with http_set_arg(). No callback runs inside a
+ * call of http_*(): what a call sets off (on_writable, on_close) comes at the end of the loop's round. */
 struct http_service {
     void *self; /* for on_headers to find its object: http_service_self(x) */
     /* The request's head is complete. Either answer at once or wait for more. When this returns without an answer, a
      * request with "Expect: 100-continue" gets its 100 (S3 clients wait a second for it). */
     void (*on_headers)(struct http_exchange *x);
-    /* The chunk is borrowed for this call. */
+    /* The chunk is borrowed for this call. Not called any more once the response is complete. */
     void (*on_data)(struct http_exchange *x, void *arg, str chunk);
-    /* The request is complete; trailers are in http_trailer(). */
+    /* The request is complete; trailers are in http_trailer(). Not called once the response is complete. */
     void (*on_end)(struct http_exchange *x, void *arg);
     /* The send buffer has fallen under its mark again. May be NULL. */
     void (*on_writable)(struct http_exchange *x, void *arg);
-    /* Last call: the response was sent, or the peer has gone (complete = false). Frees what arg holds. */
+    /* Last call, exactly one for each on_headers: the response was handed to the kernel (complete), or the peer has
+     * gone, http_reset() was called, or the server stops. Frees what arg holds. */
     void (*on_close)(struct http_exchange *x, void *arg, bool complete);
 };
 
+/* Until on_close; strings end in NUL. */
 const struct http_request *http_request(const struct http_exchange *x);
+/* Looked up at the first call of a connection. */
 const struct http_peer *http_peer(const struct http_exchange *x);
 void *http_service_self(const struct http_exchange *x);
 void http_set_arg(struct http_exchange *x, void *arg);
+void *http_arg(const struct http_exchange *x);
 struct loop *http_loop(const struct http_exchange *x);
-/* Empty when absent; the first of several. */
+/* Empty when absent; the first of several. name in lower case. */
 str http_header(const struct http_exchange *x, str name);
 str http_trailer(const struct http_exchange *x, str name);
 /* Freed after on_close. For what belongs to the exchange. */
 struct arena *http_mem(struct http_exchange *x);
+/* Frees the request's strings and headers: http_request() then has none. For streams that park for long. */
+void http_drop_head(struct http_exchange *x);
+/* The body may pause for long without being a stall: for client and bidirectional streams. Without it a request that is
+ * silent for limits.body_stall_ns in the middle of its body, before a response has begun, is broken off. */
+void http_allow_gaps(struct http_exchange *x);
+
+/* All that follow may be called at any time until on_close; what no longer makes sense (a second head, bytes after the
+ * end, anything after the peer has gone) is ignored. */
 
 /* Sends the response head. content_length < 0: unknown (chunked or h2 data). end: no body follows. Strings are copied.
- */
+ * content-length, transfer-encoding, connection and date are written by the server: leave them out. Header values
+ * cannot smuggle: control bytes become spaces. */
 void http_respond(struct http_exchange *x, int status, const struct http_header *headers, size_t n,
                   int64_t content_length, bool end);
-/* Copies bytes into the send buffer. end: the body is complete. */
+/* Copies bytes into the send buffer. end: the body is complete. Less than the promised content_length breaks off. */
 void http_write(struct http_exchange *x, str bytes, bool end);
 /* Takes over fd: sends len bytes from offset (sendfile where the transport allows), then closes fd and ends the body.
  */
@@ -78,35 +92,14 @@ void http_write_file(struct http_exchange *x, int fd, int64_t offset, int64_t le
 void http_write_file_part(struct http_exchange *x, int fd, int64_t offset, int64_t len);
 /* Ends the body with trailers: HTTP/2 always; HTTP/1.1 as chunked trailers. */
 void http_end_trailers(struct http_exchange *x, const struct http_header *trailers, size_t n);
-/* False when more than the mark (256 KiB) waits to be sent. */
+/* False when more than the mark (256 KiB) waits to be sent, or a part of a file, or when the peer's window is closed:
+ * then on_writable follows. */
 bool http_writable(const struct http_exchange *x);
-/* Stops and resumes on_data; the peer sees back-pressure. */
+/* Stops and resumes on_data and on_end; the peer sees back-pressure. */
 void http_pause(struct http_exchange *x, bool pause);
 /* Breaks off: RST_STREAM or closing the connection. on_close follows. */
 void http_reset(struct http_exchange *x);
 /* Response head, body and end in one: for small answers. */
 void http_reply(struct http_exchange *x, int status, str content_type, str body);
-
-struct http_limits {
-    size_t header_bytes;             /* 64 KiB */
-    size_t header_count;             /* 100 */
-    size_t connections;              /* 20,000 */
-    uint32_t streams_per_connection; /* 256 */
-    int64_t header_timeout_ns, idle_timeout_ns, body_stall_ns;
-};
-void http_limits_default(struct http_limits *l);
-
-struct http_server_config {
-    str listen;                                          /* "host:port"; localhost = 127.0.0.1 and ::1; port 0 = free */
-    str tls_cert_file, tls_key_file, tls_client_ca_file; /* empty = plain */
-    int loops;                                           /* threads */
-    struct http_limits limits;
-    const struct http_service *service;
-};
-must_check_ enum code http_server_start(struct ctx *cx, const struct http_server_config *cfg, struct http_server **out);
-/* The port really bound. */
-uint16_t http_server_port(const struct http_server *s);
-/* Stops accepting, lets exchanges end for at most grace_ns, closes, joins. */
-void http_server_stop(struct http_server *s, int64_t grace_ns);
 
 #endif

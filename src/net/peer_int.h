@@ -1,0 +1,10 @@
+/* Who is at the other end of a connection: address, port, and for loopback the account (D-30). */
+#ifndef NET_PEER_INT_H
+#define NET_PEER_INT_H
+
+#include "net/conn_int.h"
+
+/* fd < 0 or not a TCP socket: unknown. Does not block. */
+void peer_find(int fd, struct conn_peer *out);
+
+#endif
