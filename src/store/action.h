@@ -33,7 +33,7 @@ struct store_action {
     uint32_t user_failures, system_failures;
     uint64_t spec_id;
     int64_t created_ns, queued_ns, started_ns, ended_ns, updated_ns; /* wall clock; 0 = not yet. ended 0 = open */
-    int64_t timer_ns, timer_up_ns; /* looked at again then: wall clock; clock of boot */
+    int64_t updated_up_ns;                                           /* updated_ns by the clock of boot (D-08) */
     uint64_t boot;
     int32_t cache_status; /* core.CatalogCacheStatus */
     str cache_key;        /* 32 bytes; empty = not cached */
@@ -83,9 +83,9 @@ must_check_ enum code store_action_page(struct ctx *cx, uint64_t run_id, uint64_
 /* Write entry. Sets id and seq, counts it with its ancestors. Errors: ALREADY_EXISTS (the name), RESOURCE_EXHAUSTED
  * (2^24 actions in a run). */
 must_check_ enum code store_action_insert(struct ctx *cx, struct store_action *a);
-/* Write entry. Writes all columns that change and a new seq, provided that the row still has a->seq; keeps the counts of
- * the ancestors and the phase of the run. was, was_open: the phase of the row until now, and whether it had not ended.
- * Publishing is the caller's. Errors: ABORTED when the row changed meanwhile. */
+/* Write entry. Writes all columns that change and a new seq, provided that the row still has a->seq; keeps the counts
+ * of the ancestors and the phase of the run. was, was_open: the phase of the row until now, and whether it had not
+ * ended. Publishing is the caller's. Errors: ABORTED when the row changed meanwhile. */
 must_check_ enum code store_action_save(struct ctx *cx, struct store_action *a, int32_t was, bool was_open);
 /* Runs with open actions, ids above after, in order. */
 must_check_ enum code store_action_open_runs(struct ctx *cx, uint64_t after, size_t max, uint64_t **out, size_t *n);

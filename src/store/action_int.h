@@ -14,36 +14,35 @@
     X(6, started_ns, N)                                                                                                \
     X(7, ended_ns, N)                                                                                                  \
     X(8, updated_ns, I)                                                                                                \
-    X(9, timer_ns, N)                                                                                                  \
-    X(10, timer_up_ns, N)                                                                                              \
-    X(11, boot, N)                                                                                                     \
-    X(12, cache_status, I)                                                                                             \
-    X(13, recovered_id, N)                                                                                             \
-    X(14, abort_ns, N)                                                                                                 \
-    X(15, abort_by, N)                                                                                                 \
-    X(16, error_kind, I)                                                                                               \
-    X(17, output_uri, T)                                                                                               \
-    X(18, abort_reason, T)                                                                                             \
-    X(19, error_code, T)                                                                                               \
-    X(20, error, T)                                                                                                    \
-    X(21, value, B)                                                                                                    \
-    X(22, value_by, N)
+    X(9, updated_up_ns, I)                                                                                             \
+    X(10, boot, I)                                                                                                     \
+    X(11, cache_status, I)                                                                                             \
+    X(12, recovered_id, N)                                                                                             \
+    X(13, abort_ns, N)                                                                                                 \
+    X(14, abort_by, N)                                                                                                 \
+    X(15, error_kind, I)                                                                                               \
+    X(16, output_uri, T)                                                                                               \
+    X(17, abort_reason, T)                                                                                             \
+    X(18, error_code, T)                                                                                               \
+    X(19, error, T)                                                                                                    \
+    X(20, value, B)                                                                                                    \
+    X(21, value_by, N)
 
 /* Columns that never change, after the others. */
 #define STORE_ACTION_FIXED(X)                                                                                          \
-    X(23, run_id, I)                                                                                                   \
-    X(24, parent_id, N)                                                                                                \
-    X(25, type, I)                                                                                                     \
-    X(26, depth, I)                                                                                                    \
-    X(27, spec_id, I)                                                                                                  \
-    X(28, created_ns, I)                                                                                               \
-    X(29, external, I)                                                                                                 \
-    X(30, name, S)                                                                                                     \
-    X(31, group_name, T)                                                                                               \
-    X(32, queue, T)                                                                                                    \
-    X(33, input_uri, T)                                                                                                \
-    X(34, cache_key, B)                                                                                                \
-    X(35, cache_text, T)
+    X(22, run_id, I)                                                                                                   \
+    X(23, parent_id, N)                                                                                                \
+    X(24, type, I)                                                                                                     \
+    X(25, depth, I)                                                                                                    \
+    X(26, spec_id, I)                                                                                                  \
+    X(27, created_ns, I)                                                                                               \
+    X(28, external, I)                                                                                                 \
+    X(29, name, S)                                                                                                     \
+    X(30, group_name, T)                                                                                               \
+    X(31, queue, T)                                                                                                    \
+    X(32, input_uri, T)                                                                                                \
+    X(33, cache_key, B)                                                                                                \
+    X(34, cache_text, T)
 
 #define STORE_ACTION_NAME_(n, col, kind) "a." #col ","
 #define STORE_ACTION_SELECTED                                                                                          \

@@ -37,7 +37,7 @@ static void decode(const struct db_value *v, struct store_attempt *row)
     row->attempt = (uint32_t)v[22].i;
 }
 
-/* The attempt that waits for its first launch: it has no row before the intent to launch is written. */
+/* The attempt that waits for its first launch has no row, and what ends without a launch never gets one. */
 static void make_first(const struct store_action *a, struct store_attempt *row)
 {
     *row = (struct store_attempt){
@@ -45,7 +45,7 @@ static void make_first(const struct store_action *a, struct store_attempt *row)
         .attempt = 1,
         .phase = a->phase,
         .queued_ns = a->queued_ns,
-        .waiting_ns = a->phase > PHASE_QUEUED && !a->ended_ns ? a->updated_ns : 0,
+        .running_ns = a->started_ns,
         .ended_ns = a->ended_ns,
         .boot = a->boot,
         .cache_status = a->cache_status,

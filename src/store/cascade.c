@@ -50,13 +50,14 @@ enum code store_cascade_list(struct ctx *cx, size_t max, struct store_cascade **
     " IN (SELECT id FROM (" OPEN_OF_RUN ") WHERE $2=0 UNION ALL SELECT id FROM (" OPEN_OF_PARENT ") WHERE $2<>0)"
 
 #define SELECT_HITS                                                                                                    \
-    "SELECT a.id, a.parent_id, a.attempt, a.phase, s.action_id IS NOT NULL, a.depth FROM action a"                     \
-    " LEFT JOIN subtree s ON s.action_id=a.id WHERE a.id"
+    "SELECT a.id, a.parent_id, a.attempt, a.phase, s.action_id IS NOT NULL, t.action_id IS NOT NULL, a.depth"          \
+    " FROM action a LEFT JOIN subtree s ON s.action_id=a.id"                                                           \
+    " LEFT JOIN attempt t ON t.action_id=a.id AND t.attempt=a.attempt WHERE a.id"
 #define SET_ATTEMPTS "UPDATE attempt SET phase=7, ended_ns=max($4, queued_ns) WHERE ended_ns IS NULL AND action_id"
 /* seq need not be dense: the ordinal keeps it unique within the piece. */
 #define SET_ACTIONS                                                                                                    \
-    "UPDATE action SET phase=7, ended_ns=max($4, created_ns), updated_ns=max($4, created_ns), timer_ns=NULL,"          \
-    " timer_up_ns=NULL, abort_ns=$4, abort_reason=$5, abort_by=$6, seq=$7+(id & 16777215) WHERE id"
+    "UPDATE action SET phase=7, ended_ns=max($4, updated_ns), updated_ns=max($4, updated_ns), abort_ns=$4,"            \
+    " abort_reason=$5, abort_by=$6, seq=$7+(id & 16777215) WHERE id"
 
 static int by_parent_and_phase(const void *x, const void *y)
 {
@@ -97,9 +98,9 @@ enum code store_cascade_step(struct ctx *cx, const struct store_cascade *c, size
     uint32_t *depth = arena_new_array(cx->mem, uint32_t, rows.n);
     for (size_t i = 0; i < rows.n; i++) {
         const struct db_value *v = db_row(&rows, i);
-        hits[i] = (struct store_cascade_hit){(uint64_t)v[0].i, (uint64_t)v[1].i, (uint32_t)v[2].i, (int32_t)v[3].i,
-                                             v[4].i != 0};
-        depth[i] = (uint32_t)v[5].i;
+        hits[i] = (struct store_cascade_hit){(uint64_t)v[0].i, (uint64_t)v[1].i, (uint32_t)v[2].i,
+                                             (int32_t)v[3].i,  v[4].i != 0,      v[5].i != 0};
+        depth[i] = (uint32_t)v[6].i;
     }
     *out = hits;
     *n = rows.n;

@@ -17,6 +17,7 @@ struct store_cascade_hit {
     uint32_t attempt;
     int32_t was; /* its phase until now */
     bool has_children;
+    bool launched; /* the current attempt has a row: an executor may know it */
 };
 
 /* Write entries. Putting one that is there already keeps the first. */
@@ -24,8 +25,8 @@ must_check_ enum code store_cascade_put(struct ctx *cx, const struct store_casca
 must_check_ enum code store_cascade_delete(struct ctx *cx, uint64_t run_id, uint64_t action_id);
 /* Any of them, at most max. */
 must_check_ enum code store_cascade_list(struct ctx *cx, size_t max, struct store_cascade **out, size_t *n);
-/* Write entry. Ends at most max of the open actions that c names: phase ABORTED, their attempts too, the counts of their
- * ancestors kept. Fewer than max hits: nothing is left. */
+/* Write entry. Ends at most max of the open actions that c names: phase ABORTED, their attempts too, the counts of
+ * their ancestors kept. Fewer than max hits: nothing is left. */
 must_check_ enum code store_cascade_step(struct ctx *cx, const struct store_cascade *c, size_t max, int64_t now_ns,
                                          struct store_cascade_hit **out, size_t *n);
 

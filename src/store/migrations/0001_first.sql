@@ -110,10 +110,10 @@ CREATE TABLE action (
     started_ns INTEGER,          -- first RUNNING
     ended_ns INTEGER,            -- NULL = open
     updated_ns INTEGER NOT NULL,
-    -- the timer: looked at again then, whatever happens before
-    timer_ns INTEGER,            -- wall clock
-    timer_up_ns INTEGER,         -- the same by the clock of boot
-    boot INTEGER,
+    -- updated_ns by the clock of that boot, which goes on during suspend and never jumps: the row's time goes on from
+    -- there, whatever happens to the wall clock (D-08)
+    updated_up_ns INTEGER NOT NULL,
+    boot INTEGER NOT NULL,
     cache_status INTEGER NOT NULL DEFAULT 0, -- core.CatalogCacheStatus
     cache_key BLOB,              -- D-52; NULL = not cached
     recovered_id INTEGER,        -- action whose result was taken over (recover)

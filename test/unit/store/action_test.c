@@ -23,8 +23,7 @@ static void test_columns_survive(void **state)
     in.queued_ns = 12;
     in.started_ns = 13;
     in.updated_ns = 15;
-    in.timer_ns = 16;
-    in.timer_up_ns = 17;
+    in.updated_up_ns = 16;
     in.boot = 18;
     in.cache_status = 2;
     in.cache_key = str_make("k\0y", 3);
@@ -61,8 +60,7 @@ static void test_columns_survive(void **state)
     assert_int_equal(out->started_ns, 13);
     assert_int_equal(out->ended_ns, 0);
     assert_int_equal(out->updated_ns, 15);
-    assert_int_equal(out->timer_ns, 16);
-    assert_int_equal(out->timer_up_ns, 17);
+    assert_int_equal(out->updated_up_ns, 16);
     assert_int_equal(out->boot, 18);
     assert_int_equal(out->cache_status, 2);
     assert_true(str_eq(out->cache_key, in.cache_key));
@@ -296,6 +294,7 @@ static void test_cascade_below_one_action(void **state)
     assert_int_equal(hits[0].id, below.id);
     assert_int_equal(hits[0].was, RUNNING);
     assert_true(hits[0].has_children);
+    assert_true(hits[0].launched);
     assert_ok(cx, store_action_get_by_id(cx, b.id, &now));
     assert_int_equal(now->phase, RUNNING);
     assert_ok(cx, store_action_get_by_id(cx, below.id, &now));
