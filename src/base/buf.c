@@ -80,6 +80,24 @@ void buf_printf(buf *b, const char *fmt, ...)
     va_end(ap);
 }
 
+void buf_visible(buf *b, str s)
+{
+    for (size_t i = 0; i < s.n;) {
+        unsigned char c = (unsigned char)s.p[i];
+        size_t len = c < 0x80 ? 1 : str_utf8_len(str_skip(s, i));
+        /* U+0080 to U+009F are control characters too. */
+        bool control = c < 0x20 || c == 0x7f || len == 0 || (c == 0xc2 && (unsigned char)s.p[i + 1] < 0xa0);
+        if (len == 0)
+            len = 1;
+        if (control)
+            for (size_t k = 0; k < len; k++)
+                buf_printf(b, "\\x%02x", (unsigned char)s.p[i + k]);
+        else
+            buf_add(b, s.p + i, len);
+        i += len;
+    }
+}
+
 void buf_u64(buf *b, uint64_t v)
 {
     char tmp[20];

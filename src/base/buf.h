@@ -25,6 +25,8 @@ void buf_add(buf *b, const void *p, size_t n);
 void buf_str(buf *b, str s);
 void buf_char(buf *b, char c);
 void buf_printf(buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* s for a terminal or a log line: control bytes and what is no UTF-8 as \xNN (D-38). */
+void buf_visible(buf *b, str s);
 void buf_u64(buf *b, uint64_t v); /* decimal */
 void buf_i64(buf *b, int64_t v);
 /* Room for n more bytes to be written directly at the returned place, then buf_wrote(); NULL when over max. */

@@ -39,25 +39,6 @@ static str cut(str s)
     return str_head(s, n);
 }
 
-/* Printable as it is; control bytes and what is no UTF-8 as \xNN. */
-static void put_visible(buf *b, str s)
-{
-    for (size_t i = 0; i < s.n;) {
-        unsigned char c = (unsigned char)s.p[i];
-        size_t len = c < 0x80 ? 1 : str_utf8_len(str_skip(s, i));
-        /* U+0080 to U+009F are control characters too. */
-        bool control = c < 0x20 || c == 0x7f || len == 0 || (c == 0xc2 && (unsigned char)s.p[i + 1] < 0xa0);
-        if (len == 0)
-            len = 1;
-        if (control)
-            for (size_t k = 0; k < len; k++)
-                buf_printf(b, "\\x%02x", (unsigned char)s.p[i + k]);
-        else
-            buf_add(b, s.p + i, len);
-        i += len;
-    }
-}
-
 static bool needs_quotes(str s)
 {
     for (size_t i = 0; i < s.n; i++)
@@ -69,12 +50,12 @@ static bool needs_quotes(str s)
 static void put_text_value(buf *b, str s)
 {
     if (!needs_quotes(s)) {
-        put_visible(b, s);
+        buf_visible(b, s);
         return;
     }
     buf_char(b, '"');
     for (str piece; str_next(&s, '"', &piece);) {
-        put_visible(b, piece);
+        buf_visible(b, piece);
         buf_str(b, s.p ? STR("\\\"") : STR("\""));
     }
 }
@@ -117,7 +98,7 @@ static void put_head(buf *b, bool json, enum log_level level, const char *msg)
         json_put_str(b, cut(str_from(msg)));
     } else {
         buf_printf(b, "%s %s ", when, level_text[level]);
-        put_visible(b, cut(str_from(msg)));
+        buf_visible(b, cut(str_from(msg)));
     }
 }
 

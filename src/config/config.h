@@ -51,8 +51,8 @@ void config_print(const struct config *c, buf *out);
 /* Appends the reference of all settings in Markdown. */
 void config_docs(struct arena *mem, buf *out);
 
-/* The settings with a short flag, one line each, for --help. */
-void config_flags_help(buf *out);
+/* The settings with a short flag, one line each, for --help; all, or only --config and --data. */
+void config_flags_help(buf *out, bool all);
 /* The flag nearest to one that nobody knows, or NULL. */
 const char *config_flag_nearest(struct arena *mem, str flag);
 /* log_setup() with log.level and log.format. */

@@ -155,13 +155,13 @@ void config_docs(struct arena *mem, buf *out)
     }
 }
 
-void config_flags_help(buf *out)
+void config_flags_help(buf *out, bool all)
 {
     buf_printf(out, "  %-28s %s\n", "--config FILE", "YAML file with settings");
     for (size_t i = 0; i < CONFIG_COUNT_; i++) {
         const struct config_key *k = &config_keys[i];
         char head[64];
-        if (!k->flag[0])
+        if (!k->flag[0] || (!all && i != CONFIG_data))
             continue;
         snprintf(head, sizeof(head), k->type == CONFIG_TYPE_BOOL ? "%s" : "%s %s", k->flag, config_key_arg(k));
         buf_printf(out, "  %-28s %s\n", head, k->help);

@@ -26,13 +26,15 @@ typedef void topic_fn(void *arg);
 struct topics *topics_new(void);
 void topics_free(struct topics *t);
 
-/* fn(arg) runs on the publishing thread after the commit: it must only mark and wake. Subscribe before the first read, so
- * that no change is lost. Any thread. */
+/* fn(arg) runs on the publishing thread after the commit: it must only mark and wake (loop_post), and must not call
+ * functions of this file: the topic is locked. Subscribe before the first read, so that no change is lost. Any thread.
+ */
 struct topic_sub *topic_subscribe(struct topics *t, struct topic_key key, topic_fn *fn, void *arg);
 /* After this returns fn is not running and will not run again. Accepts NULL. */
 void topic_unsubscribe(struct topics *t, struct topic_sub *sub);
 
-/* Inside a write entry: fires after the commit, not at all on rollback; the same key twice in a batch fires once. */
+/* Inside a write entry: fires after the commit and the replies, not at all on rollback; the same key twice in a batch
+ * fires once. Where there is no write lane (a test with a plain connection) it fires at once. */
 void topic_publish(struct ctx *cx, struct topic_key key);
 /* Outside a transaction (log files, health): fires now. Any thread. */
 void topic_fire(struct topics *t, struct topic_key key);

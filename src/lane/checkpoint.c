@@ -1,0 +1,111 @@
+/* Keeps the write-ahead log short without stalling commits (D-15, prototypes.md A): over 8 MB a thread with its own
+ * connection moves the bulk, with its fsyncs; when little is left the writer moves that between two batches, so that
+ * its next commit starts the file anew. Neither alone does: the first never reaches the end under steady writes, the
+ * second stalls everyone. */
+#include "lane/lane_int.h"
+
+#include "base/log.h"
+#include "lane/futex_int.h"
+
+#define START_BYTES ((int64_t)8 << 20)
+#define AGAIN_BYTES ((int64_t)1 << 20) /* more, before trying again after readers were in the way */
+#define LITTLE_BYTES ((int64_t)6 << 20)
+#define ROUNDS_MAX 8
+#define PAUSE_MS 1000 /* after an error */
+
+enum state {
+    IDLE,
+    ASKED,  /* the thread is at it */
+    LITTLE, /* the rest is the writer's */
+    STOPPED,
+};
+
+/* One pass on the calling thread's connection; false when it should not go on. */
+static bool pass(struct ctx *cx, int64_t *left)
+{
+    enum code code = db_checkpoint(cx, left);
+    if (code == CODE_DATA_LOSS)
+        lane_writer_die(cx);
+    if (code != CODE_OK)
+        log_warn(cx, "cannot shorten the write-ahead log", LOG_ERR(cx));
+    return code == CODE_OK;
+}
+
+/* Whether little is left. Ends also when readers hold back the rest. */
+static bool move_bulk(struct checkpoint *c, struct ctx *cx)
+{
+    int64_t left = INT64_MAX, before;
+    int round = 0;
+    do {
+        before = left;
+        if (!pass(cx, &left)) {
+            futex_wait_ms(&c->state, ASKED, PAUSE_MS);
+            return false;
+        }
+    } while (left > LITTLE_BYTES && left < before && ++round < ROUNDS_MAX);
+    return left <= LITTLE_BYTES;
+}
+
+static void *work(void *arg)
+{
+    struct checkpoint *c = arg;
+    struct arena mem;
+    arena_init(&mem, 0);
+    for (;;) {
+        struct ctx cx;
+        uint32_t state = atomic_load(&c->state);
+        if (state == STOPPED)
+            break;
+        if (state != ASKED) {
+            futex_wait(&c->state, state);
+            continue;
+        }
+        ctx_init(&cx, &mem);
+        cx.db = c->db;
+        uint32_t asked = ASKED, next = move_bulk(c, &cx) ? LITTLE : IDLE;
+        atomic_compare_exchange_strong(&c->state, &asked, next);
+        arena_reset(&mem);
+    }
+    arena_done(&mem);
+    return NULL;
+}
+
+static void ask(struct checkpoint *c, int64_t bytes)
+{
+    uint32_t idle = IDLE;
+    c->next_bytes = bytes + AGAIN_BYTES;
+    if (atomic_compare_exchange_strong(&c->state, &idle, ASKED))
+        futex_wake_all(&c->state);
+}
+
+void lane_checkpoint_tick(struct checkpoint *c, struct ctx *cx)
+{
+    int64_t left, bytes = db_wal_bytes(cx->db);
+    if (bytes < START_BYTES) {
+        c->next_bytes = START_BYTES;
+        return;
+    }
+    uint32_t state = LITTLE;
+    if (atomic_compare_exchange_strong(&c->state, &state, IDLE))
+        pass(cx, &left);
+    else if (state == IDLE && bytes >= c->next_bytes)
+        ask(c, bytes);
+}
+
+enum code lane_checkpoint_start(struct ctx *cx, struct checkpoint *c, struct lanes *lanes)
+{
+    c->lanes = lanes;
+    TRY(db_open(cx, lanes->db_url, DB_WRITE, &c->db));
+    TRY(lane_thread_start(cx, &c->thread, "tern-wal", work, c));
+    c->started = true;
+    return CODE_OK;
+}
+
+void lane_checkpoint_stop(struct checkpoint *c)
+{
+    atomic_store(&c->state, STOPPED);
+    futex_wake_all(&c->state);
+    if (c->started)
+        pthread_join(c->thread, NULL);
+    db_close(c->db);
+}
