@@ -1,4 +1,4 @@
-/* Keeps the write-ahead log short without stalling commits (D-15, prototypes.md A): over 8 MB a thread with its own
+/* Keeps the write-ahead log short without stalling commits (D-15): over 8 MB a thread with its own
  * connection moves the bulk, with its fsyncs; when little is left the writer moves that between two batches, so that
  * its next commit starts the file anew. Neither alone does: the first never reaches the end under steady writes, the
  * second stalls everyone. */
@@ -8,10 +8,20 @@
 #include "lane/futex_int.h"
 
 #define START_BYTES ((int64_t)8 << 20)
-#define AGAIN_BYTES ((int64_t)1 << 20) /* more, before trying again after readers were in the way */
-#define LITTLE_BYTES ((int64_t)6 << 20)
 #define ROUNDS_MAX 8
 #define PAUSE_MS 1000 /* after an error */
+
+/* Growth after which to try again when readers were in the way. */
+static int64_t again_bytes(const struct checkpoint *c)
+{
+    return c->start_bytes / 8;
+}
+
+/* What the writer may move itself: 12 to 15 ms at worst. */
+static int64_t little_bytes(const struct checkpoint *c)
+{
+    return c->start_bytes / 4 * 3;
+}
 
 enum state {
     IDLE,
@@ -42,8 +52,8 @@ static bool move_bulk(struct checkpoint *c, struct ctx *cx)
             futex_wait_ms(&c->state, ASKED, PAUSE_MS);
             return false;
         }
-    } while (left > LITTLE_BYTES && left < before && ++round < ROUNDS_MAX);
-    return left <= LITTLE_BYTES;
+    } while (left > little_bytes(c) && left < before && ++round < ROUNDS_MAX);
+    return left <= little_bytes(c);
 }
 
 static void *work(void *arg)
@@ -73,7 +83,7 @@ static void *work(void *arg)
 static void ask(struct checkpoint *c, int64_t bytes)
 {
     uint32_t idle = IDLE;
-    c->next_bytes = bytes + AGAIN_BYTES;
+    c->next_bytes = bytes + again_bytes(c);
     if (atomic_compare_exchange_strong(&c->state, &idle, ASKED))
         futex_wake_all(&c->state);
 }
@@ -81,8 +91,8 @@ static void ask(struct checkpoint *c, int64_t bytes)
 void lane_checkpoint_tick(struct checkpoint *c, struct ctx *cx)
 {
     int64_t left, bytes = db_wal_bytes(cx->db);
-    if (bytes < START_BYTES) {
-        c->next_bytes = START_BYTES;
+    if (bytes < c->start_bytes) {
+        c->next_bytes = c->start_bytes;
         return;
     }
     uint32_t state = LITTLE;
@@ -92,10 +102,10 @@ void lane_checkpoint_tick(struct checkpoint *c, struct ctx *cx)
         ask(c, bytes);
 }
 
-enum code lane_checkpoint_start(struct ctx *cx, struct checkpoint *c, struct lanes *lanes)
+enum code lane_checkpoint_start(struct ctx *cx, struct checkpoint *c, str db_url, int64_t start_bytes)
 {
-    c->lanes = lanes;
-    TRY(db_open(cx, lanes->db_url, DB_WRITE, &c->db));
+    c->start_bytes = start_bytes ? start_bytes : START_BYTES;
+    TRY(db_open(cx, db_url, DB_WRITE, &c->db));
     TRY(lane_thread_start(cx, &c->thread, "tern-wal", work, c));
     c->started = true;
     return CODE_OK;

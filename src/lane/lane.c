@@ -182,7 +182,7 @@ static enum code start_all(struct ctx *cx, struct lanes *l, const struct lane_co
 {
     TRY(db_open(cx, l->db_url, DB_WRITE, &l->writer.db));
     TRY(db_migrate(cx, l->db_url));
-    TRY(lane_checkpoint_start(cx, &l->checkpoint, l));
+    TRY(lane_checkpoint_start(cx, &l->checkpoint, l->db_url, cfg->wal_bytes));
     TRY(lane_writer_start(cx, &l->writer, l));
     TRY(lane_pool_start(cx, &l->pools[LANE_READ], l, LANE_READ, or_default(cfg->read_workers, 2)));
     TRY(lane_pool_start(cx, &l->pools[LANE_WORK], l, LANE_WORK, or_default(cfg->work_workers, 16)));

@@ -62,6 +62,7 @@ struct lane_config {
     str db_url;                                     /* see store/db.h */
     int read_workers, work_workers, engine_workers; /* 0: 2, 16, 2 */
     size_t queue_max;                               /* of each lane; 0: 8192 */
+    int64_t wal_bytes; /* size of the write-ahead log at which it is moved into the database; 0: 8 MiB */
     struct app *app;
 };
 

@@ -109,15 +109,15 @@ _Noreturn void lane_writer_die(struct ctx *cx);
  */
 
 struct checkpoint {
-    struct lanes *lanes;
     pthread_t thread;
     bool started;
     struct db *db;
     _Atomic uint32_t state;
-    int64_t next_bytes; /* the writer's: size of the log at which to ask again */
+    int64_t start_bytes; /* size of the log at which to begin */
+    int64_t next_bytes;  /* the writer's: size of the log at which to ask again */
 };
 
-must_check_ enum code lane_checkpoint_start(struct ctx *cx, struct checkpoint *c, struct lanes *lanes);
+must_check_ enum code lane_checkpoint_start(struct ctx *cx, struct checkpoint *c, str db_url, int64_t start_bytes);
 /* Between two batches, on the writer's thread. */
 void lane_checkpoint_tick(struct checkpoint *c, struct ctx *cx);
 void lane_checkpoint_stop(struct checkpoint *c);

@@ -139,7 +139,7 @@ static void job_done(struct lane_entry *e, struct ctx *cx, enum code code)
     sem_post(j->over);
 }
 
-static enum code job_insert(struct job *j, struct ctx *cx)
+static inline enum code job_insert(struct job *j, struct ctx *cx)
 {
     return db_query(cx, "INSERT INTO t VALUES ($1, NULL)", DB_ARGS(DB_I(j->a)), NULL);
 }

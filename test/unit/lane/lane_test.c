@@ -55,7 +55,7 @@ static void a_failing_entry_undoes_only_itself(void **state)
 
 static enum code insert_big(struct job *j, struct ctx *cx)
 {
-    return db_query(cx, "INSERT INTO t VALUES ($1, zeroblob(100000))", DB_ARGS(DB_I(j->a)), NULL);
+    return db_query(cx, "INSERT INTO t VALUES ($1, zeroblob(2000000))", DB_ARGS(DB_I(j->a)), NULL);
 }
 
 static enum code insert_big_and_hide_it(struct job *j, struct ctx *cx)
@@ -65,31 +65,41 @@ static enum code insert_big_and_hide_it(struct job *j, struct ctx *cx)
     return CODE_OK;
 }
 
-/* Entry 50 fills the disk: all that share its batch are told so, also those that failed by themselves. */
-static void check_lost_batch(struct fixture *f, enum code (*fn)(struct job *j, struct ctx *cx))
+/* Entry 50 fills the disk: all that share its batch are told so, also those that failed by themselves. Returns how
+ * many. */
+static int lose_a_batch(struct fixture *f, enum code (*fn)(struct job *j, struct ctx *cx))
 {
     sem_t over;
+    int lost = 0;
+    fixture_exec(f, "DELETE FROM t");
     fixture_exec(f, "INSERT INTO t VALUES (7, 'there before')");
-    fixture_exec(f, "PRAGMA max_page_count=20");
+    fixture_exec(f, "PRAGMA max_page_count=1");
     struct gate *g = gate_close(f, LANE_WRITE);
     struct job *jobs = jobs_new(f, 100, &over, job_insert);
     jobs[50].fn = fn;
     lane_submit_batch(f->lanes, LANE_WRITE, &jobs->e);
     gate_open(g);
     jobs_wait(&over, 100);
-    int lost = 0;
     for (int i = 0; i < 100; i++) {
         assert_true(jobs[i].code == (i == 7 ? CODE_ALREADY_EXISTS : CODE_OK) || jobs[i].code == CODE_UNAVAILABLE);
         lost += jobs[i].code == CODE_UNAVAILABLE;
         int64_t rows = fixture_int(f, arena_printf(&f->mem, "SELECT count(*) FROM t WHERE a = %d", i).p);
         assert_int_equal(rows, jobs[i].code == CODE_OK || i == 7);
     }
-    assert_true(lost > 1);
     assert_int_equal(jobs[50].code, CODE_UNAVAILABLE);
-    assert_int_equal(jobs[49].code, CODE_UNAVAILABLE);
     assert_int_equal(fixture_int(f, "SELECT count(*) FROM t WHERE a = 7 AND b = 'there before'"), 1);
     fixture_exec(f, "PRAGMA max_page_count=1000000");
-    fixture_exec(f, "INSERT INTO t VALUES (1000, zeroblob(100000))");
+    fixture_exec(f, "INSERT INTO t VALUES (1000, zeroblob(20000))");
+    return lost;
+}
+
+/* Where the batches are cut is a matter of time: again until 50 had company. */
+static void check_lost_batch(struct fixture *f, enum code (*fn)(struct job *j, struct ctx *cx))
+{
+    for (int round = 0; round < 50; round++)
+        if (lose_a_batch(f, fn) > 1)
+            return;
+    fail_msg("entry 50 was always alone");
 }
 
 static void a_full_disk_loses_the_whole_batch(void **state)
@@ -227,100 +237,94 @@ static int64_t seen_by_other(struct fixture *f, int64_t a)
     return n;
 }
 
-static int hooks[8], fired, answered;
-static struct fixture *hooks_of;
+static struct job *ten;
+static int hooks[10], fired;
 
 static void hook(void *arg, uint64_t id)
 {
-    assert_int_equal(answered, 10);
-    assert_int_equal(seen_by_other(arg, 0), 1);
+    assert_int_equal(ten[id].doned, 1);
+    assert_int_equal(seen_by_other(arg, (int64_t)id), 1);
     hooks[id]++;
 }
 
 static void on_topic(void *arg)
 {
-    assert_int_equal(answered, 10);
     ++*(int *)arg;
 }
 
 static enum code insert_and_publish(struct job *j, struct ctx *cx)
 {
     TRY(job_insert(j, cx));
-    lane_after_commit(cx, hook, j->f, (uint64_t)j->a % 3);
-    topic_publish(cx, (struct topic_key){TOPIC_RUN, (uint64_t)j->a % 2, 0});
-    if (j->a == 5) {
-        lane_after_commit(cx, hook, j->f, 7);
-        topic_publish(cx, (struct topic_key){TOPIC_RUN, 5, 0});
-        return fail(cx, CODE_ABORTED, "changed my mind");
-    }
-    return CODE_OK;
+    lane_after_commit(cx, hook, j->f, (uint64_t)j->a);
+    topic_publish(cx, (struct topic_key){TOPIC_RUN, j->a == 5 ? 5 : 0, 0});
+    return j->a == 5 ? fail(cx, CODE_ABORTED, "changed my mind") : CODE_OK;
 }
 
 static void answer_and_look(struct lane_entry *e, struct ctx *cx, enum code code)
 {
     struct job *j = (struct job *)(void *)e;
     assert_null(cx->db);
-    assert_int_equal(seen_by_other(hooks_of, j->a), code == CODE_OK);
-    for (int i = 0; i < 8; i++)
-        assert_int_equal(hooks[i], 0);
-    assert_int_equal(fired, 0);
-    answered++;
+    assert_int_equal(seen_by_other(j->f, j->a), code == CODE_OK);
+    assert_int_equal(hooks[j->a], 0);
     job_done(e, cx, code);
 }
 
 static void answers_then_topics_after_the_commit(void **state)
 {
-    struct fixture *f = hooks_of = *state;
+    struct fixture *f = *state;
     sem_t over;
     int never = 0;
     struct topic_sub *s0 = topic_subscribe(f->app.topics, (struct topic_key){TOPIC_RUN, 0, 0}, on_topic, &fired);
     struct topic_sub *s5 = topic_subscribe(f->app.topics, (struct topic_key){TOPIC_RUN, 5, 0}, on_topic, &never);
     struct gate *g = gate_close(f, LANE_WRITE);
-    struct job *jobs = jobs_new(f, 10, &over, insert_and_publish);
+    ten = jobs_new(f, 10, &over, insert_and_publish);
     for (int i = 0; i < 10; i++)
-        jobs[i].e.done = answer_and_look;
-    memset(hooks, 0, sizeof(hooks));
-    fired = answered = 0;
-    gate_open(g); /* its batch is over: the ten must share one */
-    g = gate_close(f, LANE_WRITE);
-    lane_submit_batch(f->lanes, LANE_WRITE, &jobs->e);
+        ten[i].e.done = answer_and_look;
+    lane_submit_batch(f->lanes, LANE_WRITE, &ten->e);
     gate_open(g);
     jobs_wait(&over, 10);
+    fixture_exec(f, "DELETE FROM t"); /* a later batch: the hooks have run */
     fixture_exec(f, "DELETE FROM t");
-    assert_int_equal(fired, 1);
+    assert_in_range(fired, 1, 9);
     assert_int_equal(never, 0);
-    assert_int_equal(hooks[0], 1);
-    assert_int_equal(hooks[1], 1);
-    assert_int_equal(hooks[2], 1);
-    assert_int_equal(hooks[7], 0);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(hooks[i], i != 5);
     topic_unsubscribe(f->app.topics, s0);
     topic_unsubscribe(f->app.topics, s5);
-}
-
-static enum code publish_many(struct ctx *cx, void *arg)
-{
-    for (uint64_t i = 0; i < 20000; i++)
-        lane_after_commit(cx, (lane_after_fn *)arg, hooks, i % 5000);
-    return CODE_OK;
 }
 
 static int many[5000];
 
 static void count_many(void *arg, uint64_t id)
 {
-    assert_ptr_equal(arg, hooks);
+    assert_ptr_equal(arg, many);
     many[id]++;
 }
 
-static void doubles_are_found_among_many(void **state)
+static enum code publish_many(struct ctx *cx, void *arg)
+{
+    (void)arg;
+    for (uint64_t i = 0; i < 20000; i++) {
+        lane_after_commit(cx, count_many, many, i % 5000);
+        topic_publish(cx, (struct topic_key){TOPIC_ACTION, i % 100, i % 100 == 3 ? 0 : 1});
+    }
+    return CODE_OK;
+}
+
+static void doubles_run_once(void **state)
 {
     struct fixture *f = *state;
+    int rounds = 0;
+    struct topic_sub *s = topic_subscribe(f->app.topics, (struct topic_key){TOPIC_ACTION, 3, 0}, on_topic, &rounds);
     for (int round = 1; round <= 3; round++) {
-        assert_ok(&f->cx, lane_write(&f->cx, f->lanes, publish_many, (void *)(uintptr_t)count_many));
+        assert_ok(&f->cx, lane_write(&f->cx, f->lanes, publish_many, NULL));
         fixture_exec(f, "DELETE FROM t");
+        fixture_exec(f, "DELETE FROM t");
+        assert_int_equal(rounds, round);
         for (int i = 0; i < 5000; i++)
             assert_int_equal(many[i], round);
     }
+    topic_unsubscribe(f->app.topics, s);
 }
 
 /* ---- waiting for a lane
@@ -508,7 +512,7 @@ int main(void)
         OWN(full_pools_refuse_too),
         T(rpcs_and_engine_take_turns),
         T(answers_then_topics_after_the_commit),
-        T(doubles_are_found_among_many),
+        T(doubles_run_once),
         T(workers_wait_for_reads_and_writes),
         T(lanes_with_a_connection_do_not_wait),
         T(a_read_sees_one_moment_and_changes_nothing),
