@@ -16,8 +16,9 @@ WARN := -Wall -Wextra -Wpedantic -Wconversion -Wno-sign-conversion -Wshadow -Wun
   -Wmissing-prototypes -Wstrict-prototypes -Wold-style-definition -Wwrite-strings -Wcast-qual -Wpointer-arith \
   -Wnull-dereference -Wimplicit-fallthrough -Wdouble-promotion -Werror
 CFLAGS_release := -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
-CFLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
-CFLAGS_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+# Under the sanitizers gcc loses the ranges of values that -Wformat-truncation needs.
+CFLAGS_asan := -O1 -g -Wno-format-truncation -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+CFLAGS_tsan := -O1 -g -Wno-format-truncation -fno-omit-frame-pointer -fsanitize=thread
 CFLAGS_fault := -O1 -g -DTERN_FAULTS
 CFLAGS += -std=gnu17 -D_GNU_SOURCE $(CFLAGS_$(MODE)) -fno-strict-aliasing -MMD -MP
 CPPFLAGS += -Isrc -I$(BUILD) -I$(LLHTTP_H)
@@ -38,7 +39,9 @@ PB_EXTRA := google/rpc/error_details.proto google/rpc/status.proto \
   $(addprefix google/protobuf/,any.proto duration.proto empty.proto field_mask.proto struct.proto timestamp.proto \
   wrappers.proto)
 # The names of the generated sources follow from the packages, so the generator lists them: GEN_OBJ.
-ifneq ($(filter-out clean help,$(or $(MAKECMDGOALS),all)),)
+# Targets that set up first and build by calling make again.
+OUTER := help clean setup run test test-all lint format asan tsan
+ifneq ($(filter-out $(OUTER),$(or $(MAKECMDGOALS),all)),)
 -include $(BUILD)/gen/pb.mk
 endif
 
@@ -49,7 +52,7 @@ EMBED := $(sort $(shell find src -path '*/embed/*' -type f -o -path '*/migration
 
 LIB_OBJ := $(filter-out $(MAIN_OBJ),$(OBJ)) $(GEN_OBJ) $(LLHTTP_OBJ) $(BUILD)/obj/embed.o
 
-.PHONY: all help check unit clean
+.PHONY: all unit $(OUTER)
 all: $(BUILD)/tern ## build the program
 
 help: ## this list
@@ -109,6 +112,45 @@ unit: $(UNIT_RUN) ## unit tests; UNIT_ONLY=dir/name_test runs one
 $(BUILD)/test/%: test/net/%.c $(BUILD)/libtern.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -Wall -Wextra -Werror $(LDFLAGS) -o $@ $< $(BUILD)/libtern.a $(LDLIBS)
+
+# ---- set-up, running, checking ------------------------------------------------------------------------------------
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+AGAIN = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS))
+
+setup: ## install what is missing: Debian packages, a Python environment in .venv
+	@tools/setup.sh
+
+run: setup ## build, start, run examples/hello.py with the real SDK, serve until Ctrl-C (ONCE=1: stop after the result)
+	@$(AGAIN) all
+	@tools/run.sh
+
+test: setup ## every test (SUITE="unit api" runs some)
+	@$(AGAIN) all units
+	@$(PYTHON) test/run.py --build $(BUILD) $(SUITE)
+
+test-all: setup ## the long tests too
+	@$(AGAIN) all units
+	@$(PYTHON) test/run.py --build $(BUILD) --all
+
+.PHONY: units
+units: $(UNIT)
+
+asan: ## unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(AGAIN) MODE=asan BUILD=build/asan units
+	@ASAN_OPTIONS=detect_leaks=1 $(PYTHON) test/run.py --build build/asan unit
+
+tsan: ## unit tests under ThreadSanitizer
+	@$(AGAIN) MODE=tsan BUILD=build/tsan units
+	@TSAN_OPTIONS=halt_on_error=1 $(PYTHON) test/run.py --build build/tsan unit
+
+C_FILES := $(shell find src test -name '*.[ch]')
+lint: ## the rules that the compiler does not check, and the format
+	@$(PYTHON) tools/lint.py
+	@if command -v clang-format >/dev/null; then clang-format --dry-run -Werror $(C_FILES); else \
+	  echo "lint: the format was not checked: apt-get install clang-format"; fi
+
+format: ## format every C file
+	clang-format -i $(C_FILES)
 
 clean: ## remove everything built
 	rm -rf $(BUILD)

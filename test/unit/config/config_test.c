@@ -14,7 +14,14 @@ static int make_folder(void **state)
     (void)state;
     if (!mkdtemp(folder))
         return -1;
-    clearenv();
+    unsetenv("XDG_CONFIG_HOME");
+    unsetenv("TERN_CONFIG");
+    for (size_t i = 0; i < CONFIG_COUNT_; i++) {
+        struct arena mem;
+        arena_init(&mem, 0);
+        unsetenv(config_key_env(&mem, &config_keys[i]).p);
+        arena_done(&mem);
+    }
     setenv("HOME", folder, 1);
     return 0;
 }

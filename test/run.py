@@ -1,0 +1,150 @@
+"""Runs the test suites and counts them. `make test` calls it after set-up and build.
+
+usage: run.py [--all] [--build DIR] [SUITE ...]     without names: every suite of the table (--all: the long ones too)
+
+Each suite prints its own output; at the end stands a line for each suite, then what was not run, then exactly one line
+`N passed, N failed`. Exit status 1 when anything failed, when a suite ran nothing, or when nothing ran at all.
+
+To register a suite, add a row to SUITES: a name, a function that returns (passed, failed, not run), and its arguments.
+"""
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from typing import Callable
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+VENV = os.path.join(ROOT, '.venv', 'bin', 'python')
+UNIT_TIMEOUT_S = 300
+SUITE_TIMEOUT_S = 30 * 60
+
+
+def unit(build):
+    """Every cmocka program below build/unit, counted by its TAP output; one that crashes or hangs counts as failed."""
+    passed, failed, skipped = 0, 0, []
+    env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT='TAP')
+    for folder, _, files in sorted(os.walk(os.path.join(build, 'unit'))):
+        for name in sorted(f for f in files if f.endswith('_test')):
+            path = os.path.join(folder, name)
+            if not os.path.exists(os.path.join(ROOT, 'test', os.path.relpath(path, build) + '.c')):
+                continue  # left over from an earlier build
+            ok, bad, skip, text = unit_program(path, env)
+            print(f'{os.path.relpath(path, ROOT)}: {ok} passed' + (f', {bad} FAILED\n{text}' if bad else ''), flush=True)
+            passed, failed = passed + ok, failed + bad
+            skipped += [f'{name}: {s}' for s in skip]
+    return passed, failed, skipped
+
+
+def unit_program(path, env):
+    try:
+        p = subprocess.run([path], env=env, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                           timeout=UNIT_TIMEOUT_S)
+        text, status = p.stdout.decode(errors='replace'), p.returncode
+    except subprocess.TimeoutExpired as e:
+        text, status = (e.stdout or b'').decode(errors='replace') + '\ntimed out', 'timeout'
+    skip = re.findall(r'^ok \d+ - (.*?) # SKIP', text, re.M | re.I)
+    ok = len(re.findall(r'^ok \d+', text, re.M)) - len(skip)
+    bad = len(re.findall(r'^not ok \d+', text, re.M))
+    planned = sum(int(n) for n in re.findall(r'^1\.\.(\d+)', text, re.M))
+    bad += max(0, planned - ok - bad - len(skip))  # never reached
+    if status != 0 and bad == 0:
+        bad, text = 1, text + f'\nexit status {status}'
+    return ok, bad, skip, text
+
+
+def pytest(build, *args):
+    """A pytest run, counted by its JUnit file."""
+    xml = os.path.join(build, 'test', re.sub(r'\W+', '-', ' '.join(args)).strip('-') + '.xml')
+    os.makedirs(os.path.dirname(xml), exist_ok=True)
+    if os.path.exists(xml):
+        os.remove(xml)
+    env = dict(os.environ, TERN=os.path.join(build, 'tern'), PYTHONDONTWRITEBYTECODE='1')
+    try:
+        subprocess.run([VENV, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', f'--junitxml={xml}', *args], cwd=ROOT,
+                       env=env, timeout=SUITE_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        print(f'stopped after {SUITE_TIMEOUT_S} s')
+    if not os.path.exists(xml):
+        return 0, 1, []
+    cases = list(ET.parse(xml).getroot().iter('testcase'))
+    skipped = [c for c in cases if c.find('skipped') is not None]
+    failed = [c for c in cases if c.find('failure') is not None or c.find('error') is not None]
+    names = [f"{c.get('name')}: {c.find('skipped').get('message')}" for c in skipped]
+    # An error while tearing down comes as a second entry of a case that passed.
+    return len(cases) - len(skipped) - len(failed), len(failed), names
+
+
+def command(build, *argv):
+    """A program that ends with a line `N passed, N failed`, or one check: its exit status."""
+    p = subprocess.Popen(argv, cwd=ROOT, env=dict(os.environ, TERN=os.path.join(build, 'tern')), text=True,
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    counts = None
+    for line in p.stdout:
+        print(line, end='', flush=True)
+        counts = re.match(r'(\d+) passed, (\d+) failed', line) or counts
+    status = p.wait()
+    if not counts:
+        return int(status == 0), int(status != 0), []
+    passed, failed = int(counts.group(1)), int(counts.group(2))
+    return passed, failed or int(status != 0), []
+
+
+@dataclass
+class Suite:
+    name: str
+    run: Callable
+    args: tuple = ()
+    long: bool = False  # only with --all
+
+
+SUITES = [
+    Suite('lint', command, ('make', '--no-print-directory', 'lint')),
+    Suite('unit', unit),
+    Suite('tools', pytest, ('test/tools',)),
+    Suite('api', pytest, ('test/api',)),
+    Suite('asan', command, ('make', '--no-print-directory', 'asan'), long=True),
+    Suite('tsan', command, ('make', '--no-print-directory', 'tsan'), long=True),
+]
+
+
+def run_suite(suite, build):
+    print(f'\n==== {suite.name}', flush=True)
+    start = time.monotonic()
+    passed, failed, skipped = suite.run(build, *suite.args)
+    if passed + failed == 0:
+        print(f'{suite.name}: nothing ran')
+        failed = 1
+    return suite.name, passed, failed, skipped, time.monotonic() - start
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--all', action='store_true')
+    parser.add_argument('--build', default='build')
+    parser.add_argument('suites', nargs='*')
+    args = parser.parse_args()
+    build = os.path.join(ROOT, args.build)
+    unknown = set(args.suites) - {s.name for s in SUITES}
+    if unknown:
+        sys.exit(f'no such suite: {", ".join(sorted(unknown))}; there are {", ".join(s.name for s in SUITES)}')
+    chosen = [s for s in SUITES if s.name in args.suites or (not args.suites and (args.all or not s.long))]
+    results = [run_suite(s, build) for s in chosen]
+    print('\n====')
+    for name, passed, failed, skipped, seconds in results:
+        print(f'{name:10} {passed:6} passed {failed:6} failed  {seconds:6.1f} s')
+    for name, _, _, skipped, _ in results:
+        for s in skipped:
+            print(f'not run: {name}: {s}')
+    for s in SUITES:
+        if s not in chosen:
+            print(f'not run: {s.name}' + (' (make test-all runs it)' if s.long else ''))
+    passed, failed = sum(r[1] for r in results), sum(r[2] for r in results)
+    print(f'{passed} passed, {failed} failed')
+    return 1 if failed or not passed else 0
+
+
+sys.exit(main())

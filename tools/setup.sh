@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Makes this machine ready to build and test: Debian packages, and a Python environment in .venv with what
+# test/requirements.txt pins. Safe to run again; quick when there is nothing to do.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+needed=(gcc git make protobuf-compiler python3 python3-venv libnghttp2-dev libsqlite3-dev libssl-dev zlib1g-dev
+    libyaml-dev node-llhttp libcmocka-dev)
+# Not needed to build: lint, fuzzing, load tests, HTTP to other servers.
+wanted=(clang clang-format libcurl4 nghttp2-client)
+
+say() { printf 'setup: %s\n' "$*"; }
+
+missing() {
+    local p
+    for p in "$@"; do
+        dpkg-query -W -f='${db:Status-Status}\n' "$p" 2>/dev/null | grep -qx installed || printf '%s ' "$p"
+    done
+}
+
+packages() {
+    if ! command -v dpkg-query >/dev/null; then
+        say "this is no Debian system; the packages needed are called there: ${needed[*]}"
+        return 0
+    fi
+    local need want
+    need=$(missing "${needed[@]}")
+    want=$(missing "${wanted[@]}")
+    [ -n "$need$want" ] || return 0
+    if [ "$(id -u)" = 0 ]; then
+        say "installing Debian packages: $need$want"
+        apt-get update -q >/dev/null
+        # shellcheck disable=SC2086
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $need $want >/dev/null
+    elif [ -n "$need" ]; then
+        say "packages are missing; install them with:"
+        say "    sudo apt-get install $need$want"
+        exit 1
+    else
+        say "some checks will be left out without: sudo apt-get install $want"
+    fi
+}
+
+environment() {
+    local stamp=.venv/.requirements want
+    want=$(cat test/requirements.txt <(python3 --version) | sha256sum)
+    if [ "$(cat $stamp 2>/dev/null)" = "$want" ]; then
+        return 0
+    fi
+    say "installing the Python packages of test/requirements.txt into .venv (a minute or two the first time)"
+    [ -x .venv/bin/python ] || python3 -m venv .venv
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check -r test/requirements.txt
+    printf '%s\n' "$want" >$stamp
+}
+
+packages
+environment
+say "ready"
