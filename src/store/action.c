@@ -13,17 +13,17 @@ void store_action_decode_(const struct db_value *v, struct store_action *row)
 {
     CHANGING(ROW_READ)
     FIXED(ROW_READ)
-    row->id = (uint64_t)v[34].i;
-    row->seq = v[35].i;
-    row->parent_name = v[36].s;
-    row->spec_kind = (int32_t)v[37].i;
-    row->task_project = v[38].s;
-    row->task_domain = v[39].s;
-    row->task_version = v[40].s;
-    row->function_name = v[41].s;
-    row->short_name = v[42].s;
-    row->task_type = v[43].s;
-    row->environment = v[44].s;
+    row->id = (uint64_t)v[35].i;
+    row->seq = v[36].i;
+    row->parent_name = v[37].s;
+    row->spec_kind = (int32_t)v[38].i;
+    row->task_project = v[39].s;
+    row->task_domain = v[40].s;
+    row->task_version = v[41].s;
+    row->function_name = v[42].s;
+    row->short_name = v[43].s;
+    row->task_type = v[44].s;
+    row->environment = v[45].s;
 }
 
 static struct store_action *decode_all(struct ctx *cx, const struct db_rows *rows)
@@ -128,7 +128,7 @@ enum code store_action_page(struct ctx *cx, uint64_t run_id, uint64_t after, siz
     "INSERT INTO action (" CHANGING(ROW_NAME) FIXED(ROW_NAME) "id,seq) VALUES (" CHANGING(ROW_PLACE) FIXED(ROW_PLACE)
 
 /* The next ordinal and the next seq of the run. Both are one step down an index. */
-#define NEXT_ID "(SELECT max(id)+1 FROM action WHERE id >= $35 AND id < $36)"
+#define NEXT_ID "(SELECT max(id)+1 FROM action WHERE id >= $36 AND id < $37)"
 #define NEXT_SEQ(run) "(SELECT max(seq)+1 FROM action WHERE run_id=" run ")"
 
 static enum code insert_root(struct ctx *cx, struct store_action *row)
@@ -136,7 +136,7 @@ static enum code insert_root(struct ctx *cx, struct store_action *row)
     row->id = store_action_root(row->run_id);
     row->seq = 1;
     const struct db_value args[] = {CHANGING(ROW_ARG) FIXED(ROW_ARG) DB_I(row->id)};
-    return db_query(cx, INSERT_ACTION "$35,1)", args, sizeof(args) / sizeof(*args), NULL);
+    return db_query(cx, INSERT_ACTION "$36,1)", args, sizeof(args) / sizeof(*args), NULL);
 }
 
 static enum code insert_child(struct ctx *cx, struct store_action *row)
@@ -144,7 +144,7 @@ static enum code insert_child(struct ctx *cx, struct store_action *row)
     struct db_rows rows;
     const struct db_value args[] = {CHANGING(ROW_ARG) FIXED(ROW_ARG) DB_I(store_action_root(row->run_id)),
                                     DB_I(store_action_root(row->run_id + 1))};
-    enum code c = db_query(cx, INSERT_ACTION NEXT_ID "," NEXT_SEQ("$22") ") RETURNING id, seq", args,
+    enum code c = db_query(cx, INSERT_ACTION NEXT_ID "," NEXT_SEQ("$23") ") RETURNING id, seq", args,
                            sizeof(args) / sizeof(*args), &rows);
     if (c == CODE_ALREADY_EXISTS)
         return fail(cx, c, "action already exists: " STR_FMT, STR_ARG(row->name));
@@ -161,7 +161,7 @@ enum code store_action_insert(struct ctx *cx, struct store_action *a)
     if (!a->parent_id)
         return insert_root(cx, a);
     TRY(insert_child(cx, a));
-    return store_subtree_move(cx, a->parent_id, a->depth - 1, 0, a->phase, 1, a->ended_ns ? 0 : 1);
+    return store_subtree_move(cx, a->parent_id, a->depth - 1, 0, a->phase, 1, a->ended_ns ? 0 : 1, &a->siblings_open);
 }
 
 enum code store_action_save(struct ctx *cx, struct store_action *row, int32_t was, bool was_open)
@@ -169,14 +169,14 @@ enum code store_action_save(struct ctx *cx, struct store_action *row, int32_t wa
     struct db_rows rows;
     const struct db_value args[] = {CHANGING(ROW_ARG) DB_I(row->id), DB_I(row->seq), DB_I(row->run_id)};
     TRY(db_query(
-        cx, "UPDATE action SET " CHANGING(ROW_SET) "seq=" NEXT_SEQ("$24") " WHERE id=$22 AND seq=$23 RETURNING seq",
+        cx, "UPDATE action SET " CHANGING(ROW_SET) "seq=" NEXT_SEQ("$25") " WHERE id=$23 AND seq=$24 RETURNING seq",
         args, sizeof(args) / sizeof(*args), &rows));
     if (!rows.n)
         return fail(cx, CODE_ABORTED, "action " STR_FMT " changed meanwhile", STR_ARG(row->name));
     row->seq = db_row(&rows, 0)[0].i;
     int64_t opened = (row->ended_ns ? 0 : 1) - (was_open ? 1 : 0);
     if (row->parent_id && (was != row->phase || opened))
-        TRY(store_subtree_move(cx, row->parent_id, row->depth - 1, was, row->phase, 1, opened));
+        TRY(store_subtree_move(cx, row->parent_id, row->depth - 1, was, row->phase, 1, opened, &row->siblings_open));
     if (!row->parent_id && was != row->phase)
         TRY(store_run_set_phase(cx, row->run_id, row->phase));
     return CODE_OK;

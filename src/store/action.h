@@ -42,6 +42,7 @@ struct store_action {
     int64_t abort_ns;
     uint64_t abort_by;
     int32_t error_kind; /* core.ExecutionError.ErrorKind */
+    bool recoverable;   /* the error was */
     str name, group_name, queue;
     str input_uri;  /* as sent: a folder or .../inputs.pb */
     str output_uri; /* tasks: the folder of the outputs, set on success; traces: the file */
@@ -55,6 +56,8 @@ struct store_action {
     str task_project, task_domain, task_version; /* tasks */
     str function_name;                           /* full task name, trace name, condition name */
     str short_name, task_type, environment;      /* tasks */
+    /* set by insert and save: how many children of the parent are open now */
+    int64_t siblings_open;
 };
 
 /* *out = NULL when there is none. */

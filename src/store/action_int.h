@@ -21,28 +21,29 @@
     X(13, abort_ns, N)                                                                                                 \
     X(14, abort_by, N)                                                                                                 \
     X(15, error_kind, I)                                                                                               \
-    X(16, output_uri, T)                                                                                               \
-    X(17, abort_reason, T)                                                                                             \
-    X(18, error_code, T)                                                                                               \
-    X(19, error, T)                                                                                                    \
-    X(20, value, B)                                                                                                    \
-    X(21, value_by, N)
+    X(16, recoverable, I)                                                                                              \
+    X(17, output_uri, T)                                                                                               \
+    X(18, abort_reason, T)                                                                                             \
+    X(19, error_code, T)                                                                                               \
+    X(20, error, T)                                                                                                    \
+    X(21, value, B)                                                                                                    \
+    X(22, value_by, N)
 
 /* Columns that never change, after the others. */
 #define STORE_ACTION_FIXED(X)                                                                                          \
-    X(22, run_id, I)                                                                                                   \
-    X(23, parent_id, N)                                                                                                \
-    X(24, type, I)                                                                                                     \
-    X(25, depth, I)                                                                                                    \
-    X(26, spec_id, I)                                                                                                  \
-    X(27, created_ns, I)                                                                                               \
-    X(28, external, I)                                                                                                 \
-    X(29, name, S)                                                                                                     \
-    X(30, group_name, T)                                                                                               \
-    X(31, queue, T)                                                                                                    \
-    X(32, input_uri, T)                                                                                                \
-    X(33, cache_key, B)                                                                                                \
-    X(34, cache_text, T)
+    X(23, run_id, I)                                                                                                   \
+    X(24, parent_id, N)                                                                                                \
+    X(25, type, I)                                                                                                     \
+    X(26, depth, I)                                                                                                    \
+    X(27, spec_id, I)                                                                                                  \
+    X(28, created_ns, I)                                                                                               \
+    X(29, external, I)                                                                                                 \
+    X(30, name, S)                                                                                                     \
+    X(31, group_name, T)                                                                                               \
+    X(32, queue, T)                                                                                                    \
+    X(33, input_uri, T)                                                                                                \
+    X(34, cache_key, B)                                                                                                \
+    X(35, cache_text, T)
 
 #define STORE_ACTION_NAME_(n, col, kind) "a." #col ","
 #define STORE_ACTION_SELECTED                                                                                          \

@@ -14,8 +14,8 @@ struct store_subtree {
 /* All zero when the action has no descendants. */
 must_check_ enum code store_subtree_get(struct ctx *cx, uint64_t action_id, struct store_subtree *out);
 /* Write entry: a child of parent_id (which has that many ancestors) came (from 0), or went from one phase to another.
- * open: change of the direct parent's open children. */
+ * open: change of the direct parent's open children; *open_now (may be NULL): how many they are after that. */
 must_check_ enum code store_subtree_move(struct ctx *cx, uint64_t parent_id, uint32_t parent_depth, int32_t from,
-                                         int32_t to, int64_t count, int64_t open);
+                                         int32_t to, int64_t count, int64_t open, int64_t *open_now);
 
 #endif

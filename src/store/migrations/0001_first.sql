@@ -121,6 +121,7 @@ CREATE TABLE action (
     abort_ns INTEGER,
     abort_by INTEGER,            -- identity
     error_kind INTEGER NOT NULL DEFAULT 0, -- core.ExecutionError.ErrorKind
+    recoverable INTEGER NOT NULL DEFAULT 0, -- the error was
     name TEXT NOT NULL,
     group_name TEXT,
     queue TEXT,

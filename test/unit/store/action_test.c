@@ -32,6 +32,7 @@ static void test_columns_survive(void **state)
     in.abort_ns = 20;
     in.abort_by = 21;
     in.error_kind = 1;
+    in.recoverable = true;
     in.name = STR("child");
     in.group_name = STR("g");
     in.queue = STR("q");
@@ -69,6 +70,7 @@ static void test_columns_survive(void **state)
     assert_int_equal(out->abort_ns, 20);
     assert_int_equal(out->abort_by, 21);
     assert_int_equal(out->error_kind, 1);
+    assert_true(out->recoverable);
     assert_str_equal(out->group_name, "g");
     assert_str_equal(out->queue, "q");
     assert_str_equal(out->input_uri, "s3://tern/in");
