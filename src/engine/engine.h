@@ -1,5 +1,6 @@
 /* The engine: what happens to an action. The store is the only truth; executors are reporters; kill -9 anywhere
- * converges. Functions with "write entry" run inside one (cx->db in a write transaction) and take effect at its commit. */
+ * converges. Functions with "write entry" run inside one (cx->db in a write transaction) and take effect at its commit.
+ */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 

@@ -1,0 +1,26 @@
+/* What of a task template is run: its container, or the primary container of its pod template, in one form. Pure. */
+#ifndef ENGINE_POD_H
+#define ENGINE_POD_H
+
+#include "base/ctx.h"
+#include "gen/flyteidl2_core.h"
+
+struct engine_pod_env {
+    str name, value;
+};
+
+struct engine_pod {
+    str image;
+    str *argv; /* command, then args */
+    size_t argc;
+    struct engine_pod_env *env;
+    size_t env_count;
+    int64_t cpu_millis, memory_bytes; /* 0 = not declared */
+    int32_t gpus;
+    bool copilot; /* inputs and outputs are files beside the container: a raw-container task */
+};
+
+/* Strings are borrowed from the template or live in cx->mem. Errors: INVALID_ARGUMENT saying what is wrong. */
+must_check_ enum code engine_pod_read(struct ctx *cx, const CoreTaskTemplate *t, struct engine_pod *out);
+
+#endif

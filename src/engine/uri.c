@@ -1,0 +1,50 @@
+/* URIs of actions. See uri.h. */
+#include "engine/uri.h"
+
+#include "object/object.h"
+
+str engine_uri_attempt(struct arena *mem, const struct store_run *run, str action, uint32_t attempt)
+{
+    return arena_printf(mem, STR_FMT "/" STR_FMT "/%u", STR_ARG(run->base_uri), STR_ARG(action), attempt);
+}
+
+str engine_uri_join(struct arena *mem, str folder, str name)
+{
+    while (folder.n && folder.p[folder.n - 1] == '/')
+        folder.n--;
+    return arena_printf(mem, STR_FMT "/" STR_FMT, STR_ARG(folder), STR_ARG(name));
+}
+
+str engine_uri_inputs(struct arena *mem, str input_uri)
+{
+    if (!input_uri.n || str_ends(input_uri, STR("/inputs.pb")))
+        return input_uri;
+    return engine_uri_join(mem, input_uri, STR("inputs.pb"));
+}
+
+enum code engine_uri_get(struct ctx *cx, struct app *app, str uri, size_t max, str *out)
+{
+    str bucket, key;
+    TRY(object_uri_parse(cx, "uri", uri, &bucket, &key));
+    return object_get(cx, app->objects, bucket, key, max, out);
+}
+
+enum code engine_uri_exists(struct ctx *cx, struct app *app, str uri, bool *out)
+{
+    str bucket, key;
+    struct object_info info;
+    TRY(object_uri_parse(cx, "uri", uri, &bucket, &key));
+    enum code c = object_stat(cx, app->objects, bucket, key, &info);
+    if (c != CODE_OK && c != CODE_NOT_FOUND)
+        return c;
+    *out = c == CODE_OK;
+    ctx_clear_err(cx);
+    return CODE_OK;
+}
+
+enum code engine_uri_put(struct ctx *cx, struct app *app, str uri, str bytes)
+{
+    str bucket, key;
+    TRY(object_uri_parse(cx, "uri", uri, &bucket, &key));
+    return object_put(cx, app->objects, bucket, key, STR("application/octet-stream"), bytes);
+}

@@ -1,0 +1,23 @@
+/* Where an action's things lie: URIs made from the run's base, and reading them. Object calls block: engine and work
+ * lanes. */
+#ifndef ENGINE_URI_H
+#define ENGINE_URI_H
+
+#include "app.h"
+#include "base/ctx.h"
+#include "store/action.h"
+
+/* "<base>/<action>/<attempt>": the attempt's folder, without a / at its end. */
+str engine_uri_attempt(struct arena *mem, const struct store_run *run, str action, uint32_t attempt);
+/* The file of the inputs: input_uri as sent is a folder or the file itself. Empty when the action has none. */
+str engine_uri_inputs(struct arena *mem, str input_uri);
+/* Exactly one / between them. */
+str engine_uri_join(struct arena *mem, str folder, str name);
+
+/* Reads, tests, writes the object of a URI. Errors: those of object/ (NOT_FOUND ...), INVALID_ARGUMENT for a bad URI.
+ */
+must_check_ enum code engine_uri_get(struct ctx *cx, struct app *app, str uri, size_t max, str *out);
+must_check_ enum code engine_uri_exists(struct ctx *cx, struct app *app, str uri, bool *out);
+must_check_ enum code engine_uri_put(struct ctx *cx, struct app *app, str uri, str bytes);
+
+#endif
