@@ -38,4 +38,16 @@ static inline void list_del(struct list *node)
     list_init(node);
 }
 
+/* Moves all nodes to the head `to`, which is not initialized; from is empty then. */
+static inline void list_take(struct list *to, struct list *from)
+{
+    if (list_empty(from)) {
+        list_init(to);
+        return;
+    }
+    *to = *from;
+    to->next->prev = to->prev->next = to;
+    list_init(from);
+}
+
 #endif

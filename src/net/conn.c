@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/metric.h"
 #include "base/time.h"
+#include "net/http2_int.h"
 #include "net/http_int.h"
 #include "net/peer_int.h"
 #include "net/tls_int.h"
@@ -21,6 +22,7 @@
 /* How often it may go through send and answer in one round (pipelined requests). */
 #define ROUND_TURNS 16
 #define LINGER_NS (2 * NS_PER_S)
+#define LINGER_MAX ((uint32_t)1024 * 1024)
 #define IOV_MAX_ 16
 /* Time-outs are looked at no more often than this. */
 #define SWEEP_NS (250 * NS_PER_MS)
@@ -36,6 +38,7 @@ static int64_t wait_ns(const struct worker *w, enum conn_wait kind)
     case CONN_WAIT_IDLE:
         return w->draining ? 0 : w->limits->idle_timeout_ns;
     case CONN_WAIT_STALL:
+    case CONN_WAIT_STREAMS:
         return w->limits->body_stall_ns;
     case CONN_WAIT_LINGER:
         return LINGER_NS;
@@ -48,7 +51,7 @@ static int64_t wait_ns(const struct worker *w, enum conn_wait kind)
 
 static void set_wait(struct conn *c)
 {
-    enum conn_wait kind = c->proto->waits(c);
+    enum conn_wait kind = c->lingers ? CONN_WAIT_LINGER : c->proto->waits(c);
     bool renew = kind == CONN_WAIT_STALL && c->progress;
     c->progress = false;
     if (kind == c->wait && !renew)
@@ -73,10 +76,15 @@ static void sweep_list(struct worker *w, struct list *l, int64_t *next_ns)
                 *next_ns = c->wait_until_ns;
             return;
         }
+        enum conn_wait kind = c->wait;
         c->wait = CONN_WAIT_NONE;
         list_del(&c->wait_node);
         list_add(&w->waits[CONN_WAIT_NONE], &c->wait_node);
-        conn_break(c);
+        if (c->lingers)
+            conn_break(c);
+        else
+            c->proto->expired(c, kind);
+        conn_dirty(c);
     }
 }
 
@@ -172,8 +180,24 @@ static bool send_out(struct conn *c)
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
+static bool wants_input(const struct conn *c)
+{
+    return c->lingers || c->proto->wants_input(c);
+}
+
+static void throw_away(struct conn *c, size_t n)
+{
+    c->thrown += (uint32_t)n;
+    if (c->thrown > LINGER_MAX)
+        conn_break(c);
+}
+
 void conn_input(struct conn *c, str bytes)
 {
+    if (c->lingers) {
+        throw_away(c, bytes.n);
+        return;
+    }
     c->progress = true;
     c->proto->input(c, bytes);
     conn_dirty(c);
@@ -182,7 +206,10 @@ void conn_input(struct conn *c, str bytes)
 static void on_end_of_input(struct conn *c)
 {
     c->eof = true;
-    c->proto->eof(c);
+    if (c->lingers)
+        conn_break(c);
+    else
+        c->proto->eof(c);
     conn_dirty(c);
 }
 
@@ -202,7 +229,7 @@ static void read_plain(struct conn *c)
 static void read_tls(struct conn *c)
 {
     char *p = loop_read_buffer(c->w->loop);
-    for (int i = 0; i < ROUND_TURNS && !c->broken && !c->eof && c->proto->wants_input(c); i++) {
+    for (int i = 0; i < ROUND_TURNS && !c->broken && !c->eof && wants_input(c); i++) {
         ssize_t n = tls_read(c->tls, p, LOOP_READ_BYTES);
         if (n > 0)
             conn_input(c, str_make(p, (size_t)n));
@@ -218,7 +245,7 @@ static void read_tls(struct conn *c)
 
 static void on_readable(struct conn *c)
 {
-    if (!c->proto->wants_input(c)) {
+    if (!wants_input(c)) {
         c->events &= ~(uint32_t)EPOLLIN;
         loop_fd_mod(c->w->loop, &c->fd, c->events);
         return;
@@ -253,7 +280,7 @@ static void on_event(struct loop_fd *f, uint32_t events)
 static void set_events(struct conn *c)
 {
     uint32_t want = c->eof ? 0 : EPOLLRDHUP;
-    if (!c->eof && c->proto->wants_input(c))
+    if (!c->eof && wants_input(c))
         want |= EPOLLIN;
     if (c->blocked || (c->tls && tls_wants_write(c->tls)))
         want |= EPOLLOUT;
@@ -290,10 +317,12 @@ static void conn_free(struct conn *c)
 static void serve(struct conn *c)
 {
     int turns = 0;
-    if (c->tls && tls_has_pending(c->tls) && c->proto->wants_input(c))
+    if (c->tls && tls_has_pending(c->tls) && wants_input(c))
         read_tls(c);
     do {
         c->again = false;
+        if (c->lingers)
+            break;
         if (c->proto->output && !c->blocked)
             c->proto->output(c);
         if (c->broken || !send_out(c))
@@ -310,11 +339,7 @@ static void on_flush(struct loop_task *t)
 {
     struct worker *w = container_of(t, struct worker, flush);
     struct list now; /* the round's; what is marked from here on waits for the next one */
-    if (list_empty(&w->dirty))
-        return;
-    now = w->dirty;
-    now.next->prev = now.prev->next = &now;
-    list_init(&w->dirty);
+    list_take(&now, &w->dirty);
     while (!list_empty(&now)) {
         struct conn *c = container_of(now.next, struct conn, dirty_node);
         list_del(&c->dirty_node);
@@ -339,6 +364,16 @@ void conn_dirty(struct conn *c)
     loop_task_add(c->w->loop, &c->w->flush);
 }
 
+void conn_linger(struct conn *c)
+{
+    c->lingers = true;
+    if (c->tls)
+        tls_shutdown(c->tls);
+    else if (c->fd.fd >= 0)
+        shutdown(c->fd.fd, SHUT_WR);
+    conn_dirty(c);
+}
+
 void conn_break(struct conn *c)
 {
     c->broken = true;
@@ -354,6 +389,12 @@ void conn_worker_init(struct worker *w)
     list_init(&w->dirty);
     w->sweep.fn = on_sweep;
     w->flush.fn = on_flush;
+}
+
+void conn_worker_done(struct worker *w)
+{
+    http2_shared_free(w->h2);
+    w->h2 = NULL;
 }
 
 struct conn *conn_new(struct worker *w, int fd)

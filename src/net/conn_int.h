@@ -13,6 +13,7 @@
 
 struct conn;
 struct http2;
+struct http2_shared;
 struct tls;
 struct tls_context;
 
@@ -21,11 +22,12 @@ struct tls_context;
 
 /* What the connection waits for; each has its time-out. */
 enum conn_wait {
-    CONN_WAIT_NONE,   /* for the service, as long as that takes */
-    CONN_WAIT_HEAD,   /* for the rest of a head or handshake */
-    CONN_WAIT_IDLE,   /* for the next request */
-    CONN_WAIT_STALL,  /* for bytes of a body, or for the peer to take bytes */
-    CONN_WAIT_LINGER, /* for the peer to close after us */
+    CONN_WAIT_NONE,    /* for the service, as long as that takes */
+    CONN_WAIT_HEAD,    /* for the rest of a head or handshake */
+    CONN_WAIT_IDLE,    /* for the next request */
+    CONN_WAIT_STALL,   /* for bytes of a body, or for the peer to take bytes */
+    CONN_WAIT_STREAMS, /* the same, each stream in its own time */
+    CONN_WAIT_LINGER,  /* for the peer to close after us */
     CONN_WAITS_,
 };
 
@@ -44,6 +46,7 @@ struct worker {
     bool draining;
     char date[32];
     int64_t date_until_ns;
+    struct http2_shared *h2;             /* NULL: no HTTP/2 connection yet */
     void (*on_closed)(struct worker *w); /* a connection has ended; may be NULL */
     void (*on_empty)(struct worker *w);  /* draining and no connection is left */
 };
@@ -58,6 +61,8 @@ struct conn_proto {
     void (*output)(struct conn *c);
     /* After sending: ends exchanges, tells who waits for room. */
     void (*sent)(struct conn *c);
+    /* It has waited too long. */
+    void (*expired)(struct conn *c, enum conn_wait kind);
     /* What it waits for now. */
     enum conn_wait (*waits)(const struct conn *c);
     bool (*wants_input)(const struct conn *c);
@@ -98,6 +103,8 @@ struct conn {
     bool again : 1;    /* the protocol has more to send in this round */
     bool progress : 1; /* bytes moved since the time-out was set */
     bool eof : 1;
+    bool lingers : 1; /* our side is shut; what comes is thrown away until the peer closes */
+    uint32_t thrown;  /* bytes, since then */
     union {
         struct http1 h1;
         struct http2 *h2;
@@ -108,10 +115,14 @@ struct conn {
 void conn_worker_init(struct worker *w);
 /* Makes fd (non-blocking) a connection of w; closes fd when that fails. Returns NULL then. */
 struct conn *conn_new(struct worker *w, int fd);
+void conn_worker_done(struct worker *w);
 /* There is something to send or to end. */
 void conn_dirty(struct conn *c);
 /* Ends the connection at the end of the round, without sending more. */
 void conn_break(struct conn *c);
+/* Shuts our side, once everything is sent, so that the peer sees what was said last, and waits a while for its close.
+ */
+void conn_linger(struct conn *c);
 /* No more exchanges: each connection ends when it can; those that still are there after the grace are broken. */
 void conn_drain_all(struct worker *w);
 void conn_break_all(struct worker *w);

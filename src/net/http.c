@@ -154,6 +154,30 @@ char *http_header_copy(char *to, str s)
     return to + s.n;
 }
 
+/* The server's own business: a service's field of that name is left out. */
+static bool is_ours(str name)
+{
+    static const str ours[] = {STR_INIT("connection"), STR_INIT("content-length"), STR_INIT("date"),
+                               STR_INIT("keep-alive"), STR_INIT("transfer-encoding")};
+    for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++)
+        if (str_eq_nocase(name, ours[i]))
+            return true;
+    return false;
+}
+
+static bool is_name(str name)
+{
+    for (size_t i = 0; i < name.n; i++)
+        if ((unsigned char)name.p[i] <= ' ' || (unsigned char)name.p[i] >= 0x7f || name.p[i] == ':')
+            return false;
+    return name.n > 0;
+}
+
+bool http_header_is_allowed(str name)
+{
+    return is_name(name) && !is_ours(name);
+}
+
 static void end_body(struct http_exchange *x)
 {
     if (x->send_left > 0 && !x->mute) {

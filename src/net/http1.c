@@ -9,14 +9,10 @@
 #include "net/http_int.h"
 #include "net/tls_int.h"
 
-#include <sys/socket.h>
-
 #define TRAILER_MAX ((size_t)16 * 1024)
 #define TRAILERS_MAX 100
 /* A body that nobody wants is read to its end when no more than this is left, so that the connection can be kept. */
 #define DISCARD_MAX ((uint32_t)256 * 1024)
-/* Thrown away while the peer has not seen that we closed. */
-#define LINGER_MAX ((uint32_t)1024 * 1024)
 
 /* Bytes that wait for the rest of their head, or for the exchange before them. */
 struct http1_in {
@@ -93,18 +89,6 @@ static void refuse(struct conn *c, int status)
         http_exchange_close(x, false);
         mem_free(x);
     }
-}
-
-static void linger(struct conn *c)
-{
-    struct http1 *h = &c->h1;
-    h->lingers = true;
-    h->discarded = 0;
-    release(c);
-    if (c->tls)
-        tls_shutdown(c->tls);
-    else if (c->fd.fd >= 0)
-        shutdown(c->fd.fd, SHUT_WR);
 }
 
 /* The response is with the kernel. */
@@ -334,21 +318,9 @@ static bool sniff(struct conn *c, str in)
     return true;
 }
 
-static void input_lingering(struct conn *c, size_t n)
-{
-    struct http1 *h = &c->h1;
-    h->discarded += (uint32_t)n;
-    if (h->discarded > LINGER_MAX)
-        conn_break(c);
-}
-
 static void http1_input(struct conn *c, str bytes)
 {
     struct http1 *h = &c->h1;
-    if (h->lingers) {
-        input_lingering(c, bytes.n);
-        return;
-    }
     bool waiting = h->in != NULL;
     if (waiting) {
         hold(c, bytes);
@@ -395,15 +367,26 @@ static void http1_sent(struct conn *c)
         http_exchange_on_writable(h->x);
     if (h->x && h->x->ended && !h->x->gone && out_empty(&c->out))
         end_exchange(c);
-    if (h->lingers || c->broken)
+    if (c->broken)
         return;
     bool finished = !h->keep && !h->x && h->served;
     bool refused = h->state == HTTP1_DONE && !h->x;
     if ((finished || refused) && out_empty(&c->out)) {
-        linger(c);
+        release(c);
+        conn_linger(c);
         return;
     }
     resume(c);
+}
+
+static void http1_expired(struct conn *c, enum conn_wait kind)
+{
+    const struct http_exchange *x = c->h1.x;
+    bool asked = kind == CONN_WAIT_HEAD ? c->h1.in != NULL : kind == CONN_WAIT_STALL && x && !x->responded;
+    if (asked && out_empty(&c->out))
+        refuse(c, 408);
+    else
+        conn_break(c);
 }
 
 static enum conn_wait http1_waits(const struct conn *c)
@@ -411,8 +394,6 @@ static enum conn_wait http1_waits(const struct conn *c)
     const struct http1 *h = &c->h1;
     const struct http_exchange *x = h->x;
     bool reading = h->state == HTTP1_BODY || h->state == HTTP1_CHUNKED || h->state == HTTP1_TRAILER;
-    if (h->lingers)
-        return CONN_WAIT_LINGER;
     if (!out_empty(&c->out))
         return CONN_WAIT_STALL;
     if (reading && (!x || (!x->paused && !x->gaps && !x->responded)))
@@ -425,8 +406,6 @@ static enum conn_wait http1_waits(const struct conn *c)
 static bool http1_wants_input(const struct conn *c)
 {
     const struct http1 *h = &c->h1;
-    if (h->lingers)
-        return true;
     if (h->x && h->x->paused)
         return false;
     return h->state != HTTP1_DONE;
@@ -502,6 +481,7 @@ static const struct conn_proto http1_proto = {
     .input = http1_input,
     .eof = http1_eof,
     .sent = http1_sent,
+    .expired = http1_expired,
     .waits = http1_waits,
     .wants_input = http1_wants_input,
     .drain = http1_drain,

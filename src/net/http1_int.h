@@ -33,7 +33,6 @@ struct http1 {
     bool keep : 1;                  /* the connection may be used again */
     bool minor0 : 1;                /* HTTP/1.0 */
     bool served : 1;                /* has had a request */
-    bool lingers : 1;               /* our side is shut; what comes is thrown away */
     bool expects : 1;               /* the client waits for 100 Continue */
     bool skipped_crlf : 1;
 };

@@ -70,29 +70,10 @@ static char *put_u64(char *to, uint64_t v)
     return put(to, str_make(tmp + at, sizeof(tmp) - at));
 }
 
-/* The server's own business: a service's field of that name is left out. */
-static bool is_ours(str name)
-{
-    static const str ours[] = {STR_INIT("connection"), STR_INIT("content-length"), STR_INIT("date"),
-                               STR_INIT("keep-alive"), STR_INIT("transfer-encoding")};
-    for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++)
-        if (str_eq_nocase(name, ours[i]))
-            return true;
-    return false;
-}
-
-static bool is_name(str name)
-{
-    for (size_t i = 0; i < name.n; i++)
-        if ((unsigned char)name.p[i] <= ' ' || (unsigned char)name.p[i] >= 0x7f || name.p[i] == ':')
-            return false;
-    return name.n > 0;
-}
-
 static char *put_fields(char *at, const struct http_header *headers, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        if (!is_name(headers[i].name) || is_ours(headers[i].name))
+        if (!http_header_is_allowed(headers[i].name))
             continue;
         at = put(at, headers[i].name);
         at = put(at, STR(": "));

@@ -46,5 +46,7 @@ void http_exchange_on_writable(struct http_exchange *x); /* when owed and there 
 void http_exchange_close(struct http_exchange *x, bool complete);
 /* Copies s to `to` with what could end a header line replaced by spaces; returns to + s.n. */
 char *http_header_copy(char *to, str s);
+/* A name that a service may send: a token, and none of the fields that are the server's own business. */
+bool http_header_is_allowed(str name);
 
 #endif

@@ -371,8 +371,10 @@ static void on_closed(struct worker *w)
 
 static void free_server(struct http_server *s)
 {
-    for (int i = 0; i < s->worker_count; i++)
+    for (int i = 0; i < s->worker_count; i++) {
+        conn_worker_done(&s->workers[i].w);
         loop_free(s->workers[i].w.loop);
+    }
     close_listeners(s, NULL);
     tls_context_free(s->tls);
     mem_free(s->workers);

@@ -290,11 +290,7 @@ void loop_task_clear(struct loop *l, struct loop_task *t)
 static void run_tasks(struct loop *l)
 {
     struct list now; /* the round's; what is added from here on belongs to the next round */
-    if (list_empty(&l->tasks))
-        return;
-    now = l->tasks;
-    now.next->prev = now.prev->next = &now;
-    list_init(&l->tasks);
+    list_take(&now, &l->tasks);
     while (!list_empty(&now)) {
         struct loop_task *t = container_of(now.next, struct loop_task, node);
         loop_task_clear(l, t);
