@@ -446,22 +446,39 @@ static enum code set_up(struct ctx *cx, struct http_server *s, const struct http
     return CODE_OK;
 }
 
-enum code http_server_start(struct ctx *cx, const struct http_server_config *cfg, struct http_server **out)
+enum code http_server_bind(struct ctx *cx, const struct http_server_config *cfg, struct http_server **out)
 {
     struct http_server *s = mem_new(struct http_server);
     s->service = *cfg->service;
     s->limits = cfg->limits;
     fill_limits(&s->limits);
     enum code code = set_up(cx, s, cfg);
-    for (int i = 0; code == CODE_OK && i < s->worker_count; i++)
-        if ((errno = start_thread(&s->workers[i])) != 0)
-            code = fail_errno(cx, "loop thread");
     if (code != CODE_OK) {
         http_server_stop(s, 0);
         return code;
     }
     *out = s;
     return CODE_OK;
+}
+
+enum code http_server_run(struct ctx *cx, struct http_server *s)
+{
+    for (int i = 0; i < s->worker_count; i++)
+        if ((errno = start_thread(&s->workers[i])) != 0)
+            return fail_errno(cx, "loop thread");
+    return CODE_OK;
+}
+
+enum code http_server_start(struct ctx *cx, const struct http_server_config *cfg, struct http_server **out)
+{
+    struct http_server *s;
+    TRY(http_server_bind(cx, cfg, &s));
+    enum code code = http_server_run(cx, s);
+    if (code == CODE_OK)
+        *out = s;
+    else
+        http_server_stop(s, 0);
+    return code;
 }
 
 uint16_t http_server_port(const struct http_server *s)

@@ -28,6 +28,10 @@ struct http_server_config {
 /* Answers when this returns. Errors: INVALID_ARGUMENT for an address or TLS file that cannot be used;
  * FAILED_PRECONDITION when the port is taken. */
 must_check_ enum code http_server_start(struct ctx *cx, const struct http_server_config *cfg, struct http_server **out);
+/* The two halves of it, for who must know the port first: after bind() connections are taken by the kernel and wait
+ * until run() answers them. When run() fails the server must still be stopped. */
+must_check_ enum code http_server_bind(struct ctx *cx, const struct http_server_config *cfg, struct http_server **out);
+must_check_ enum code http_server_run(struct ctx *cx, struct http_server *s);
 /* The port really bound. */
 uint16_t http_server_port(const struct http_server *s);
 /* Stops accepting, lets exchanges end for at most grace_ns (new ones on open connections are refused), closes, joins.
