@@ -25,6 +25,9 @@ CPPFLAGS += -Isrc -I$(BUILD) -I$(LLHTTP_H)
 LDFLAGS += $(filter -fsanitize=%,$(CFLAGS_$(MODE))) -rdynamic
 LDLIBS := -lnghttp2 -lsqlite3 -lssl -lcrypto -lz -lyaml -lm -lpthread -ldl
 
+# One short line for each step; V=1 shows the commands.
+say = $(if $(V),,@echo "  $(1)  $(patsubst $(BUILD)/%,%,$(2))" &&)
+
 SRC := $(sort $(shell find src -name '*.c'))
 OBJ := $(SRC:src/%.c=$(BUILD)/obj/%.o)
 MAIN_OBJ := $(BUILD)/obj/main.o
@@ -59,22 +62,22 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
 
 $(BUILD)/tern: $(MAIN_OBJ) $(LIB_OBJ)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LD,$@) $(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/libtern.a: $(LIB_OBJ)
-	rm -f $@ && ar rcs $@ $^
+	$(call say,AR,$@) rm -f $@ && ar rcs $@ $^
 
 $(BUILD)/obj/%.o: src/%.c | $(GEN)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(WARN) -c -o $@ $<
+	$(call say,CC,$<) $(CC) $(CPPFLAGS) $(CFLAGS) $(WARN) -c -o $@ $<
 
 $(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -Wall -Wextra -Werror -c -o $@ $<
+	$(call say,CC,$<) $(CC) $(CPPFLAGS) $(CFLAGS) -Wall -Wextra -Werror -c -o $@ $<
 
 $(BUILD)/obj/llhttp/%.o: $(LLHTTP)/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -DLLHTTP_STRICT_MODE=1 -c -o $@ $<
+	$(call say,CC,$<) $(CC) $(CPPFLAGS) $(CFLAGS) -DLLHTTP_STRICT_MODE=1 -c -o $@ $<
 
 $(BUILD)/gen/embed.S: $(EMBED) tools/embed.py
 	@mkdir -p $(@D)
@@ -82,7 +85,7 @@ $(BUILD)/gen/embed.S: $(EMBED) tools/embed.py
 
 $(BUILD)/obj/embed.o: $(BUILD)/gen/embed.S
 	@mkdir -p $(@D)
-	$(CC) -c -o $@ $<
+	$(call say,CC,$<) $(CC) -c -o $@ $<
 
 $(BUILD)/gen/third_party.binpb: tools/idl_deps.py
 	$(PYTHON) tools/idl_deps.py --out $@ --cache build/idl-deps --from "$(IDL_DEPS)"
@@ -102,7 +105,7 @@ UNIT_SRC := $(sort $(shell find test/unit -name '*_test.c'))
 UNIT := $(UNIT_SRC:test/unit/%.c=$(BUILD)/unit/%)
 $(BUILD)/unit/%: test/unit/%.c $(BUILD)/libtern.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -Itest/unit $(CFLAGS) -Wall -Wextra -Werror $(LDFLAGS) -o $@ $< $(BUILD)/libtern.a -lcmocka $(LDLIBS)
+	$(call say,CC,$<) $(CC) $(CPPFLAGS) -Itest/unit $(CFLAGS) -Wall -Wextra -Werror $(LDFLAGS) -o $@ $< $(BUILD)/libtern.a -lcmocka $(LDLIBS)
 
 UNIT_RUN := $(if $(UNIT_ONLY),$(UNIT_ONLY:%=$(BUILD)/unit/%),$(UNIT))
 unit: $(UNIT_RUN) ## unit tests; UNIT_ONLY=dir/name_test runs one
@@ -111,7 +114,7 @@ unit: $(UNIT_RUN) ## unit tests; UNIT_ONLY=dir/name_test runs one
 # Programs that tests run: test/net/<name>.c -> $(BUILD)/test/<name>
 $(BUILD)/test/%: test/net/%.c $(BUILD)/libtern.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -Wall -Wextra -Werror $(LDFLAGS) -o $@ $< $(BUILD)/libtern.a $(LDLIBS)
+	$(call say,CC,$<) $(CC) $(CPPFLAGS) $(CFLAGS) -Wall -Wextra -Werror $(LDFLAGS) -o $@ $< $(BUILD)/libtern.a $(LDLIBS)
 
 # ---- set-up, running, checking ------------------------------------------------------------------------------------
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
