@@ -16,9 +16,11 @@ struct exec_env {
     str name, value;
 };
 
+/* With file_name: a file of that name (it may have "/") in /etc/flyte/secrets, and env_name, when not empty, is set to
+ * its path. Without: env_name is set to the value. */
 struct exec_secret {
-    str env_name;  /* "" = deliver as a file */
-    str file_name; /* below the secrets folder */
+    str env_name;
+    str file_name;
     str value;
 };
 
@@ -31,14 +33,14 @@ struct exec_task {
     size_t env_count;
     const struct exec_secret *secrets;
     size_t secret_count;
-    str image;              /* as the task says; chooses the interpreter (D-24) */
-    str sdk_version;        /* of the task, for the warning about another version */
-    int64_t cpu_millis;     /* 0 = not declared */
-    int64_t memory_bytes;   /* 0 = not declared: no limit */
+    str image;            /* as the task says; chooses the interpreter (D-24) */
+    str sdk_version;      /* of the task, for the warning about another version */
+    int64_t cpu_millis;   /* 0 = not declared */
+    int64_t memory_bytes; /* 0 = not declared: no limit */
     int32_t gpus;
-    bool container;         /* a raw-container task: argv is for the image, not for the host */
-    bool python;            /* argv[0] is the SDK's runtime (a0): may run on the warm pool */
-    uint32_t depth;         /* how many ancestors it has: D-22's tie break */
+    bool container; /* a raw-container task: argv is for the image, not for the host */
+    bool python;    /* argv[0] is the SDK's runtime (a0): may run on the warm pool */
+    uint32_t depth; /* how many ancestors it has: D-22's tie break */
 };
 
 enum exec_state {
@@ -53,14 +55,14 @@ enum exec_state {
 
 struct exec_observation {
     enum exec_state state;
-    int exit_code;        /* of EXITED, when signal == 0 */
-    int signal;           /* that ended it, or 0 */
-    bool oom;             /* killed for its memory */
-    bool aborted;         /* by exec_abort */
-    str reason;           /* WAITING: what for; in cx->mem */
-    str error_code;       /* REFUSED: "ResourcesUnavailable", ... */
-    str error;            /* REFUSED: for the user */
-    bool system;          /* REFUSED: not the user's fault, may be tried again */
+    int exit_code;                /* of EXITED, when signal == 0 */
+    int signal;                   /* that ended it, or 0 */
+    bool oom;                     /* killed for its memory */
+    bool aborted;                 /* by exec_abort */
+    str reason;                   /* WAITING: what for; in cx->mem */
+    str error_code;               /* REFUSED: "ResourcesUnavailable", ... */
+    str error;                    /* REFUSED: for the user */
+    bool system;                  /* REFUSED: not the user's fault, may be tried again */
     int64_t started_ns, ended_ns; /* wall clock; 0 = not yet */
     int64_t cpu_ns, max_rss;      /* of the ended process; 0 = unknown */
 };
@@ -78,21 +80,34 @@ must_check_ enum code exec_abort(struct ctx *cx, struct exec *e, struct exec_key
 must_check_ enum code exec_cleanup(struct ctx *cx, struct exec *e, struct exec_key key);
 /* Tells that the attempt has open children and waits for them: its CPU share is lent out (D-22). */
 void exec_set_waiting(struct exec *e, struct exec_key key, bool waiting);
-/* Keys of all attempts that the executor knows, for recovery. */
+/* Keys of all attempts that the executor knows, for recovery. After a restart of the server the attempts that were
+ * waiting are not among them: launch them again; and say again which ones wait for children. */
 must_check_ enum code exec_list(struct ctx *cx, struct exec *e, struct exec_key **out, size_t *n);
 
-/* ---- logs (D-25) -------------------------------------------------------------------------------------------------- */
+/* Where an attempt keeps things; for retention. */
+struct exec_place {
+    struct exec_key key;
+    str project, domain, run, action;
+};
+/* Removes the work folder and, if asked, the log of an attempt that was cleaned up. What is gone already is no error.
+ * Errors: FAILED_PRECONDITION while the attempt is known. */
+must_check_ enum code exec_discard(struct ctx *cx, struct exec *e, const struct exec_place *place, bool log);
+/* Leaves what runs running; waiting attempts are forgotten. */
+void exec_stop(struct exec *e);
+
+/* ---- logs (D-25) --------------------------------------------------------------------------------------------------
+ */
 
 struct exec_log_line {
     int64_t time_ns; /* wall clock */
-    str text;        /* ends in \n; valid UTF-8; control bytes other than \t and ESC replaced */
+    str text;        /* ends in \n; valid UTF-8; other control bytes than \t and ESC replaced; at most 64 KiB */
     bool system;     /* written by us, not by the task */
 };
 struct exec_log_page {
     struct exec_log_line *p;
     size_t n;
-    int64_t next;  /* cursor for the following page */
-    bool ended;    /* nothing will follow: the attempt has ended and all was delivered */
+    int64_t next; /* cursor for the following page */
+    bool ended;   /* nothing will follow: the attempt has ended and all was delivered */
 };
 /* Lines from the cursor on (0 = the beginning), at most max_lines. Errors: NOT_FOUND before the attempt has a log. */
 must_check_ enum code exec_log_read(struct ctx *cx, struct exec *e, struct exec_key key, int64_t cursor,

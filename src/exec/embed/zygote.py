@@ -1,0 +1,413 @@
+"""Warm Python: imports the SDK once, then forks a process per task that behaves as a cold `a0` does.
+
+usage: python zygote.py A0 CACHE     (descriptor 3 is a SOCK_SEQPACKET to the supervisor)
+
+Started with the interpreter and the flags of A0's first line. It imports exactly the modules that a cold a0 has loaded when
+it comes to the user's code; they are learnt once per environment from a cold run and kept in the file CACHE. Only modules of
+that list may be imported here, hence no convenient ones.
+
+Says  ready\\0<number of paths>\\0path...\\0name...   files to watch, environment variables read at import ("X*" = all with X)
+      fail\\0reason
+      pid\\0<request>\\0<pid>                        the task waits at its gate
+Hears fork\\0<request>  with three descriptors: a file (cwd, count of arguments, arguments, environment; each ended by NUL),
+      the log, the gate. A byte from the gate lets the task run; its end makes it leave.
+"""
+import os
+import sys
+
+CONTROL = 3
+# Read from C, or by the interpreter itself: Python cannot see these reads.
+ALWAYS = ['PYTHON*', 'FSSPEC_*', 'LD_*', 'LC_*', 'LANG', 'LANGUAGE', 'MALLOC_*', 'GLIBC_TUNABLES', 'OPENSSL_*', 'SSL_CERT*',
+          'RUST_*', 'TZ', 'TZDIR', 'OMP_*', 'MKL_*', 'OPENBLAS_*', 'TMPDIR', 'SQLITE_TMPDIR', 'HOME', 'VIRTUAL_ENV']
+WAIT_S = 60
+
+
+class Refused(Exception):
+    pass
+
+
+# ---- what a cold a0 has loaded -------------------------------------------------------------------------------------
+
+def watched_paths(a0):
+    paths = [a0, os.path.join(os.path.dirname(os.path.dirname(a0)), 'pyvenv.cfg')]
+    return [p for p in paths + [d for d in sys.path if d.endswith('-packages')] if os.path.exists(p)]
+
+
+def stamp(a0):
+    parts = [sys.version.replace('\n', ' ')]
+    for path in watched_paths(a0) + [os.path.abspath(__file__)]:
+        st = os.stat(path)
+        parts.append('%s %d %d' % (path, st.st_mtime_ns, st.st_size))
+    return '|'.join(parts)
+
+
+PROBE = """import os, sys
+with open(os.environ['TERN_PROBE_OUT'], 'w') as f:
+    f.write('\\n'.join(sys.modules))
+os._exit(0)
+"""
+
+
+def probe_bundle():
+    import io
+    import tarfile
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode='w:gz') as tar:
+        info = tarfile.TarInfo('tern_probe.py')
+        info.size = len(PROBE)
+        tar.addfile(info, io.BytesIO(PROBE.encode()))
+    return data.getvalue()
+
+
+def probe_server(files):
+    """The few S3 requests of a starting task, answered from a dictionary."""
+    import http.server
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = 'HTTP/1.1'
+
+        def answer(self, body=True):
+            data = files.get(self.path.split('?')[0])
+            status, extra = (200, {}) if data is not None else (404, {})
+            data = data or b''
+            total, span = len(data), self.headers.get('Range', '')
+            if span.startswith('bytes=') and total:
+                first, _, last = span[6:].partition('-')
+                first, last = int(first), min(int(last or total - 1), total - 1)
+                data, status = data[first:last + 1], 206
+                extra['Content-Range'] = 'bytes %d-%d/%d' % (first, last, total)
+            self.send_response(status)
+            for k, v in {'Content-Length': len(data), 'ETag': '"1"', 'Last-Modified': 'Thu, 01 Jan 2026 00:00:00 GMT',
+                         **extra}.items():
+                self.send_header(k, str(v))
+            self.end_headers()
+            if body:
+                self.wfile.write(data)
+
+        def do_GET(self):
+            self.answer()
+
+        def do_HEAD(self):
+            self.answer(body=False)
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers.get('Content-Length') or 0))
+            self.answer()
+
+        do_PUT = do_POST
+
+        def log_message(self, *_):
+            pass
+
+    return http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+
+
+def probe_command(a0, endpoint, out):
+    env = dict(os.environ, TERN_PROBE_OUT=out, RUN_NAME='probe', ACTION_NAME='a0', _U_RUN_BASE='s3://tern/run', _U_ORG_NAME='o',
+               FLYTE_INTERNAL_EXECUTION_PROJECT='p', FLYTE_INTERNAL_EXECUTION_DOMAIN='d', _U_EP_OVERRIDE=endpoint,
+               _U_INSECURE='true', _U_USE_ACTIONS='1', FLYTE_AWS_ENDPOINT=endpoint, FLYTE_AWS_ACCESS_KEY_ID='probe',
+               FLYTE_AWS_SECRET_ACCESS_KEY='probe', NO_PROXY='127.0.0.1')
+    args = [a0, '--inputs', 's3://tern/inputs.pb', '--outputs-path', 's3://tern/out', '--version', 'v',
+            '--raw-data-path', 's3://tern/raw', '--checkpoint-path', 's3://tern/check', '--prev-checkpoint', '',
+            '--run-name', 'probe', '--name', 'a0', '--run-start-time', '2026-01-01T00:00:00Z',
+            '--tgz', 's3://tern/probe.tar.gz', '--dest', '.',
+            '--resolver', 'flyte._internal.resolvers.default.DefaultTaskResolver', 'mod', 'tern_probe', 'instance', 'task']
+    return args, env
+
+
+def learn(a0, out):
+    """Runs one cold a0 to the point where it imports the user's module. In a process of its own: it may import anything."""
+    import shutil
+    import subprocess
+    import tempfile
+    import threading
+    server = probe_server({'/tern/probe.tar.gz': probe_bundle(), '/tern/inputs.pb': b''})
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    args, env = probe_command(a0, 'http://127.0.0.1:%d' % server.server_address[1], out)
+    work = tempfile.mkdtemp(prefix='tern-probe-')
+    try:
+        subprocess.run(args, env=env, cwd=work, stdin=subprocess.DEVNULL, timeout=WAIT_S, check=False)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def learn_apart(a0, out):
+    pid = os.fork()
+    if pid:
+        os.waitpid(pid, 0)
+        return
+    try:
+        os.close(CONTROL)
+        learn(a0, out)
+    finally:
+        os._exit(0)
+
+
+def cold_modules(a0, cache):
+    now = stamp(a0)
+    try:
+        with open(cache) as f:
+            lines = f.read().split('\n')
+        if lines[0] == now:
+            return lines[1:]
+    except OSError:
+        pass
+    out = '%s.%d' % (cache, os.getpid())
+    learn_apart(a0, out)
+    try:
+        with open(out) as f:
+            names = [n for n in f.read().split('\n') if n not in ('__main__', 'tern_probe')]
+        os.unlink(out)
+    except OSError:
+        raise Refused('a cold a0 did not come as far as the user\'s module') from None
+    with open(out, 'w') as f:
+        f.write('\n'.join([now] + names))
+    os.rename(out, cache)
+    return names
+
+
+# ---- importing them ------------------------------------------------------------------------------------------------
+
+class EnvironReads:
+    """Notes which environment variables are read between start() and stop()."""
+
+    def __init__(self):
+        self.names = set()
+        self.kind = type(os.environ)
+        self.getitem, self.iter = self.kind.__getitem__, self.kind.__iter__
+
+    def start(self):
+        names, getitem, walk = self.names, self.getitem, self.iter
+
+        def noted_getitem(environ, key):
+            names.add(os.fsdecode(key))
+            return getitem(environ, key)
+
+        def noted_iter(environ):
+            frame = sys._getframe(1)
+            while frame.f_globals.get('__name__') in ('os', '_collections_abc', 'collections.abc'):
+                frame = frame.f_back
+            reader = frame.f_globals.get('__name__')
+            # fsspec looks for its own prefix among all names; another reader would make every variable matter.
+            if reader != 'fsspec.config':
+                raise Refused('module %s reads the whole environment when it is imported' % reader)
+            names.add('FSSPEC_*')
+            return walk(environ)
+
+        self.kind.__getitem__, self.kind.__iter__ = noted_getitem, noted_iter
+
+    def stop(self):
+        self.kind.__getitem__, self.kind.__iter__ = self.getitem, self.iter
+
+
+class HeldThreads:
+    """The SDK starts a thread with an event loop when it is imported, and a fork with threads hangs: the thread is held back here
+    and started in each child. Any other thread, or event loop, is a reason not to be warm."""
+
+    def __init__(self):
+        import asyncio
+        import threading
+        self.asyncio, self.threading = asyncio, threading
+        self.start_thread, self.new_event_loop = threading.Thread.start, asyncio.new_event_loop
+        self.held = []
+
+    def start(self):
+        held = self.held
+
+        def hold(thread):
+            owner = getattr(thread._target, '__self__', None)
+            if thread.name != 'flyte_syncify' or getattr(owner, 'loop', 0) is not None:
+                raise Refused('thread %s is started by an import' % thread.name)
+            held.append((thread, owner))
+
+        def no_loop():
+            if not sys._getframe(1).f_globals.get('__name__', '').startswith('flyte.syncify'):
+                raise Refused('an event loop is made by an import')
+
+        self.threading.Thread.start, self.asyncio.new_event_loop = hold, no_loop
+
+    def stop(self):
+        self.threading.Thread.start, self.asyncio.new_event_loop = self.start_thread, self.new_event_loop
+
+    def release(self):
+        for thread, owner in self.held:
+            owner.loop = self.asyncio.new_event_loop()
+            thread.start()
+
+
+def thread_count():
+    with open('/proc/self/status') as f:
+        for line in f:
+            if line.startswith('Threads:'):
+                return int(line.split()[1])
+    return 0
+
+
+def preload(names):
+    reads, threads = EnvironReads(), HeldThreads()
+    reads.start()
+    threads.start()
+    try:
+        for name in names:
+            if name not in sys.modules:
+                try:
+                    __import__(name)
+                except ImportError:
+                    pass  # modules that another one puts there by hand; compared below
+    finally:
+        threads.stop()
+        reads.stop()
+    missing = [n for n in names if n not in sys.modules]
+    more = sorted(set(sys.modules) - set(names) - {'__main__'})
+    if missing or more:
+        raise Refused('other modules than a cold a0: missing %s, more %s' % (missing[:5], more[:5]))
+    if thread_count() != 1:
+        raise Refused('%d threads after the imports' % thread_count())
+    descriptors = set(os.listdir('/proc/self/fd'))
+    if len(descriptors - {'0', '1', '2', str(CONTROL)}) > 1:  # one is the listing's own
+        raise Refused('descriptors are opened by an import')
+    return sorted(reads.names | set(ALWAYS)), threads
+
+
+def reseed():
+    """The random module does it by itself after a fork; numpy, where a cold a0 has it loaded, does not."""
+    numpy_random = sys.modules.get('numpy.random')
+    if numpy_random is not None:
+        numpy_random.seed()
+
+
+def self_test(threads):
+    """A fork, and a synchronous call of the SDK in it."""
+    import time
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            threads.release()
+            from flyte.syncify import syncify
+
+            @syncify
+            async def add(x):
+                return x + 1
+            code = 0 if add(1) == 2 else 2
+        finally:
+            os._exit(code)
+    for _ in range(500):
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            if status:
+                raise Refused('the self-test ended with status %d' % status)
+            return
+        time.sleep(0.01)
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+    raise Refused('the self-test hung')
+
+
+# ---- one task ------------------------------------------------------------------------------------------------------
+
+def serve(control, a0, threads):
+    """Returns in the process of a task, with what it needs; never in the zygote itself."""
+    import socket
+    while True:
+        data, ancillary, _, _ = control.recvmsg(64, socket.CMSG_SPACE(3 * 4))
+        if not data:
+            os._exit(0)  # the supervisor is gone
+        raw = b''.join(d for level, kind, d in ancillary if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS))
+        fds = [int.from_bytes(raw[i:i + 4], sys.byteorder) for i in range(0, 12, 4)]
+        middle = os.fork()
+        if middle == 0:
+            # Forked twice, so that the task becomes the supervisor's child.
+            try:
+                if os.fork():
+                    os._exit(0)
+                return become_task(control, data.split(b'\0')[1], fds, a0, threads)
+            except BaseException as e:
+                os.write(2, b'tern: %s\n' % os.fsencode(repr(e)))
+                os._exit(126)
+        for fd in fds:
+            os.close(fd)
+        os.waitpid(middle, 0)
+
+
+def become_task(control, request, fds, a0, threads):
+    order, log, gate = fds
+    os.setsid()
+    control.send(b'pid\0%s\0%d' % (request, os.getpid()))
+    # An object that owns a descriptor would close that number later, when it is somebody else's.
+    os.close(control.detach())
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    with open(order, 'rb') as f:
+        parts = f.read().split(b'\0')[:-1]
+    if os.read(gate, 1) != b'g':
+        os._exit(125)
+    os.closerange(3, 1 << 16)
+    argc = int(parts[1])
+    argv, env = parts[2:2 + argc], parts[2 + argc:]
+    os.chdir(parts[0])
+    os.environ.clear()
+    for pair in env:
+        name, _, value = pair.partition(b'=')
+        os.environ[os.fsdecode(name)] = os.fsdecode(value)
+    sys.argv = [a0] + [os.fsdecode(a) for a in argv[1:]]
+    sys.orig_argv = sys.orig_argv[:-len(ARGV)] + sys.argv
+    with open('/proc/self/comm', 'w') as f:
+        f.write('a0')
+    reseed()
+    threads.release()
+    return new_main(a0)
+
+
+def new_main(a0):
+    module = type(sys)('__main__')
+    module.__dict__.update(__package__=None, __loader__=type(sys.modules['flyte'].__loader__)('__main__', a0), __spec__=None,
+                           __annotations__={}, __builtins__=__builtins__, __file__=a0, __cached__=None)
+    sys.modules['__main__'] = module
+    return module.__dict__
+
+
+def prepare(a0, cache):
+    sys.path[0] = os.path.dirname(a0)
+    sys.argv = [a0]
+    with open(a0) as f:
+        code = compile(f.read(), a0, 'exec')
+    paths = watched_paths(a0)
+    names, threads = preload(cold_modules(a0, cache))
+    self_test(threads)
+    return code, paths, names, threads
+
+
+ARGV = list(sys.argv)
+
+
+def start():
+    a0, cache = ARGV[1:3]
+    os.set_inheritable(CONTROL, False)
+    try:
+        code, paths, names, threads = prepare(a0, cache)
+        answer = ['ready', str(len(paths))] + paths + names
+    except Exception as e:
+        code, threads, answer = None, None, ['fail', '%s' % e if isinstance(e, Refused) else repr(e)]
+    import gc
+    import socket
+    gc.collect()
+    gc.freeze()
+    control = socket.socket(fileno=CONTROL)
+    control.send('\0'.join(answer).encode('utf-8', 'surrogateescape'))
+    if code is None:
+        os._exit(1)
+    return code, serve(control, a0, threads)
+
+
+CODE, MAIN = start()
+try:
+    exec(CODE, MAIN)
+except (SystemExit, KeyboardInterrupt):
+    raise
+except BaseException as error:
+    # As the interpreter would report it, without the frame of this file.
+    sys.last_type, sys.last_value, sys.last_traceback = type(error), error, error.__traceback__.tb_next
+    error.__traceback__ = error.__traceback__.tb_next
+    sys.excepthook(type(error), error, error.__traceback__)
+    sys.exit(1)

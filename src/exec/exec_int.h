@@ -1,0 +1,32 @@
+/* What an executor is made of; see exec.h for what each operation promises. A row per executor stands in backends.def.
+ */
+#ifndef EXEC_EXEC_INT_H
+#define EXEC_EXEC_INT_H
+
+#include "exec/exec.h"
+
+/* The first member of every executor's own struct. */
+struct exec {
+    const struct exec_ops *ops;
+};
+
+struct exec_ops {
+    const char *name;
+    enum code (*launch)(struct ctx *cx, struct exec *e, const struct exec_task *task);
+    enum code (*observe)(struct ctx *cx, struct exec *e, struct exec_key key, struct exec_observation *out);
+    enum code (*abort)(struct ctx *cx, struct exec *e, struct exec_key key);
+    enum code (*cleanup)(struct ctx *cx, struct exec *e, struct exec_key key);
+    void (*set_waiting)(struct exec *e, struct exec_key key, bool waiting);
+    enum code (*list)(struct ctx *cx, struct exec *e, struct exec_key **out, size_t *n);
+    enum code (*discard)(struct ctx *cx, struct exec *e, const struct exec_place *place, bool log);
+    enum code (*log_read)(struct ctx *cx, struct exec *e, struct exec_key key, int64_t cursor, size_t max_lines,
+                          struct exec_log_page *out);
+    void (*log_system)(struct exec *e, struct exec_key key, str line);
+    void (*stop)(struct exec *e);
+};
+
+#define EXEC_BACKEND(name) extern const struct exec_ops exec_##name##_ops;
+#include "exec/backends.def"
+#undef EXEC_BACKEND
+
+#endif

@@ -1,0 +1,601 @@
+/* The executor "local": what waits for a slot is kept here, what runs belongs to the supervisor. One lock; the thread
+ * of client.c brings the news; notify() is called without the lock. */
+#include "exec/local.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/time.h"
+#include "exec/client.h"
+#include "exec/exec_int.h"
+#include "exec/logfile.h"
+#include "exec/slots.h"
+#include "exec/task.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define GRACE_MS 5000
+
+/* Where an attempt is. */
+enum where {
+    QUEUED,     /* here, waiting for a slot */
+    SENT,       /* told to the supervisor, which has not answered yet */
+    THERE,      /* the supervisor knows it */
+    ENDED_HERE, /* refused, or aborted while it waited: the supervisor never knew it */
+};
+
+struct attempt {
+    char id[12];
+    struct exec_key key;
+    enum where where;
+    struct arena mem; /* of launch, later of the observation's strings */
+    struct exec_msg launch;
+    struct exec_slot slot;
+    struct exec_observation seen;
+    bool aborted, forget;
+    uint32_t epoch;     /* the synchronisation that mentioned it last */
+    struct list notify; /* in local.notify while its news is not delivered */
+};
+
+struct local {
+    struct exec base;
+    struct exec_local_config cfg;
+    struct exec_machine machine;
+    struct exec_python_cache *pythons;
+    exec_notify_fn *notify_fn;
+    void *arg;
+    struct exec_client *client;
+    pthread_mutex_t lock;
+    struct map attempts; /* by attempt.id */
+    struct exec_slots slots;
+    struct list notify;
+    uint32_t epoch;
+    bool synced;      /* the supervisor has told everything at least once since the connection */
+    struct arena mem; /* of cfg's strings */
+};
+
+static struct local *local_of(struct exec *e)
+{
+    return container_of(e, struct local, base);
+}
+
+/* ---- the table --------------------------------------------------------------------------------------------------- */
+
+static struct attempt *find(struct local *l, struct exec_key key)
+{
+    char id[12];
+    memcpy(id, &key.action_id, 8);
+    memcpy(id + 8, &key.attempt, 4);
+    return map_find(&l->attempts, str_make(id, sizeof(id)));
+}
+
+static struct attempt *attempt_new(struct exec_key key)
+{
+    struct attempt *a = mem_new(struct attempt);
+    a->key = key;
+    memcpy(a->id, &key.action_id, 8);
+    memcpy(a->id + 8, &key.attempt, 4);
+    arena_init(&a->mem, 0);
+    list_init(&a->notify);
+    list_init(&a->slot.node);
+    return a;
+}
+
+static void attempt_add(struct local *l, struct attempt *a)
+{
+    map_put(&l->attempts, str_make(a->id, sizeof(a->id)), a);
+}
+
+static void attempt_free(struct local *l, struct attempt *a)
+{
+    exec_slots_release(&l->slots, &a->slot);
+    list_del(&a->notify);
+    map_delete(&l->attempts, str_make(a->id, sizeof(a->id)));
+    arena_done(&a->mem);
+    mem_free(a);
+}
+
+static void notify_later(struct local *l, struct attempt *a)
+{
+    if (list_empty(&a->notify))
+        list_add(&l->notify, &a->notify);
+}
+
+/* Gives the lock back and tells what has changed. */
+static void unlock(struct local *l)
+{
+    while (!list_empty(&l->notify)) {
+        struct attempt *a = container_of(l->notify.next, struct attempt, notify);
+        struct exec_key key = a->key;
+        list_del(&a->notify);
+        pthread_mutex_unlock(&l->lock);
+        l->notify_fn(l->arg, key);
+        pthread_mutex_lock(&l->lock);
+    }
+    pthread_mutex_unlock(&l->lock);
+}
+
+/* ---- slots ------------------------------------------------------------------------------------------------------- */
+
+static void send_launch(struct local *l, struct attempt *a)
+{
+    a->where = SENT;
+    exec_client_send(l->client, &a->launch);
+}
+
+static void send_key(struct local *l, enum exec_msg_type type, const struct attempt *a)
+{
+    struct exec_msg m = {
+        .type = type, .key = a->key, .grace_ms = (uint64_t)(l->cfg.grace_ms ? l->cfg.grace_ms : GRACE_MS)};
+    exec_client_send(l->client, &m);
+}
+
+static void schedule(struct local *l)
+{
+    struct exec_slot *slot;
+    while (l->synced && (slot = exec_slots_next(&l->slots, time_now_ns()))) {
+        struct attempt *a = container_of(slot, struct attempt, slot);
+        send_launch(l, a);
+        notify_later(l, a);
+    }
+}
+
+static str waits_for(struct ctx *cx, struct local *l, const struct attempt *a)
+{
+    const struct exec_slots *s = &l->slots;
+    str trouble = exec_client_trouble(cx, l->client);
+    if (trouble.n)
+        return trouble;
+    switch (exec_slots_lacks(s, &a->slot)) {
+    case EXEC_SLOT_CPU:
+        return arena_printf(cx->mem, "waiting for CPU: needs %g, %g of %g in use", (double)a->slot.cpu_millis / 1000,
+                            (double)s->used_cpu / 1000, (double)s->cpu_millis / 1000);
+    case EXEC_SLOT_MEMORY:
+        return arena_printf(cx->mem, "waiting for memory: needs %lld MiB, %lld of %lld MiB in use",
+                            (long long)(a->slot.memory_bytes >> 20), (long long)(s->used_memory >> 20),
+                            (long long)(s->memory_bytes >> 20));
+    case EXEC_SLOT_GPU:
+        return arena_printf(cx->mem, "waiting for GPU: needs %lld, %lld of %lld in use", (long long)a->slot.gpus,
+                            (long long)s->used_gpus, (long long)s->gpus);
+    case EXEC_SLOT_FITS:
+    case EXEC_SLOT_TURN:
+        break;
+    }
+    return arena_printf(cx->mem, "waiting for its turn: %zu in the queue", s->queued);
+}
+
+/* ---- news from the supervisor --------------------------------------------------------------------------------------
+ */
+
+static bool is_over(const struct attempt *a)
+{
+    return a->seen.state == EXEC_EXITED || a->seen.state == EXEC_LOST || a->seen.state == EXEC_REFUSED;
+}
+
+static void set_seen(struct attempt *a, const struct exec_msg *m)
+{
+    struct exec_observation *o = &a->seen;
+    arena_reset(&a->mem); /* the launch message is not needed any more */
+    a->launch = (struct exec_msg){0};
+    *o = (struct exec_observation){.state = m->state <= EXEC_REFUSED ? (enum exec_state)m->state : EXEC_LOST,
+                                   .exit_code = (int)m->exit_code,
+                                   .signal = (int)m->signal,
+                                   .oom = m->oom,
+                                   .aborted = m->aborted,
+                                   .system = m->system,
+                                   .error_code = arena_str(&a->mem, m->error_code),
+                                   .error = arena_str(&a->mem, m->error),
+                                   .started_ns = (int64_t)m->started_ns,
+                                   .ended_ns = (int64_t)m->ended_ns,
+                                   .cpu_ns = (int64_t)m->cpu_ns,
+                                   .max_rss = (int64_t)m->max_rss};
+}
+
+static void on_state(struct local *l, const struct exec_msg *m)
+{
+    struct attempt *a = find(l, m->key);
+    if (!a) {
+        a = attempt_new(m->key);
+        attempt_add(l, a);
+        a->slot.cpu_millis = (int64_t)m->cpu_millis;
+        a->slot.memory_bytes = (int64_t)m->memory_bytes;
+        a->slot.gpus = (int64_t)m->gpus;
+        a->slot.depth = (uint32_t)m->depth;
+    }
+    a->where = THERE;
+    a->epoch = l->epoch;
+    set_seen(a, m);
+    if (is_over(a))
+        exec_slots_release(&l->slots, &a->slot);
+    else if (!a->slot.running) {
+        exec_slots_release(&l->slots, &a->slot); /* it cannot be in the queue, but then it would count twice */
+        exec_slots_take(&l->slots, &a->slot);
+    }
+    notify_later(l, a);
+}
+
+static void lose(struct local *l, struct attempt *a)
+{
+    log_error(NULL, "an attempt is unknown to the supervisor", LOG_INT("action", a->key.action_id),
+              LOG_INT("attempt", a->key.attempt));
+    a->seen.state = EXEC_LOST;
+    a->seen.ended_ns = time_wall_ns();
+    exec_slots_release(&l->slots, &a->slot);
+    notify_later(l, a);
+}
+
+/* The supervisor has told all it knows: says again what it does not know. */
+static void on_synced(struct local *l)
+{
+    size_t at = 0;
+    str key;
+    void *value;
+    l->synced = true;
+    while (map_next(&l->attempts, &at, &key, &value)) {
+        struct attempt *a = value;
+        if (a->where == SENT)
+            send_launch(l, a);
+        else if (a->where == THERE && a->epoch != l->epoch && !is_over(a))
+            lose(l, a);
+        if (a->aborted && a->where != QUEUED && !is_over(a))
+            send_key(l, EXEC_MSG_ABORT, a);
+        if (a->forget)
+            send_key(l, EXEC_MSG_FORGET, a);
+    }
+    schedule(l);
+}
+
+static void on_welcome(struct local *l, const struct exec_msg *m)
+{
+    l->epoch++;
+    l->synced = false;
+    log_info(NULL, "supervisor reached", LOG_INT("pid", m->pid), LOG_INT("running", m->running),
+             LOG_STR("memory_limits", m->text));
+}
+
+static void on_message(void *arg, const struct exec_msg *m)
+{
+    struct local *l = arg;
+    struct attempt *a;
+    if (m->type == EXEC_MSG_GREW) {
+        if (l->cfg.log_notify)
+            l->cfg.log_notify(l->arg, m->key);
+        return;
+    }
+    pthread_mutex_lock(&l->lock);
+    if (m->type == EXEC_MSG_WELCOME) {
+        on_welcome(l, m);
+    } else if (m->type == EXEC_MSG_SYNCED) {
+        on_synced(l);
+    } else if (m->type == EXEC_MSG_STATE) {
+        on_state(l, m);
+        schedule(l);
+    } else if (m->type == EXEC_MSG_FORGOTTEN && (a = find(l, m->key)) && a->forget) {
+        attempt_free(l, a);
+    }
+    unlock(l);
+}
+
+/* ---- operations -------------------------------------------------------------------------------------------------- */
+
+static void refuse(struct attempt *a, const struct ctx *cx, const char *error_code)
+{
+    a->where = ENDED_HERE;
+    a->seen = (struct exec_observation){.state = EXEC_REFUSED,
+                                        .error_code = arena_str(&a->mem, str_from(error_code)),
+                                        .error = arena_str(&a->mem, str_from(cx->err.msg)),
+                                        .system = cx->err.code != CODE_FAILED_PRECONDITION &&
+                                                  cx->err.code != CODE_INVALID_ARGUMENT};
+}
+
+static void copy_list(struct arena *mem, struct exec_strs *list)
+{
+    str *p = arena_new_array(mem, str, list->n);
+    for (size_t i = 0; i < list->n; i++)
+        p[i] = arena_str(mem, list->p[i]);
+    list->p = p;
+}
+
+/* What the plan took from the caller must live as long as the attempt waits. */
+static void keep_launch(struct attempt *a, const struct exec_msg *m)
+{
+    a->launch = *m;
+    str *texts[] = {&a->launch.cwd, &a->launch.text, &a->launch.program, &a->launch.interpreter};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+        *texts[i] = arena_str(&a->mem, *texts[i]);
+    struct exec_strs *lists[] = {&a->launch.argv, &a->launch.env, &a->launch.secret_names, &a->launch.secret_values};
+    for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
+        copy_list(&a->mem, lists[i]);
+    a->slot.cpu_millis = (int64_t)m->cpu_millis;
+    a->slot.memory_bytes = (int64_t)m->memory_bytes;
+    a->slot.gpus = (int64_t)m->gpus;
+    a->slot.depth = (uint32_t)m->depth;
+    a->seen.state = EXEC_WAITING;
+}
+
+static enum code local_launch(struct ctx *cx, struct exec *e, const struct exec_task *task)
+{
+    struct local *l = local_of(e);
+    struct exec_msg m;
+    const char *error_code = "LaunchFailed";
+    pthread_mutex_lock(&l->lock);
+    bool known = find(l, task->key);
+    pthread_mutex_unlock(&l->lock);
+    if (known)
+        return CODE_OK;
+    struct attempt *a = attempt_new(task->key);
+    if (exec_task_plan(cx, &l->cfg, &l->machine, l->pythons, task, &m, &error_code) == CODE_OK)
+        keep_launch(a, &m);
+    else
+        refuse(a, cx, error_code);
+    ctx_clear_err(cx);
+    pthread_mutex_lock(&l->lock);
+    if (find(l, task->key)) {
+        arena_done(&a->mem);
+        mem_free(a);
+    } else {
+        attempt_add(l, a);
+        if (a->where == QUEUED)
+            exec_slots_queue(&l->slots, &a->slot, time_now_ns());
+        notify_later(l, a);
+        schedule(l);
+    }
+    unlock(l);
+    return CODE_OK;
+}
+
+static enum code local_observe(struct ctx *cx, struct exec *e, struct exec_key key, struct exec_observation *out)
+{
+    struct local *l = local_of(e);
+    pthread_mutex_lock(&l->lock);
+    struct attempt *a = find(l, key);
+    struct exec_observation o = {.state = EXEC_UNKNOWN};
+    if (a && !a->forget) {
+        o = a->seen;
+        o.error_code = arena_str(cx->mem, o.error_code);
+        o.error = arena_str(cx->mem, o.error);
+        o.aborted = o.aborted || a->aborted;
+        if (a->where == SENT)
+            o.state = EXEC_STARTING;
+        if (a->where == QUEUED)
+            o.reason = waits_for(cx, l, a);
+    }
+    pthread_mutex_unlock(&l->lock);
+    *out = o;
+    return CODE_OK;
+}
+
+static enum code local_abort(struct ctx *cx, struct exec *e, struct exec_key key)
+{
+    struct local *l = local_of(e);
+    (void)cx;
+    pthread_mutex_lock(&l->lock);
+    struct attempt *a = find(l, key);
+    if (a && a->where == QUEUED) {
+        exec_slots_release(&l->slots, &a->slot);
+        a->where = ENDED_HERE;
+        a->seen = (struct exec_observation){
+            .state = EXEC_EXITED, .signal = SIGTERM, .aborted = true, .ended_ns = time_wall_ns()};
+        notify_later(l, a);
+        schedule(l);
+    } else if (a && !is_over(a)) {
+        a->aborted = true;
+        send_key(l, EXEC_MSG_ABORT, a);
+    }
+    unlock(l);
+    return CODE_OK;
+}
+
+static enum code local_cleanup(struct ctx *cx, struct exec *e, struct exec_key key)
+{
+    struct local *l = local_of(e);
+    enum code code = CODE_OK;
+    pthread_mutex_lock(&l->lock);
+    struct attempt *a = find(l, key);
+    if (a && (a->where == QUEUED || a->where == ENDED_HERE)) {
+        attempt_free(l, a);
+        schedule(l);
+    } else if (a && !is_over(a)) {
+        code = fail(cx, CODE_FAILED_PRECONDITION, "attempt %u still runs", key.attempt);
+    } else if (a) {
+        a->forget = true;
+        send_key(l, EXEC_MSG_FORGET, a);
+    }
+    unlock(l);
+    return code;
+}
+
+static void local_set_waiting(struct exec *e, struct exec_key key, bool waiting)
+{
+    struct local *l = local_of(e);
+    pthread_mutex_lock(&l->lock);
+    struct attempt *a = find(l, key);
+    if (a) {
+        exec_slots_set_waiting(&l->slots, &a->slot, waiting);
+        schedule(l);
+    }
+    unlock(l);
+}
+
+static enum code local_list(struct ctx *cx, struct exec *e, struct exec_key **out, size_t *n)
+{
+    struct local *l = local_of(e);
+    size_t at = 0, count = 0;
+    str key;
+    void *value;
+    pthread_mutex_lock(&l->lock);
+    struct exec_key *keys = arena_new_array(cx->mem, struct exec_key, l->attempts.n + 1);
+    while (map_next(&l->attempts, &at, &key, &value)) {
+        const struct attempt *a = value;
+        if (!a->forget)
+            keys[count++] = a->key;
+    }
+    pthread_mutex_unlock(&l->lock);
+    *out = keys;
+    *n = count;
+    return CODE_OK;
+}
+
+/* ---- logs and folders ----------------------------------------------------------------------------------------------
+ */
+
+static enum code local_log_read(struct ctx *cx, struct exec *e, struct exec_key key, int64_t cursor, size_t max_lines,
+                                struct exec_log_page *out)
+{
+    struct local *l = local_of(e);
+    pthread_mutex_lock(&l->lock);
+    struct attempt *a = find(l, key);
+    bool over = !a || is_over(a);
+    pthread_mutex_unlock(&l->lock);
+    return exec_logfile_read(cx, l->cfg.data_dir, key, cursor, max_lines, over, out);
+}
+
+static void local_log_system(struct exec *e, struct exec_key key, str line)
+{
+    struct local *l = local_of(e);
+    struct arena mem;
+    struct ctx cx;
+    struct exec_logfile f;
+    arena_init(&mem, 0);
+    ctx_init(&cx, &mem);
+    if (exec_logfile_open(&cx, l->cfg.data_dir, key, &f) == CODE_OK) {
+        exec_logfile_system(&f, line);
+        exec_logfile_close(&f);
+        if (l->cfg.log_notify)
+            l->cfg.log_notify(l->arg, key);
+    } else {
+        log_warn(&cx, "a line for a task's log is lost", LOG_ERR(&cx));
+    }
+    arena_done(&mem);
+}
+
+static void remove_tree(int parent, const char *name, int depth)
+{
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    struct dirent *e;
+    if (!dir && fd >= 0)
+        close(fd);
+    while (dir && (e = readdir(dir))) {
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+        if (unlinkat(fd, e->d_name, 0) < 0 && (errno == EISDIR || errno == EPERM) && depth < 200)
+            remove_tree(fd, e->d_name, depth + 1);
+    }
+    if (dir)
+        closedir(dir);
+    unlinkat(parent, name, AT_REMOVEDIR);
+}
+
+static enum code local_discard(struct ctx *cx, struct exec *e, const struct exec_place *place, bool log)
+{
+    struct local *l = local_of(e);
+    pthread_mutex_lock(&l->lock);
+    struct attempt *a = find(l, place->key);
+    bool busy = a && !a->forget;
+    pthread_mutex_unlock(&l->lock);
+    if (busy)
+        return fail(cx, CODE_FAILED_PRECONDITION, "attempt %u is still known", place->key.attempt);
+    str dir = exec_task_folder(cx, l->cfg.data_dir, place);
+    remove_tree(AT_FDCWD, dir.p, 0);
+    /* The folders above it, when they are empty now: action, run, domain, project. */
+    for (int i = 0; i < 4; i++) {
+        dir = arena_str(cx->mem, str_head(dir, str_rfind_char(dir, '/')));
+        if (rmdir(dir.p) < 0)
+            break;
+    }
+    if (log)
+        exec_logfile_remove(cx, l->cfg.data_dir, place->key);
+    return CODE_OK;
+}
+
+/* ---- start and stop ------------------------------------------------------------------------------------------------
+ */
+
+static void local_stop(struct exec *e)
+{
+    struct local *l = local_of(e);
+    exec_client_stop(l->client);
+    size_t at = 0;
+    str key;
+    void *value;
+    while (map_next(&l->attempts, &at, &key, &value)) {
+        struct attempt *a = value;
+        arena_done(&a->mem);
+        mem_free(a);
+    }
+    map_done(&l->attempts);
+    exec_python_cache_free(l->pythons);
+    pthread_mutex_destroy(&l->lock);
+    arena_done(&l->mem);
+    mem_free(l);
+}
+
+const struct exec_ops exec_local_ops = {
+    .name = "local",
+    .launch = local_launch,
+    .observe = local_observe,
+    .abort = local_abort,
+    .cleanup = local_cleanup,
+    .set_waiting = local_set_waiting,
+    .list = local_list,
+    .discard = local_discard,
+    .log_read = local_log_read,
+    .log_system = local_log_system,
+    .stop = local_stop,
+};
+
+static void copy_config(struct local *l, const struct exec_local_config *cfg)
+{
+    l->cfg = *cfg;
+    str *texts[] = {&l->cfg.data_dir, &l->cfg.python, &l->cfg.container_runtime, &l->cfg.program};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+        *texts[i] = arena_str(&l->mem, *texts[i]);
+}
+
+static enum code start_client(struct ctx *cx, struct local *l)
+{
+    struct exec_client_config cfg = {.data_dir = l->cfg.data_dir,
+                                     .program = l->cfg.program,
+                                     .cgroup = l->cfg.cgroup,
+                                     .idle_exit_s = l->cfg.idle_exit_s,
+                                     .on_message = on_message,
+                                     .arg = l};
+    static const char *const folders[] = {"home", "work", "logs", "venvs", "run"};
+    for (size_t i = 0; i < sizeof(folders) / sizeof(*folders); i++)
+        TRY(file_mkdirs(cx, arena_printf(cx->mem, STR_FMT "/%s", STR_ARG(l->cfg.data_dir), folders[i]).p, 0700));
+    return exec_client_start(cx, &cfg, &l->client);
+}
+
+enum code exec_local_start(struct ctx *cx, const struct exec_local_config *cfg, exec_notify_fn *notify, void *arg,
+                           struct exec **out)
+{
+    if (cfg->data_dir.n == 0 || cfg->data_dir.p[0] != '/')
+        return fail(cx, CODE_INVALID_ARGUMENT, "the data folder must be an absolute path");
+    struct local *l = mem_new(struct local);
+    l->base.ops = &exec_local_ops;
+    l->notify_fn = notify;
+    l->arg = arg;
+    arena_init(&l->mem, 0);
+    copy_config(l, cfg);
+    pthread_mutex_init(&l->lock, NULL);
+    map_init(&l->attempts);
+    list_init(&l->notify);
+    exec_task_machine(&l->cfg, &l->machine);
+    exec_slots_init(&l->slots, l->machine.cpu_millis, l->machine.memory_bytes, l->machine.gpus);
+    l->pythons = exec_python_cache_new();
+    enum code code = start_client(cx, l);
+    if (code != CODE_OK) {
+        local_stop(&l->base);
+        return code;
+    }
+    *out = &l->base;
+    return CODE_OK;
+}

@@ -1,0 +1,28 @@
+/* Memory of a task and all it has started, read from /proc: where no cgroup can limit it (D-23). */
+#ifndef EXEC_SAMPLE_H
+#define EXEC_SAMPLE_H
+
+#include "base/ctx.h"
+
+struct exec_sample_process {
+    int pid, parent, session;
+    int64_t resident_bytes;
+    uint64_t start_ticks;
+};
+
+struct exec_sample {
+    struct exec_sample_process *p;
+    size_t n;
+};
+
+/* All processes that may be read, in cx->mem. */
+void exec_sample_take(struct ctx *cx, struct exec_sample *out);
+/* Marks what belongs to the session or descends from the leader: pids in cx->mem. */
+size_t exec_sample_tree(struct ctx *cx, const struct exec_sample *s, int leader, int **out);
+/* Proportional set size of these processes; the cheaper resident size is tried first and is the answer when it is not
+ * above enough_bytes. */
+int64_t exec_sample_pss(const struct exec_sample *s, const int *pids, size_t n, int64_t enough_bytes);
+/* Start time of a process in clock ticks since boot, 0 = no such process. With its pid and the boot id it is unique. */
+uint64_t exec_sample_start_ticks(int pid);
+
+#endif

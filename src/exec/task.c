@@ -1,0 +1,260 @@
+/* See task.h. */
+#include "exec/task.h"
+
+#include "base/file.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define NAME_KEEP 100
+
+/* ---- the machine ------------------------------------------------------------------------------------------------- */
+
+static int64_t count_gpus(void)
+{
+    DIR *dir = opendir("/dev");
+    struct dirent *e;
+    int64_t n = 0;
+    while (dir && (e = readdir(dir)))
+        n += strncmp(e->d_name, "nvidia", 6) == 0 && isdigit((unsigned char)e->d_name[6]);
+    if (dir)
+        closedir(dir);
+    return n;
+}
+
+void exec_task_machine(const struct exec_local_config *cfg, struct exec_machine *out)
+{
+    cpu_set_t set;
+    int64_t cpus = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : sysconf(_SC_NPROCESSORS_ONLN);
+    int64_t memory = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+    *out = (struct exec_machine){.cpu_millis = cfg->cpus > 0 ? (int64_t)(cfg->cpus * 1000) : cpus * 1000,
+                                 .memory_bytes = cfg->memory_bytes > 0 ? cfg->memory_bytes : memory,
+                                 .gpus = count_gpus()};
+    if (out->cpu_millis < 1)
+        out->cpu_millis = 1;
+}
+
+/* ---- folders ----------------------------------------------------------------------------------------------------- */
+
+/* Keeps letters, digits, ".", "-" and "_"; what had to be changed gets a hash, so that two names never become one. */
+static void put_safe_name(buf *b, str name)
+{
+    bool changed = name.n == 0 || name.n > NAME_KEEP || name.p[0] == '.';
+    for (size_t i = 0; i < name.n && i < NAME_KEEP; i++) {
+        unsigned char c = (unsigned char)name.p[i];
+        bool good = (c < 0x80 && isalnum(c)) || c == '-' || c == '_' || (c == '.' && i > 0);
+        buf_char(b, good ? (char)c : '_');
+        changed = changed || !good;
+    }
+    if (changed)
+        buf_printf(b, "~%08x", (unsigned)(str_hash(name) & 0xffffffff));
+}
+
+str exec_task_folder(struct ctx *cx, str data_dir, const struct exec_place *place)
+{
+    buf b;
+    const str names[] = {place->project, place->domain, place->run, place->action};
+    buf_init_arena(&b, cx->mem, FILE_PATH_MAX);
+    buf_str(&b, data_dir);
+    buf_str(&b, STR("/work"));
+    for (size_t i = 0; i < 4; i++) {
+        buf_char(&b, '/');
+        put_safe_name(&b, names[i]);
+    }
+    buf_printf(&b, "/%u", place->key.attempt);
+    return buf_view(&b);
+}
+
+/* ---- environment ------------------------------------------------------------------------------------------------- */
+
+struct env {
+    struct ctx *cx;
+    struct exec_strs list;
+    size_t cap;
+};
+
+static size_t env_at(const struct env *e, str name)
+{
+    for (size_t i = 0; i < e->list.n; i++)
+        if (str_starts(e->list.p[i], name) && e->list.p[i].n > name.n && e->list.p[i].p[name.n] == '=')
+            return i;
+    return SIZE_MAX;
+}
+
+/* The last value of a name counts, at the place of the first. Names that no environment can hold are left out. */
+static void env_set(struct env *e, str name, str value)
+{
+    if (name.n == 0 || memchr(name.p, '=', name.n) || memchr(name.p, 0, name.n) ||
+        (value.n && memchr(value.p, 0, value.n)) || e->list.n == e->cap)
+        return;
+    size_t at = env_at(e, name);
+    str pair = arena_printf(e->cx->mem, STR_FMT "=" STR_FMT, STR_ARG(name), STR_ARG(value));
+    e->list.p[at == SIZE_MAX ? e->list.n++ : at] = pair;
+}
+
+static void env_default(struct env *e, str name, str value)
+{
+    if (env_at(e, name) == SIZE_MAX)
+        env_set(e, name, value);
+}
+
+static enum code add_secrets(struct env *e, const struct exec_task *task, struct exec_msg *out)
+{
+    struct ctx *cx = e->cx;
+    out->secret_names.p = arena_new_array(cx->mem, str, task->secret_count + 1);
+    out->secret_values.p = arena_new_array(cx->mem, str, task->secret_count + 1);
+    for (size_t i = 0; i < task->secret_count; i++) {
+        const struct exec_secret *s = &task->secrets[i];
+        if (s->file_name.n) {
+            out->secret_names.p[out->secret_names.n++] = s->file_name;
+            out->secret_values.p[out->secret_values.n++] = s->value;
+            env_set(e, s->env_name, arena_printf(cx->mem, "/etc/flyte/secrets/" STR_FMT, STR_ARG(s->file_name)));
+        } else if (s->value.n && memchr(s->value.p, 0, s->value.n)) {
+            return fail(cx, CODE_INVALID_ARGUMENT,
+                        "secret for variable " STR_FMT " has a NUL byte: mount it as a file instead",
+                        STR_ARG(s->env_name));
+        } else {
+            env_set(e, s->env_name, s->value);
+        }
+    }
+    if (out->secret_names.n) {
+        env_default(e, STR("FLYTE_SECRETS_DEFAULT_DIR"), STR("/etc/flyte/secrets"));
+        env_default(e, STR("FLYTE_SECRETS_FILE_PREFIX"), STR(""));
+    }
+    return CODE_OK;
+}
+
+static enum code make_env(struct ctx *cx, const struct exec_local_config *cfg, const struct exec_task *task,
+                          str bin_dir, struct exec_msg *out)
+{
+    struct env e = {.cx = cx, .cap = task->env_count + task->secret_count + 8};
+    e.list.p = arena_new_array(cx->mem, str, e.cap);
+    for (size_t i = 0; i < task->env_count; i++)
+        env_set(&e, task->env[i].name, task->env[i].value);
+    TRY(add_secrets(&e, task, out));
+    str path = bin_dir.n ? arena_printf(cx->mem, STR_FMT ":/usr/bin:/bin", STR_ARG(bin_dir)) : STR("/usr/bin:/bin");
+    env_default(&e, STR("PATH"), path);
+    env_default(&e, STR("HOME"), arena_printf(cx->mem, STR_FMT "/home", STR_ARG(cfg->data_dir)));
+    env_default(&e, STR("LANG"), STR("C.UTF-8"));
+    out->env = e.list;
+    return CODE_OK;
+}
+
+/* ---- what may run ------------------------------------------------------------------------------------------------ */
+
+static enum code check_kind(struct ctx *cx, const struct exec_local_config *cfg, const struct exec_machine *machine,
+                            const struct exec_task *task, const char **error_code)
+{
+    if (task->gpus > machine->gpus && !cfg->ignore_gpu) {
+        *error_code = "ResourcesUnavailable";
+        return fail(cx, CODE_FAILED_PRECONDITION,
+                    "the task asks for %d GPU, this machine has %lld (exec.local.ignore_gpu: true drops such requests)",
+                    task->gpus, (long long)machine->gpus);
+    }
+    *error_code = "ContainerRuntimeMissing";
+    if (task->container && cfg->container_runtime.n)
+        return fail(cx, CODE_FAILED_PRECONDITION,
+                    "container tasks cannot run on this machine yet, also not with " STR_FMT,
+                    STR_ARG(cfg->container_runtime));
+    if (task->container)
+        return fail(cx, CODE_FAILED_PRECONDITION,
+                    "a container task needs a container runtime (image " STR_FMT
+                    "): install podman (apt install podman) and set "
+                    "exec.local.container_runtime: podman",
+                    STR_ARG(str_head(task->image, 80)));
+    *error_code = "LaunchFailed";
+    if (task->argc == 0)
+        return fail(cx, CODE_INVALID_ARGUMENT, "the task has no command");
+    return CODE_OK;
+}
+
+/* "2.12.1" and "2.12" are of one line; other differences may matter. */
+static bool same_version(str a, str b)
+{
+    return a.n == 0 || b.n == 0 || str_eq(a, b);
+}
+
+static void add_line(buf *b, str line)
+{
+    if (b->n)
+        buf_char(b, '\n');
+    buf_str(b, line);
+}
+
+static void say_python(struct ctx *cx, const struct exec_task *task, const struct exec_python *py, buf *lines)
+{
+    str prefix = str_head(py->bin_dir, py->bin_dir.n - 4);
+    if (task->image.n)
+        add_line(lines, arena_printf(cx->mem, "Runs in " STR_FMT " (" STR_FMT "); the task's image is " STR_FMT,
+                                     STR_ARG(prefix), STR_ARG(py->source), STR_ARG(task->image)));
+    else
+        add_line(lines,
+                 arena_printf(cx->mem, "Runs in " STR_FMT " (" STR_FMT ")", STR_ARG(prefix), STR_ARG(py->source)));
+    if (!same_version(task->sdk_version, py->sdk_version))
+        add_line(lines,
+                 arena_printf(cx->mem, "The task was made with flyte " STR_FMT ", this environment has flyte " STR_FMT,
+                              STR_ARG(task->sdk_version), STR_ARG(py->sdk_version)));
+}
+
+static void say_too_large(struct ctx *cx, const struct exec_machine *machine, const struct exec_task *task, buf *lines)
+{
+    if (task->cpu_millis > machine->cpu_millis)
+        add_line(lines, arena_printf(cx->mem, "The task asks for %g CPU, this machine gives %g: it runs alone",
+                                     (double)task->cpu_millis / 1000, (double)machine->cpu_millis / 1000));
+    if (task->memory_bytes > machine->memory_bytes)
+        add_line(lines,
+                 arena_printf(cx->mem, "The task asks for %lld MiB of memory, this machine gives %lld: it runs alone",
+                              (long long)(task->memory_bytes >> 20), (long long)(machine->memory_bytes >> 20)));
+}
+
+static enum code choose_program(struct ctx *cx, const struct exec_local_config *cfg, struct exec_python_cache *pythons,
+                                const struct exec_task *task, struct exec_python *py, struct exec_msg *out)
+{
+    out->program = task->argv[0];
+    if (exec_python_find(cx, pythons, cfg->data_dir, cfg->python, task->image, py) != CODE_OK) {
+        if (task->python)
+            return cx->err.code;
+        ctx_clear_err(cx); /* another program needs no Python */
+        *py = (struct exec_python){0};
+        return CODE_OK;
+    }
+    if (task->python && str_eq(task->argv[0], STR("a0"))) {
+        out->program = py->a0;
+        out->interpreter = py->interpreter;
+        out->warm = cfg->warm_pool;
+    }
+    return CODE_OK;
+}
+
+enum code exec_task_plan(struct ctx *cx, const struct exec_local_config *cfg, const struct exec_machine *machine,
+                         struct exec_python_cache *pythons, const struct exec_task *task, struct exec_msg *out,
+                         const char **error_code)
+{
+    struct exec_python py;
+    buf lines;
+    struct exec_place place = {task->key, task->project, task->domain, task->run, task->action};
+    TRY(check_kind(cx, cfg, machine, task, error_code));
+    *out = (struct exec_msg){.type = EXEC_MSG_LAUNCH,
+                             .key = task->key,
+                             .memory_bytes = (uint64_t)(task->memory_bytes > 0 ? task->memory_bytes : 0),
+                             .cpu_millis = (uint64_t)(task->cpu_millis > 0 ? task->cpu_millis : 1000),
+                             .gpus = (uint64_t)(cfg->ignore_gpu || task->gpus < 0 ? 0 : task->gpus),
+                             .depth = task->depth};
+    *error_code = "PythonNotFound";
+    TRY(choose_program(cx, cfg, pythons, task, &py, out));
+    *error_code = "LaunchFailed";
+    out->argv = (struct exec_strs){arena_new_array(cx->mem, str, task->argc), task->argc};
+    for (size_t i = 0; i < task->argc; i++)
+        out->argv.p[i] = task->argv[i];
+    TRY(make_env(cx, cfg, task, py.bin_dir, out));
+    out->cwd = exec_task_folder(cx, cfg->data_dir, &place);
+    buf_init_arena(&lines, cx->mem, 16384);
+    if (task->python)
+        say_python(cx, task, &py, &lines);
+    say_too_large(cx, machine, task, &lines);
+    out->text = buf_view(&lines);
+    return CODE_OK;
+}
