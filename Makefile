@@ -90,9 +90,9 @@ $(BUILD)/obj/embed.o: $(BUILD)/gen/embed.S
 $(BUILD)/gen/third_party.binpb: tools/idl_deps.py
 	$(PYTHON) tools/idl_deps.py --out $@ --cache build/idl-deps --from "$(IDL_DEPS)"
 
-$(BUILD)/gen/pb.stamp: $(PROTO) $(BUILD)/gen/third_party.binpb tools/pbgen.py tools/pb_descriptor.py
+$(BUILD)/gen/pb.stamp: $(PROTO) $(BUILD)/gen/third_party.binpb src/pb/validate_exceptions.def $(wildcard tools/pb*.py)
 	$(PYTHON) tools/pbgen.py --protoc $(PROTOC) --idl idl --deps $(BUILD)/gen/third_party.binpb --out $(BUILD) \
-	  $(addprefix --extra ,$(PB_EXTRA))
+	  --exceptions src/pb/validate_exceptions.def $(addprefix --extra ,$(PB_EXTRA))
 	@touch $@
 
 $(BUILD)/gen/pb.mk: $(BUILD)/gen/pb.stamp ;
@@ -111,10 +111,13 @@ UNIT_RUN := $(if $(UNIT_ONLY),$(UNIT_ONLY:%=$(BUILD)/unit/%),$(UNIT))
 unit: $(UNIT_RUN) ## unit tests; UNIT_ONLY=dir/name_test runs one
 	@set -e; for t in $(UNIT_RUN); do echo "== $$t"; $$t; done
 
-# Programs that tests run: test/net/<name>.c, test/exec/<name>.c -> $(BUILD)/test/<name>
+# Programs that tests run: test/net/<name>.c, test/exec/<name>.c, test/pb/<name>.c -> $(BUILD)/test/<name>
 $(BUILD)/test/%: test/exec/%.c $(BUILD)/libtern.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -Wall -Wextra -Werror $(LDFLAGS) -o $@ $< $(BUILD)/libtern.a $(LDLIBS)
+$(BUILD)/test/%: test/pb/%.c $(BUILD)/libtern.a
+	@mkdir -p $(@D)
+	$(call say,CC,$<) $(CC) $(CPPFLAGS) $(CFLAGS) -Wall -Wextra -Werror $(LDFLAGS) -o $@ $< $(BUILD)/libtern.a $(LDLIBS)
 $(BUILD)/test/%: test/net/%.c $(BUILD)/libtern.a
 	@mkdir -p $(@D)
 	$(call say,CC,$<) $(CC) $(CPPFLAGS) $(CFLAGS) -Wall -Wextra -Werror $(LDFLAGS) -o $@ $< $(BUILD)/libtern.a $(LDLIBS)
@@ -157,6 +160,24 @@ lint: ## the rules that the compiler does not check, and the format
 
 format: ## format every C file
 	clang-format -i $(C_FILES)
+
+# ---- pb against the official Python protobuf: random messages of every type, the published IDL, the rules -----------
+PB_VENV ?= build/venv-pb
+$(PB_VENV)/ready: test/pb/requirements.txt
+	@echo "setting up $(PB_VENV)"
+	$(PYTHON) -m venv $(PB_VENV)
+	$(PB_VENV)/bin/pip install --quiet --disable-pip-version-check -r test/pb/requirements.txt
+	@# both packages carry buf/validate; the one that belongs to protovalidate has to win
+	$(PB_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps flyteidl2==2.0.53
+	$(PB_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall \
+	  $$(grep ^protovalidate test/pb/requirements.txt)
+	@touch $@
+
+.PHONY: pb-ready test-pb
+pb-ready: $(BUILD)/test/pbtool $(PB_VENV)/ready
+
+test-pb: pb-ready ## messages, JSON, rules and IDL against the published packages
+	BUILD=$(BUILD) $(PB_VENV)/bin/python -m pytest -q -p no:cacheprovider test/pb
 
 clean: ## remove everything built
 	rm -rf $(BUILD)

@@ -56,7 +56,7 @@ def unit_program(path, env):
     return ok, bad, skip, text
 
 
-def pytest(build, *args):
+def pytest(build, *args, python=VENV):
     """A pytest run, counted by its JUnit file."""
     xml = os.path.join(build, 'test', re.sub(r'\W+', '-', ' '.join(args)).strip('-') + '.xml')
     os.makedirs(os.path.dirname(xml), exist_ok=True)
@@ -64,7 +64,7 @@ def pytest(build, *args):
         os.remove(xml)
     env = dict(os.environ, TERN=os.path.join(build, 'tern'), PYTHONDONTWRITEBYTECODE='1')
     try:
-        subprocess.run([VENV, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', f'--junitxml={xml}', *args], cwd=ROOT,
+        subprocess.run([python, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', f'--junitxml={xml}', *args], cwd=ROOT,
                        env=env, timeout=SUITE_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         print(f'stopped after {SUITE_TIMEOUT_S} s')
@@ -76,6 +76,14 @@ def pytest(build, *args):
     names = [f"{c.get('name')}: {c.find('skipped').get('message')}" for c in skipped]
     # An error while tearing down comes as a second entry of a case that passed.
     return len(cases) - len(skipped) - len(failed), len(failed), names
+
+
+def pb(build):
+    """The codec against the official packages, in a Python environment of its own: they fix other versions."""
+    os.environ['BUILD'] = build
+    if subprocess.run(['make', '--no-print-directory', f'BUILD={build}', 'pb-ready'], cwd=ROOT).returncode != 0:
+        return 0, 1, []
+    return pytest(build, 'test/pb', python=os.path.join(ROOT, 'build', 'venv-pb', 'bin', 'python'))
 
 
 def command(build, *argv):
@@ -105,6 +113,7 @@ SUITES = [
     Suite('lint', command, ('make', '--no-print-directory', 'lint')),
     Suite('unit', unit),
     Suite('tools', pytest, ('test/tools',)),
+    Suite('pb', pb),
     Suite('api', pytest, ('test/api',)),
     Suite('asan', command, ('make', '--no-print-directory', 'asan'), long=True),
     Suite('tsan', command, ('make', '--no-print-directory', 'tsan'), long=True),

@@ -7,7 +7,8 @@ idl_deps.py). Output below --out: gen/<package>.h and .c, gen/services.h, gen/pb
 --prefix NAME makes a second set for a test program beside the main one: its registry is pb_registry_extra, its files
 are called NAME_..., and packages that the main set has are named with --have, not generated.
 
-usage: pbgen.py --idl DIR --deps FILE --out DIR [--protoc PROTOC] [--extra FILE.proto]... [--prefix P] [--have PKG]...
+usage: pbgen.py --idl DIR --deps FILE --out DIR [--protoc PROTOC] [--exceptions FILE.def]
+         [--extra FILE.proto]... [--prefix P] [--have PKG]...
 """
 import argparse
 import glob
@@ -17,6 +18,7 @@ import subprocess
 import sys
 
 import pb_descriptor as pd
+import pb_rules
 
 KINDS = {1: 'DOUBLE', 2: 'FLOAT', 3: 'INT64', 4: 'UINT64', 5: 'INT32', 6: 'FIXED64', 7: 'FIXED32', 8: 'BOOL',
          9: 'STRING', 11: 'MESSAGE', 12: 'BYTES', 13: 'UINT32', 14: 'ENUM', 15: 'SFIXED32', 16: 'SFIXED64', 17: 'SINT32',
@@ -88,7 +90,7 @@ class Pool:
 class Schema:
     """All files of one descriptor set, and which of them get C code."""
 
-    def __init__(self, files, roots, have):
+    def __init__(self, files, roots, have, exceptions):
         self.files = {f.name: f for f in files}
         self.messages = {m.full_name: m for f in files for m in f.messages}
         self.enums = {e.full_name: e for f in files for e in f.enums}
@@ -106,6 +108,7 @@ class Schema:
         for f in self.wanted:
             if not f.proto3:
                 sys.exit(f'pbgen: {f.name} is not proto3')
+        self.rules = pb_rules.Rules([m for f in self.wanted for m in f.messages], exceptions, c_string)
 
     def packages(self):
         out = {}
@@ -240,9 +243,11 @@ def field_row(schema, m, f, pool):
 
 def emit_type(schema, m, pool):
     name, fields = c_name(m), sorted(m.fields, key=lambda f: f.number)
-    out = []
+    out, rules = [], schema.rules.rows(m.full_name)
+    if rules:
+        out = [f'static const struct pb_rule {name}_rules[] = {{'] + rules + ['};']
     if fields:
-        out = [f'static const struct pb_field {name}_fields[] = {{']
+        out += [f'static const struct pb_field {name}_fields[] = {{']
         out += [field_row(schema, m, f, pool) for f in fields] + ['};']
     dense = 0
     while dense < len(fields) and fields[dense].number == dense + 1:
@@ -253,7 +258,9 @@ def emit_type(schema, m, pool):
             f'    .name = "{m.full_name}", .name_len = {len(m.full_name)}, .pool = pool,',
             f'    .fields = {name + "_fields" if fields else "NULL"}, .n = {len(fields)}, .dense = {dense},',
             f'    .size = sizeof({name}), .wkt = PB_WKT_{wkt}, .is_entry = {str(m.map_entry).lower()}, '
-            f'.has_maps = {maps},', '};', '']
+            f'.has_maps = {maps},',
+            f'    .rules = {name + "_rules" if rules else "NULL"}, .rule_n = {len(rules)},',
+            f'    .checked = {str(m.full_name in schema.rules.checked).lower()},', '};', '']
     return out
 
 
@@ -401,6 +408,7 @@ def main():
     args.add_argument('--idl', required=True)
     args.add_argument('--deps')
     args.add_argument('--out', required=True)
+    args.add_argument('--exceptions')
     args.add_argument('--extra', action='append', default=[])
     args.add_argument('--prefix', default='')
     args.add_argument('--have', action='append', default=[])
@@ -410,8 +418,9 @@ def main():
     os.makedirs(gen, exist_ok=True)
     set_file = os.path.join(gen, f'{prefix}idl.binpb')
     roots = compile_idl(args, set_file)
+    exceptions = pb_rules.Exceptions(args.exceptions) if args.exceptions else None
     with open(set_file, 'rb') as f:
-        schema = Schema(pd.read_set(f.read()), roots, args.have)
+        schema = Schema(pd.read_set(f.read()), roots, args.have, exceptions)
     objects = [f'{prefix}pb_registry']
     for package, files in schema.packages().items():
         name = c_package(package)

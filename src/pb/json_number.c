@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 size_t pb_json_number_u64(char *to, uint64_t v)
 {
@@ -34,7 +35,11 @@ static bool reads_back(const char *text, double v, bool single)
 
 size_t pb_json_number_real(char to[PB_JSON_NUMBER_MAX], double v, bool single)
 {
-    if (v == trunc(v) && fabs(v) < 1e15 && !(v == 0 && signbit(v)))
+    if (v == 0 && signbit(v)) {
+        memcpy(to, "-0.0", 4); /* some readers take -0 for an integer */
+        return 4;
+    }
+    if (v == trunc(v) && fabs(v) < 1e15)
         return pb_json_number_i64(to, (int64_t)v);
     /* Every decimal of that many digits survives the type, so fewer digits need no try; not so for subnormals. */
     int digits = single ? 6 : 15, most = single ? 9 : 17;

@@ -50,7 +50,50 @@ enum pb_wkt {
     PB_WKT_WRAPPER,
 };
 
-struct pb_rule;
+/* The rules of buf.validate that the IDL uses; the argument is in the member named behind. */
+enum pb_rule_op {
+    PB_RULE_NOT_INSIDE, /* the field's message is not looked into */
+    PB_RULE_ZERO_OK,    /* no other rule counts while the field is empty */
+    PB_RULE_REQUIRED,
+    PB_RULE_ONEOF,     /* s: name of the oneof, of which one member must be set */
+    PB_RULE_LEN,       /* u: characters */
+    PB_RULE_MIN_LEN,   /* u */
+    PB_RULE_MAX_LEN,   /* u */
+    PB_RULE_BYTES,     /* u: bytes */
+    PB_RULE_MIN_BYTES, /* u */
+    PB_RULE_MAX_BYTES, /* u */
+    PB_RULE_PATTERN,   /* s: a regular expression that validate.c knows */
+    PB_RULE_URI,
+    PB_RULE_LT,        /* u, i or f as the field's kind; i = nanoseconds for durations */
+    PB_RULE_LTE,       /* as LT */
+    PB_RULE_GT,        /* as LT */
+    PB_RULE_GTE,       /* as LT */
+    PB_RULE_MIN_ITEMS, /* u */
+    PB_RULE_MAX_ITEMS, /* u */
+    PB_RULE_MIN_PAIRS, /* u */
+    PB_RULE_MAX_PAIRS, /* u */
+    PB_RULE_UNIQUE,
+    PB_RULE_DEFINED, /* enum values that have a name */
+    PB_RULE_IN,      /* list: count, values */
+    PB_RULE_NOT_IN,  /* list */
+    PB_RULE_CEL,     /* s: id of an expression that validate.c has in C */
+};
+
+enum pb_rule_on { PB_RULE_ON_VALUE, PB_RULE_ON_ITEM, PB_RULE_ON_KEY, PB_RULE_ON_MAP_VALUE };
+
+#define PB_RULE_MESSAGE 0xffff
+
+struct pb_rule {
+    uint16_t field; /* its index, or PB_RULE_MESSAGE */
+    uint8_t op, on;
+    union {
+        uint64_t u;
+        int64_t i;
+        double f;
+        const char *s;
+        const int32_t *list;
+    };
+};
 
 struct pb_field {
     union {
@@ -68,7 +111,7 @@ struct pb_type {
     const char *name; /* full name */
     const char *pool;
     const struct pb_field *fields; /* by number */
-    const struct pb_rule *rules;   /* NULL = none */
+    const struct pb_rule *rules;   /* by field; those of the message last */
     uint16_t name_len;
     uint16_t size;  /* of the struct, bytes */
     uint16_t n;     /* fields */
@@ -76,6 +119,8 @@ struct pb_type {
     uint8_t wkt;
     bool is_entry; /* of a map: no unknown_ at the start */
     bool has_maps;
+    bool checked; /* it, or a message inside it, has rules */
+    uint16_t rule_n;
 };
 
 struct pb_enum_value {
