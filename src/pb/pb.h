@@ -31,6 +31,8 @@ struct pb_unknown;
 
 /* A new, empty message in the arena: WorkflowRun *r = pb_new(cx->mem, WorkflowRun); */
 #define pb_new(mem, T) ((T *)arena_alloc((mem), sizeof(T)))
+/* The same where the type is known only by its table. */
+void *pb_type_new(struct arena *mem, const struct pb_type *type);
 
 /* Bound of decoding and of ProtoJSON: messages inside the outermost one. */
 #define PB_DEPTH_MAX 100

@@ -24,6 +24,11 @@ const struct pb_type *pb_type_find(str full_name)
     return t || !&pb_registry_extra ? t : find(&pb_registry_extra, full_name);
 }
 
+void *pb_type_new(struct arena *mem, const struct pb_type *type)
+{
+    return arena_alloc(mem, type->size);
+}
+
 str pb_type_name(const struct pb_type *type)
 {
     return (str){type->name, type->name_len};
