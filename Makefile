@@ -179,6 +179,9 @@ pb-ready: $(BUILD)/test/pbtool $(PB_VENV)/ready
 test-pb: pb-ready ## messages, JSON, rules and IDL against the published packages
 	BUILD=$(BUILD) $(PB_VENV)/bin/python -m pytest -q -p no:cacheprovider test/pb
 
+# Suites with rules of their own.
+include $(wildcard test/*/*.mk)
+
 clean: ## remove everything built
 	rm -rf $(BUILD)
 

@@ -1,0 +1,104 @@
+/* The table of RPCs with their policies, and finding one by its path. Built once, then read by any thread. */
+#include "rpc/rpc_int.h"
+
+struct row {
+    str path;
+    enum lane_kind lane;
+    enum stream_kind kind;
+    bool priority;
+    size_t max;
+};
+
+#define URGENCY_NORMAL false
+#define URGENCY_PRIORITY true
+static const struct row rows[] = {
+#define METHOD(path, lane, kind, urgency, max)                                                                         \
+    {{path, sizeof(path) - 1}, LANE_##lane, STREAM_##kind, URGENCY_##urgency, max},
+#include "rpc/methods.def"
+#undef METHOD
+};
+#define ROWS (sizeof(rows) / sizeof(*rows))
+
+static const struct row *find_row(str path)
+{
+    for (size_t i = 0; i < ROWS; i++)
+        if (str_eq(rows[i].path, path))
+            return &rows[i];
+    return NULL;
+}
+
+/* What holds for an RPC without a row. */
+static struct row default_row(const struct pb_method *m)
+{
+    bool reads = m->no_side_effects || (m->server_stream && !m->client_stream);
+    bool streams = m->client_stream || m->server_stream;
+    return (struct row){.lane = reads ? LANE_READ : LANE_WRITE, .kind = streams ? STREAM_STATE : STREAM_NONE};
+}
+
+static struct row policy(const struct pb_method *m)
+{
+    const struct row *row = find_row(str_from(m->path));
+    return row ? *row : default_row(m);
+}
+
+static void add_route(struct rpc *r, str path, uint32_t value)
+{
+    size_t at = str_hash(path) & r->route_mask;
+    while (r->routes[at])
+        at = (at + 1) & r->route_mask;
+    r->routes[at] = value;
+}
+
+/* A row for an RPC that does not exist, or of the wrong kind, is a mistake in methods.def. */
+static enum code check_rows(struct ctx *cx)
+{
+    for (size_t i = 0; i < ROWS; i++) {
+        const struct pb_method *m = pb_method_find(rows[i].path);
+        if (!m)
+            return fail(cx, CODE_INTERNAL, "methods.def: there is no %s", rows[i].path.p);
+        if ((m->client_stream || m->server_stream) != (rows[i].kind != STREAM_NONE))
+            return fail(cx, CODE_INTERNAL, "methods.def: %s has the wrong kind", rows[i].path.p);
+    }
+    return CODE_OK;
+}
+
+enum code method_table(struct ctx *cx, struct rpc *r)
+{
+    const struct pb_method *from = r->cfg.methods ? r->cfg.methods : pb_methods;
+    size_t n = r->cfg.methods ? r->cfg.method_count : pb_method_count;
+    size_t slots = 16;
+    TRY(check_rows(cx));
+    while (slots < 2 * n)
+        slots *= 2;
+    r->methods = arena_new_array(&r->mem, struct method, n);
+    r->routes = arena_new_array(&r->mem, uint32_t, slots);
+    r->route_mask = slots - 1;
+    r->method_count = n;
+    for (size_t i = 0; i < n; i++) {
+        struct row row = policy(&from[i]);
+        row.lane = r->cfg.handlers_sleep ? LANE_WORK : row.lane;
+        size_t max = row.max && row.max < r->cfg.message_max ? row.max : r->cfg.message_max;
+        str path = str_from(from[i].path);
+        r->methods[i] = (struct method){&from[i], row.lane, row.kind, row.priority, max, str_skip(path, 1)};
+        add_route(r, path, (uint32_t)i + 1);
+    }
+    return CODE_OK;
+}
+
+const struct method *method_find(const struct rpc *r, str path)
+{
+    size_t at = str_hash(path) & r->route_mask;
+    for (; r->routes[at]; at = (at + 1) & r->route_mask) {
+        const struct method *m = &r->methods[r->routes[at] - 1];
+        if (str_eq(str_skip(path, 1), m->name))
+            return m;
+    }
+    return NULL;
+}
+
+const char *rpc_method_lane(const struct pb_method *m)
+{
+    static const char *const names[LANE_KINDS_] = {
+        [LANE_READ] = "read", [LANE_WRITE] = "write", [LANE_WORK] = "work", [LANE_ENGINE] = "engine"};
+    return names[policy(m).lane];
+}

@@ -1,0 +1,90 @@
+/* The API port: Connect, gRPC and gRPC-Web over one dispatcher, and the pages beside them.
+ *
+ * rpc_http_service() is what the HTTP server serves. A request whose path is that of a method is an RPC, its protocol
+ * is told by the content type; every other path is looked up in the table of pages. Before either, the caller is
+ * checked: account of a loopback peer, Host, Origin (D-30). */
+#ifndef RPC_RPC_H
+#define RPC_RPC_H
+
+#include "lane/lane.h"
+#include "lane/topic.h"
+#include "net/http.h"
+#include "pb/pb.h"
+
+struct rpc;
+
+struct rpc_page_request {
+    str method; /* "GET", "HEAD", "POST" ... */
+    str path;   /* not decoded */
+    str query;  /* without "?" */
+    str body;   /* at most RPC_PAGE_BODY_MAX bytes */
+};
+
+#define RPC_PAGE_BODY_MAX ((size_t)1 << 20)
+
+/* Zeroed before the call; strings live in cx->mem or longer. rpc_set_header() (rpc/call.h) adds headers. Unless the
+ * handler sets them itself, pages get a Content-Security-Policy that allows nothing from elsewhere, and nosniff. */
+struct rpc_page_response {
+    int status;       /* 0 = 200 */
+    str content_type; /* empty = text/plain; charset=utf-8 */
+    str body;
+};
+
+/* Runs on the lane its row names. An error becomes the status that Connect gives its code, with the message as text.
+ * Headers of the request: rpc_header(). */
+typedef enum code rpc_page_fn(struct ctx *cx, const struct rpc_page_request *req, struct rpc_page_response *rsp);
+
+/* One row of the table of pages; the longest matching path wins. */
+struct rpc_page {
+    const char *path; /* "/healthz"; with a slash at the end ("/v2/") everything below it too */
+    enum lane_kind lane;
+    rpc_page_fn *fn;
+};
+
+/* Rows that every server has. */
+rpc_page_fn rpc_page_healthz; /* 200 as long as a lane answers */
+rpc_page_fn rpc_page_metrics; /* Prometheus text */
+
+struct rpc_config {
+    struct lanes *lanes;
+    struct topics *topics;
+    struct app *app;
+    const struct rpc_page *pages;
+    size_t page_count;
+    /* NULL = those of the IDL. Test programs serve others. */
+    const struct pb_method *methods;
+    size_t method_count;
+
+    size_t message_max;  /* bytes of one message, inflated; 0 = 32 MiB */
+    size_t response_max; /* bytes of one message that is sent; 0 = 64 MiB */
+    size_t inflight_max; /* bytes of requests being received or waiting, all together; 0 = 512 MiB */
+    size_t gzip_min;     /* messages from here on are compressed for clients that accept it; 0 = 64 KiB */
+
+    const str *hosts; /* names that Host may carry besides localhost, 127.0.0.1 and [::1]; "*" = any */
+    size_t host_count;
+    const str *origins; /* "https://example.org": other origins whose pages may call */
+    size_t origin_count;
+    const uint32_t *users; /* uids besides ours and root that may call over loopback */
+    size_t user_count;
+    bool any_user;
+    /* For test programs only. */
+    bool tell_internal;  /* INTERNAL messages go to the client */
+    bool handlers_sleep; /* every RPC runs on the work lane */
+};
+
+/* Copies cfg, borrows what it points to. Errors: INVALID_ARGUMENT for a table of pages that is not well-formed. */
+must_check_ enum code rpc_new(struct ctx *cx, const struct rpc_config *cfg, struct rpc **out);
+/* After the HTTP server has stopped, and not while a lane works for an RPC. Accepts NULL. */
+void rpc_free(struct rpc *r);
+const struct http_service *rpc_http_service(const struct rpc *r);
+/* The port that Host and Origin must name; until it is told any port is right. Any thread. */
+void rpc_set_port(struct rpc *r, uint16_t port);
+/* From now on new RPCs are answered UNAVAILABLE, and streams end with it. Waits until no lane works for an RPC, for at
+ * most grace_ns; false when one still does. Not from a loop or lane thread. The order of an end is: rpc_drain(),
+ * http_server_stop(), rpc_free(), lanes_stop(). */
+bool rpc_drain(struct rpc *r, int64_t grace_ns);
+
+/* What `tern rpcs` lists. */
+const char *rpc_method_lane(const struct pb_method *m);
+
+#endif

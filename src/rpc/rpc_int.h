@@ -1,0 +1,85 @@
+/* What the files of rpc/ share about the server as a whole. */
+#ifndef RPC_RPC_INT_H
+#define RPC_RPC_INT_H
+
+#include "base/list.h"
+#include "rpc/rpc.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define RPC_LOOPS_MAX 64
+/* Runs kept for reuse by a loop, each with a block of memory. */
+#define RPC_RUNS_KEPT 64
+
+enum stream_kind {
+    STREAM_NONE,  /* unary */
+    STREAM_STATE, /* the latest state wins */
+    STREAM_LOG,   /* nothing is skipped */
+};
+
+/* An RPC and its policy. */
+struct method {
+    const struct pb_method *pb;
+    enum lane_kind lane;
+    enum stream_kind kind;
+    bool priority; /* write lane: the share of the queue kept for Enqueue (D-04) */
+    size_t max;    /* bytes of one message */
+    str name;      /* "flyteidl2.workflow.RunService/CreateRun" */
+};
+
+struct run;
+
+/* What belongs to one event loop; its thread only. */
+struct rpc_loop {
+    struct rpc *rpc;
+    struct loop *loop;
+    /* Entries collected in this round, handed to the lanes at its end. */
+    struct {
+        struct lane_entry *first, **end;
+    } batch[LANE_KINDS_];
+    struct loop_post flush;
+    bool flush_asked;
+    struct run *kept; /* for reuse */
+    size_t kept_count;
+    struct list streams;
+    struct loop_post drain;
+    bool drain_seen;
+};
+
+struct rpc {
+    struct rpc_config cfg;
+    struct http_service service;
+    struct method *methods; /* in the order of the table */
+    size_t method_count;
+    uint32_t *routes; /* hash table: index + 1 of a method */
+    size_t route_mask;
+    _Atomic uint32_t port; /* 0 = not told */
+    _Atomic bool draining;
+    _Atomic int64_t inflight_bytes;
+    _Atomic int64_t on_lanes; /* entries that a lane holds */
+    uint64_t error_base;      /* random, so that numbers of two starts differ */
+    _Atomic uint64_t error_ids;
+    struct arena mem;
+    struct principal *known; /* accounts that may call over loopback; only grows */
+    _Atomic size_t known_count;
+    pthread_mutex_t lock; /* held to add an account or a loop; both are found without it */
+    struct rpc_loop loops[RPC_LOOPS_MAX];
+    _Atomic size_t loop_count;
+};
+
+/* ---- method.c ---- */
+
+/* Builds the table of methods and their policies. Errors: INTERNAL when methods.def names one that is not there. */
+must_check_ enum code method_table(struct ctx *cx, struct rpc *r);
+/* NULL = no RPC has this path. */
+const struct method *method_find(const struct rpc *r, str path);
+
+/* ---- rpc.c ---- */
+
+/* Of the calling loop thread; made at its first call. */
+struct rpc_loop *rpc_loop_get(struct rpc *r, struct loop *loop);
+/* Queues the entry for the end of this round. */
+void rpc_loop_submit(struct rpc_loop *l, enum lane_kind kind, struct lane_entry *e);
+
+#endif

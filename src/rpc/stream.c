@@ -1,0 +1,369 @@
+/* The loop's side of streams: receiving messages, starting steps, sending what they made, parking, ending. All on the
+ * loop thread of the connection. See stream.h for what handlers are promised, stream_int.h for who holds what when. */
+#include "rpc/stream_int.h"
+
+#include "base/mem.h"
+#include "base/metric.h"
+#include "base/time.h"
+
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
+
+static void inbox_free(struct call *c, struct inbox *box)
+{
+    struct inbound *m;
+    while ((m = stream_inbox_take(box))) {
+        call_let_go(c, m->n);
+        mem_free(m);
+    }
+}
+
+/* Gives back what only a stream that goes on needs. Not while a worker holds the stream. */
+static void release(struct stream *st)
+{
+    struct call *c = st->call;
+    if (st->sub)
+        topic_unsubscribe(c->rpc->cfg.topics, st->sub);
+    st->sub = NULL;
+    inbox_free(c, &st->arrived);
+    inbox_free(c, &st->todo);
+    inbox_free(c, &st->spent);
+    mem_free(st->request);
+    mem_free(st->partial);
+    mem_free(st->state);
+    st->request = st->partial = NULL;
+    st->state = NULL;
+    c->meta = NULL;
+    arena_done(&st->mem);
+    if (c->run)
+        run_free(c->run);
+    c->run = NULL;
+}
+
+static void stream_free(struct stream *st)
+{
+    struct call *c = st->call;
+    list_del(&st->node);
+    mem_free(st);
+    call_free(c);
+}
+
+/* The exchange has closed and no worker holds the stream. */
+static void end_of_life(struct stream *st)
+{
+    release(st);
+    st->dying = true;
+    if (!atomic_load(&st->fired)) /* else when the post arrives */
+        stream_free(st);
+}
+
+/* ---- answers ----------------------------------------------------------------------------------------------------- */
+
+static void answered(struct call *c)
+{
+    c->answered = true;
+    loop_timer_clear(c->loop->loop, &c->timer);
+    metric_add(METRIC_streams_open, -1);
+    if (!c->on_lane)
+        release(c->st);
+}
+
+static void on_fail(struct call *c, const struct err *e)
+{
+    atomic_store_explicit(&c->gone, true, memory_order_relaxed);
+    c->media->proto->finish(c, e, !c->on_lane);
+    answered(c);
+}
+
+static void end_well(struct call *c)
+{
+    static const struct err ok = {0};
+    if (!c->method->pb->server_stream && !c->st->sent) {
+        call_fail(c, CODE_INTERNAL, "the handler sent no response");
+        return;
+    }
+    call_count(CODE_OK);
+    c->media->proto->finish(c, &ok, true);
+    answered(c);
+}
+
+static void send_head(struct call *c)
+{
+    if (!c->head_sent)
+        c->media->proto->head(c);
+}
+
+/* ---- steps ------------------------------------------------------------------------------------------------------- */
+
+static void on_stepped(struct run *run);
+
+/* Moves what has arrived to the step. */
+static void hand_over(struct stream *st)
+{
+    struct inbound *m;
+    while ((m = stream_inbox_take(&st->arrived)))
+        stream_inbox_add(&st->todo, m);
+    st->todo_is_last = st->half_closed;
+}
+
+/* Something has happened: a step, unless one is under way (then another one follows) or the client takes no more. */
+static void kick(struct stream *st)
+{
+    struct call *c = st->call;
+    if (!st->ready || !c->x || c->answered)
+        return;
+    if (c->on_lane || !http_writable(c->x)) {
+        st->again = true;
+        return;
+    }
+    st->again = false;
+    hand_over(st);
+    if (!c->run)
+        c->run = run_new(c);
+    if (c->timer.slot && c->timer.at_ns != c->deadline_ns)
+        loop_timer_clear(c->loop->loop, &c->timer);
+    run_submit(c->run, c->method->lane, stream_step, on_stepped);
+}
+
+static void set_timer(struct call *c)
+{
+    int64_t at = c->st->wake_ns < c->deadline_ns ? c->st->wake_ns : c->deadline_ns;
+    if (at != INT64_MAX)
+        loop_timer_set(c->loop->loop, &c->timer, at);
+}
+
+static void on_timer(struct loop_timer *t)
+{
+    struct call *c = container_of(t, struct call, timer);
+    if (time_now_ns() >= c->deadline_ns)
+        call_fail(c, CODE_DEADLINE_EXCEEDED, "the time given for the call is over");
+    else
+        kick(c->st);
+}
+
+static void resume_reading(struct stream *st)
+{
+    if (!st->paused || st->arrived.bytes + st->todo.bytes >= STREAM_MARK)
+        return;
+    st->paused = false;
+    http_pause(st->call->x, false);
+}
+
+static void park(struct stream *st)
+{
+    struct call *c = st->call;
+    bool progress = st->spent.first && st->todo.first;
+    bool only_server = !c->method->pb->client_stream;
+    if (atomic_load_explicit(&c->rpc->draining, memory_order_relaxed)) {
+        call_fail(c, CODE_UNAVAILABLE, "the server is shutting down");
+        return;
+    }
+    if (only_server || st->head_asked)
+        send_head(c);
+    inbox_free(c, &st->spent);
+    http_drop_head(c->x);
+    run_free(c->run);
+    c->run = NULL;
+    resume_reading(st);
+    if (st->again || progress || st->verdict == VERDICT_AGAIN)
+        kick(st);
+    if (!c->on_lane)
+        set_timer(c);
+}
+
+/* A step is back from its lane. */
+static void on_stepped(struct run *run)
+{
+    struct call *c = run->call;
+    struct stream *st = c->st;
+    if (!c->x) {
+        end_of_life(st);
+        return;
+    }
+    if (c->answered) {
+        release(st);
+        return;
+    }
+    if (run->out.n) {
+        send_head(c);
+        http_write(c->x, (str){run->out.p, run->out.n}, false);
+    }
+    if (run->code != CODE_OK)
+        call_fail_err(c, &run->err);
+    else if (st->verdict == VERDICT_END)
+        end_well(c);
+    else
+        park(st);
+}
+
+static void on_fired(struct loop_post *post)
+{
+    struct stream *st = container_of(post, struct stream, fired_post);
+    atomic_store(&st->fired, false); /* before the step reads, so that a later firing makes another one */
+    if (st->dying)
+        stream_free(st);
+    else
+        kick(st);
+}
+
+/* ---- the request ------------------------------------------------------------------------------------------------- */
+
+static enum code begin_message(struct ctx *cx, struct stream *st)
+{
+    struct call *c = st->call;
+    size_t n = envelope_length(st->head);
+    uint8_t flags = (uint8_t)st->head[0];
+    TRY(message_flags(cx, &c->in, flags));
+    if (n > c->in.max)
+        return fail(cx, CODE_RESOURCE_EXHAUSTED, "message of %zu bytes is larger than %zu", n, c->in.max);
+    st->partial = mem_resize(NULL, sizeof(struct inbound) + n);
+    *st->partial = (struct inbound){.n = n, .gzip = flags & ENVELOPE_GZIP};
+    st->partial_n = 0;
+    st->head_n = 0;
+    return CODE_OK;
+}
+
+/* Takes what chunk has of the message's head or body. */
+static enum code take_some(struct ctx *cx, struct stream *st, str *chunk)
+{
+    if (!st->partial) {
+        str part = str_head(*chunk, ENVELOPE_HEAD - st->head_n);
+        memcpy(st->head + st->head_n, part.p, part.n);
+        st->head_n = (uint8_t)(st->head_n + part.n);
+        *chunk = str_skip(*chunk, part.n);
+        return st->head_n == ENVELOPE_HEAD ? begin_message(cx, st) : CODE_OK;
+    }
+    str part = str_head(*chunk, st->partial->n - st->partial_n);
+    memcpy(st->partial->data + st->partial_n, part.p, part.n);
+    st->partial_n += part.n;
+    *chunk = str_skip(*chunk, part.n);
+    return call_hold(st->call, part.n)
+               ? CODE_OK
+               : fail(cx, CODE_RESOURCE_EXHAUSTED, "the server holds too many bytes of requests");
+}
+
+static enum code receive(struct ctx *cx, struct stream *st, str chunk)
+{
+    while (chunk.n) {
+        TRY(take_some(cx, st, &chunk));
+        if (st->partial && st->partial_n == st->partial->n) {
+            stream_inbox_add(&st->arrived, st->partial);
+            st->partial = NULL;
+        }
+    }
+    return CODE_OK;
+}
+
+static enum code receive_text(struct ctx *cx, struct stream *st, str chunk)
+{
+    buf plain;
+    buf_init_arena(&plain, cx->mem, chunk.n + 3);
+    if (!text_base64_read(&st->call->base64, chunk, &plain))
+        return fail(cx, CODE_INVALID_ARGUMENT, "request is not base64");
+    return receive(cx, st, buf_view(&plain));
+}
+
+static void on_data(struct call *c, str chunk)
+{
+    struct stream *st = c->st;
+    struct arena mem;
+    struct ctx cx;
+    if (c->answered)
+        return;
+    arena_init(&mem, 0);
+    ctx_init(&cx, &mem);
+    enum code code = c->in.text ? receive_text(&cx, st, chunk) : receive(&cx, st, chunk);
+    if (code != CODE_OK) {
+        call_fail_err(c, &cx.err);
+    } else if (st->arrived.first && c->method->pb->client_stream) {
+        if (!st->paused && st->arrived.bytes + st->todo.bytes >= STREAM_MARK) {
+            st->paused = true;
+            http_pause(c->x, true);
+        }
+        kick(st);
+    }
+    arena_done(&mem);
+}
+
+/* The one message of a server stream. */
+static void take_request(struct call *c)
+{
+    struct stream *st = c->st;
+    st->request = stream_inbox_take(&st->arrived);
+    if (!st->request || st->arrived.first) {
+        call_fail(c, CODE_UNIMPLEMENTED, "a server stream takes one message, %s came", st->request ? "more" : "none");
+        return;
+    }
+    st->ready = true;
+    kick(st);
+}
+
+static void on_end(struct call *c)
+{
+    struct stream *st = c->st;
+    if (c->answered)
+        return;
+    st->half_closed = true;
+    if (st->partial || st->head_n)
+        call_fail(c, CODE_INVALID_ARGUMENT, "the last message is cut short");
+    else if (!c->method->pb->client_stream)
+        take_request(c);
+    else
+        kick(st);
+}
+
+static void on_writable(struct call *c)
+{
+    if (c->st->again)
+        kick(c->st);
+}
+
+static void on_closed(struct call *c)
+{
+    if (!c->answered) {
+        metric_add(METRIC_streams_open, -1);
+        c->answered = true;
+    }
+    if (!c->on_lane)
+        end_of_life(c->st);
+}
+
+const struct call_ops stream_ops = {
+    .data = on_data,
+    .end = on_end,
+    .fail = on_fail,
+    .writable = on_writable,
+    .closed = on_closed,
+};
+
+/* ---- life -------------------------------------------------------------------------------------------------------- */
+
+void stream_init(struct call *c)
+{
+    struct stream *st = mem_new(struct stream);
+    c->st = st;
+    st->call = c;
+    st->fired_post.fn = on_fired;
+    list_add(&c->loop->streams, &st->node);
+    metric_add(METRIC_streams_open, 1);
+}
+
+void stream_open(struct call *c)
+{
+    c->timer.fn = on_timer;
+    if (c->deadline_ns != INT64_MAX)
+        loop_timer_set(c->loop->loop, &c->timer, c->deadline_ns);
+    if (!c->method->pb->client_stream)
+        return;
+    http_allow_gaps(c->x);
+    c->st->ready = true;
+    kick(c->st);
+}
+
+void stream_drain(struct rpc_loop *l)
+{
+    for (struct list *at = l->streams.next; at != &l->streams; at = at->next) {
+        struct call *c = container_of(at, struct stream, node)->call;
+        if (!c->on_lane)
+            call_fail(c, CODE_UNAVAILABLE, "the server is shutting down");
+    }
+}

@@ -1,0 +1,67 @@
+/* The inside of a stream: shared by stream.c (the loop's side), step.c (the worker's side). */
+#ifndef RPC_STREAM_INT_H
+#define RPC_STREAM_INT_H
+
+#include "rpc/protocol.h"
+#include "rpc/stream.h"
+
+/* What a step may queue before stream_writable() says no, and what may have arrived before the client is paused. */
+#define STREAM_MARK ((size_t)256 << 10)
+
+/* A message of the client as it came. */
+struct inbound {
+    struct inbound *next;
+    size_t n;
+    bool gzip;
+    char data[];
+};
+
+struct inbox {
+    struct inbound *first, *last;
+    size_t bytes;
+};
+
+enum verdict { VERDICT_END, VERDICT_WAIT, VERDICT_AGAIN };
+
+struct stream {
+    struct call *call;
+    struct list node; /* of the loop's streams */
+
+    /* Whoever holds the stream: the worker during a step, else the loop. */
+    void *state;
+    size_t state_size;
+    struct arena mem; /* made when first asked for */
+    struct topic_sub *sub;
+    struct topic_key key;
+    struct inbound *request; /* of a server stream */
+    struct inbox todo;       /* handed to the step */
+    struct inbox spent;      /* taken by it; freed when it is over */
+    bool todo_is_last;       /* the client has half-closed behind todo */
+    bool validated;
+    bool head_asked;
+    enum verdict verdict;
+    int64_t wake_ns;
+    size_t sent;
+
+    /* Any thread. */
+    struct loop_post fired_post;
+    _Atomic bool fired; /* fired_post is on its way */
+
+    /* The loop. */
+    struct inbound *partial; /* being received */
+    size_t partial_n;
+    char head[ENVELOPE_HEAD];
+    uint8_t head_n;
+    struct inbox arrived;
+    bool half_closed, paused, ready, again, dying;
+};
+
+void stream_inbox_add(struct inbox *box, struct inbound *m);
+struct inbound *stream_inbox_take(struct inbox *box);
+
+/* step.c: one step, on a worker. */
+enum code stream_step(struct lane_entry *e, struct ctx *cx);
+/* Topic firings, any thread. */
+void stream_on_topic(void *arg);
+
+#endif
