@@ -12,6 +12,8 @@
 /* The arena of an RPC (D-34). */
 #define ARENA_FACTOR 8
 #define ARENA_MAX ((size_t)256 << 20)
+/* Of a request that is already refused. */
+#define SWALLOW_MAX ((size_t)256 << 10)
 /* A run keeps its memory for reuse when it used no more. */
 #define KEPT_BYTES_MAX ((size_t)64 << 10)
 
@@ -21,7 +23,7 @@ static size_t arena_cap(const struct rpc *r)
     return max < ARENA_MAX / ARENA_FACTOR ? max * ARENA_FACTOR : ARENA_MAX;
 }
 
-struct run *run_new(struct call *c)
+struct run *call_run_new(struct call *c)
 {
     struct rpc_loop *l = c->loop;
     struct run *run = l->kept;
@@ -38,7 +40,7 @@ struct run *run_new(struct call *c)
     return run;
 }
 
-void run_free(struct run *run)
+void call_run_free(struct run *run)
 {
     struct rpc_loop *l = run->call->loop;
     if (l->kept_count >= RPC_RUNS_KEPT || run->mem.used > KEPT_BYTES_MAX) {
@@ -89,12 +91,13 @@ struct call *call_new(struct rpc *r, struct http_exchange *x, const struct head 
     c->started_ns = time_now_ns();
     c->deadline_ns = INT64_MAX;
     c->timeout_ns = -1;
+    c->http1 = h->req->version == 1;
     c->in.max = r->cfg.message_max;
     c->out.max = r->cfg.response_max;
     c->out.gzip_min = r->cfg.gzip_min;
     if (id.n)
         memcpy(c->request_id, id.p, id.n);
-    c->run = run_new(c);
+    c->run = call_run_new(c);
     copy_head(c->run, x, h->req);
     http_set_arg(x, c);
     return c;
@@ -105,7 +108,8 @@ void call_free(struct call *c)
     call_let_go(c, (size_t)c->counted_bytes);
     loop_timer_clear(c->loop->loop, &c->timer);
     if (c->run)
-        run_free(c->run);
+        call_run_free(c->run);
+    mem_free(c->held);
     mem_free(c);
 }
 
@@ -177,11 +181,18 @@ static void returned(struct loop_post *post)
     run->back(run);
 }
 
-void run_submit(struct run *run, enum lane_kind kind, enum code (*fn)(struct lane_entry *e, struct ctx *cx),
-                void (*back)(struct run *run))
+void call_submit(struct run *run, enum lane_kind kind, enum code (*fn)(struct lane_entry *e, struct ctx *cx),
+                 void (*back)(struct run *run))
 {
     struct call *c = run->call;
     struct ctx cx;
+    /* Counted first: rpc_drain() sets its flag first and counts then, so one of the two sees the other. */
+    atomic_fetch_add(&c->rpc->on_lanes, 1);
+    if (atomic_load(&c->rpc->draining)) {
+        atomic_fetch_sub(&c->rpc->on_lanes, 1);
+        call_fail(c, CODE_UNAVAILABLE, "the server is shutting down");
+        return;
+    }
     call_ctx(c, run, &cx);
     run->back = back;
     run->post = (struct loop_post){.fn = returned};
@@ -196,7 +207,6 @@ void run_submit(struct run *run, enum lane_kind kind, enum code (*fn)(struct lan
         .priority = c->method && (c->method->priority || (c->st && kind != LANE_WRITE)),
     };
     c->on_lane = true;
-    atomic_fetch_add_explicit(&c->rpc->on_lanes, 1, memory_order_relaxed);
     rpc_loop_submit(c->loop, kind, &run->entry);
 }
 
@@ -251,6 +261,35 @@ void call_fail(struct call *c, enum code code, const char *fmt, ...)
     vsnprintf(e.msg, sizeof(e.msg), fmt, ap);
     va_end(ap);
     call_fail_err(c, &e);
+}
+
+void call_fail_after(struct call *c, const struct err *e, size_t bytes)
+{
+    if (!c->http1 || c->held || !bytes || bytes > SWALLOW_MAX) {
+        call_fail_err(c, e);
+        return;
+    }
+    c->held = mem_copy(e, sizeof(*e));
+    c->held->details = NULL;
+    c->swallow = bytes;
+}
+
+bool call_swallow(struct call *c, str chunk)
+{
+    if (!c->held)
+        return false;
+    if (chunk.n >= c->swallow)
+        call_fail_err(c, c->held);
+    else
+        c->swallow -= chunk.n;
+    return true;
+}
+
+bool call_swallow_end(struct call *c)
+{
+    if (c->held)
+        call_fail_err(c, c->held);
+    return c->held != NULL;
 }
 
 /* ---- response heads ---- */

@@ -82,6 +82,9 @@ struct call {
     int64_t counted_bytes;           /* of rpc->inflight_bytes */
     struct message_form in, out;
     struct text_base64 base64;
+    struct err *held; /* waits for `swallow` more bytes */
+    size_t swallow;
+    bool http1;
     bool get; /* Connect GET */
     bool head_sent;
     bool answered; /* nothing more will be written */
@@ -95,17 +98,25 @@ struct call *call_new(struct rpc *r, struct http_exchange *x, const struct head 
                       const struct call_ops *ops);
 /* The exchange has closed and no lane has the run. */
 void call_free(struct call *c);
-struct run *run_new(struct call *c);
-void run_free(struct run *run);
+struct run *call_run_new(struct call *c);
+void call_run_free(struct run *run);
 /* A ctx for work on the call in the loop thread. */
 void call_ctx(struct call *c, struct run *run, struct ctx *cx);
 
-/* Hands the run to a lane at the end of this round: fn on the worker, then back on the loop's thread. */
-void run_submit(struct run *run, enum lane_kind kind, enum code (*fn)(struct lane_entry *e, struct ctx *cx),
-                void (*back)(struct run *run));
+/* Hands the run to a lane at the end of this round: fn on the worker, then back on the loop's thread. While the server
+ * drains it answers instead. */
+void call_submit(struct run *run, enum lane_kind kind, enum code (*fn)(struct lane_entry *e, struct ctx *cx),
+                 void (*back)(struct run *run));
 /* Answers through ops->fail, unless there is an answer already. */
 void call_fail(struct call *c, enum code code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void call_fail_err(struct call *c, const struct err *e);
+/* The same once `bytes` more of the request have come, or its end: a client of HTTP/1.1 that is still sending may miss
+ * an answer that comes before. At once on HTTP/2, and when that would be much. */
+void call_fail_after(struct call *c, const struct err *e, size_t bytes);
+/* True: the chunk was one of those bytes. */
+bool call_swallow(struct call *c, str chunk);
+/* True: the end was waited for; there is an answer now. */
+bool call_swallow_end(struct call *c);
 /* Adds a piece of the request to run->body, and to what all requests hold. Errors: RESOURCE_EXHAUSTED. */
 must_check_ enum code call_receive(struct ctx *cx, struct call *c, str bytes, size_t max);
 /* Counts bytes of a request as held. False: the server holds too much. */

@@ -211,7 +211,7 @@ static void stream_finish(struct call *c, const struct err *e, bool meta)
         buf_char(&json, '}');
     }
     buf_char(&json, '}');
-    envelope_put(&frame, ENVELOPE_END, buf_view(&json));
+    message_envelope_put(&frame, ENVELOPE_END, buf_view(&json));
     if (!c->head_sent)
         send_head(c, meta);
     http_write(c->x, buf_view(&frame), true);

@@ -39,7 +39,7 @@ static void send_trailers(struct call *c, const struct err *e, bool meta)
     buf_init_arena(&text, &mem, TRAILERS_MAX * 3);
     grpc_trailers(&o, c, e, meta, &mem);
     put_trailers(&lines, &o);
-    envelope_put(&frame, ENVELOPE_TRAILERS, buf_view(&lines));
+    message_envelope_put(&frame, ENVELOPE_TRAILERS, buf_view(&lines));
     if (c->out.text)
         text_base64_put(&text, buf_view(&frame), true);
     http_write(c->x, buf_view(c->out.text ? &text : &frame), true);

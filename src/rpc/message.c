@@ -7,17 +7,17 @@
 /* What gzip needs beyond the plain bytes when they are few. */
 #define GZIP_SLACK ((size_t)1024)
 
-size_t envelope_length(const char *head)
+size_t message_envelope_length(const char *head)
 {
     const unsigned char *h = (const unsigned char *)head + 1;
     return (size_t)h[0] << 24 | (size_t)h[1] << 16 | (size_t)h[2] << 8 | h[3];
 }
 
-bool envelope_next(str *rest, uint8_t *flags, str *payload)
+bool message_envelope_next(str *rest, uint8_t *flags, str *payload)
 {
     if (rest->n < ENVELOPE_HEAD)
         return false;
-    size_t n = envelope_length(rest->p);
+    size_t n = message_envelope_length(rest->p);
     if (rest->n - ENVELOPE_HEAD < n)
         return false;
     *flags = (uint8_t)rest->p[0];
@@ -35,7 +35,7 @@ static void put_head(char *at, uint8_t flags, size_t n)
     at[4] = (char)n;
 }
 
-void envelope_put(buf *b, uint8_t flags, str payload)
+void message_envelope_put(buf *b, uint8_t flags, str payload)
 {
     char head[ENVELOPE_HEAD];
     put_head(head, flags, payload.n);

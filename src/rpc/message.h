@@ -25,11 +25,11 @@ struct message_form {
 #define ENVELOPE_TRAILERS 0x80u /* gRPC-Web */
 
 /* One envelope of *rest. False when it is cut short (then *rest is unchanged). */
-bool envelope_next(str *rest, uint8_t *flags, str *payload);
+bool message_envelope_next(str *rest, uint8_t *flags, str *payload);
 /* The length that an envelope's head tells; head has 5 bytes. */
-size_t envelope_length(const char *head);
+size_t message_envelope_length(const char *head);
 /* Appends an envelope that is not compressed. */
-void envelope_put(buf *b, uint8_t flags, str payload);
+void message_envelope_put(buf *b, uint8_t flags, str payload);
 
 /* Whether the flags of an envelope from a client make sense. Errors: INVALID_ARGUMENT, INTERNAL (as the specifications
  * of gRPC and Connect say: compressed, but no compression was named). */

@@ -1,7 +1,8 @@
 /* Pages: everything on the port that is no RPC. A row's handler runs on its lane; its answer is sent by the loop. */
-#include "rpc/protocol.h"
+#include "rpc/page.h"
 
 #include "base/metric.h"
+#include "rpc/protocol.h"
 
 #define PAGE_CSP                                                                                                       \
     "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; script-src 'self'; " \
@@ -91,7 +92,7 @@ static void on_back(struct run *run)
     str type = rsp->content_type.n ? rsp->content_type : STR("text/plain; charset=utf-8");
     send(c, rsp->status ? rsp->status : 200, type, rsp->body, true);
     c->run = NULL;
-    run_free(run);
+    call_run_free(run);
 }
 
 /* On a worker. */
@@ -120,7 +121,7 @@ static void on_end(struct call *c)
     if (c->answered)
         return;
     c->run->page_req.body = buf_view(&c->run->body);
-    run_submit(c->run, c->page->lane, run_page, on_back);
+    call_submit(c->run, c->page->lane, run_page, on_back);
 }
 
 static void on_closed(struct call *c)

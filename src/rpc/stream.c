@@ -35,7 +35,7 @@ static void release(struct stream *st)
     c->meta = NULL;
     arena_done(&st->mem);
     if (c->run)
-        run_free(c->run);
+        call_run_free(c->run);
     c->run = NULL;
 }
 
@@ -118,10 +118,10 @@ static void kick(struct stream *st)
     st->again = false;
     hand_over(st);
     if (!c->run)
-        c->run = run_new(c);
+        c->run = call_run_new(c);
     if (c->timer.slot && c->timer.at_ns != c->deadline_ns)
         loop_timer_clear(c->loop->loop, &c->timer);
-    run_submit(c->run, c->method->lane, stream_step, on_stepped);
+    call_submit(c->run, c->method->lane, stream_step, on_stepped);
 }
 
 static void set_timer(struct call *c)
@@ -161,12 +161,12 @@ static void park(struct stream *st)
         send_head(c);
     inbox_free(c, &st->spent);
     http_drop_head(c->x);
-    run_free(c->run);
+    call_run_free(c->run);
     c->run = NULL;
     resume_reading(st);
     if (st->again || progress || st->verdict == VERDICT_AGAIN)
         kick(st);
-    if (!c->on_lane)
+    if (!c->on_lane && !c->answered)
         set_timer(c);
 }
 
@@ -210,11 +210,13 @@ static void on_fired(struct loop_post *post)
 static enum code begin_message(struct ctx *cx, struct stream *st)
 {
     struct call *c = st->call;
-    size_t n = envelope_length(st->head);
+    size_t n = message_envelope_length(st->head);
     uint8_t flags = (uint8_t)st->head[0];
     TRY(message_flags(cx, &c->in, flags));
-    if (n > c->in.max)
+    if (n > c->in.max) {
+        st->refused_n = n;
         return fail(cx, CODE_RESOURCE_EXHAUSTED, "message of %zu bytes is larger than %zu", n, c->in.max);
+    }
     st->partial = mem_resize(NULL, sizeof(struct inbound) + n);
     *st->partial = (struct inbound){.n = n, .gzip = flags & ENVELOPE_GZIP};
     st->partial_n = 0;
@@ -241,10 +243,11 @@ static enum code take_some(struct ctx *cx, struct stream *st, str *chunk)
                : fail(cx, CODE_RESOURCE_EXHAUSTED, "the server holds too many bytes of requests");
 }
 
-static enum code receive(struct ctx *cx, struct stream *st, str chunk)
+/* On failure *chunk is what was not taken. */
+static enum code receive(struct ctx *cx, struct stream *st, str *chunk)
 {
-    while (chunk.n) {
-        TRY(take_some(cx, st, &chunk));
+    while (chunk->n) {
+        TRY(take_some(cx, st, chunk));
         if (st->partial && st->partial_n == st->partial->n) {
             stream_inbox_add(&st->arrived, st->partial);
             st->partial = NULL;
@@ -259,7 +262,8 @@ static enum code receive_text(struct ctx *cx, struct stream *st, str chunk)
     buf_init_arena(&plain, cx->mem, chunk.n + 3);
     if (!text_base64_read(&st->call->base64, chunk, &plain))
         return fail(cx, CODE_INVALID_ARGUMENT, "request is not base64");
-    return receive(cx, st, buf_view(&plain));
+    chunk = buf_view(&plain);
+    return receive(cx, st, &chunk);
 }
 
 static void on_data(struct call *c, str chunk)
@@ -267,13 +271,13 @@ static void on_data(struct call *c, str chunk)
     struct stream *st = c->st;
     struct arena mem;
     struct ctx cx;
-    if (c->answered)
+    if (c->answered || call_swallow(c, chunk))
         return;
     arena_init(&mem, 0);
     ctx_init(&cx, &mem);
-    enum code code = c->in.text ? receive_text(&cx, st, chunk) : receive(&cx, st, chunk);
+    enum code code = c->in.text ? receive_text(&cx, st, chunk) : receive(&cx, st, &chunk);
     if (code != CODE_OK) {
-        call_fail_err(c, &cx.err);
+        call_fail_after(c, &cx.err, st->refused_n > chunk.n ? st->refused_n - chunk.n : 0);
     } else if (st->arrived.first && c->method->pb->client_stream) {
         if (!st->paused && st->arrived.bytes + st->todo.bytes >= STREAM_MARK) {
             st->paused = true;
@@ -300,7 +304,7 @@ static void take_request(struct call *c)
 static void on_end(struct call *c)
 {
     struct stream *st = c->st;
-    if (c->answered)
+    if (c->answered || call_swallow_end(c))
         return;
     st->half_closed = true;
     if (st->partial || st->head_n)

@@ -52,6 +52,7 @@ struct stream {
     size_t partial_n;
     char head[ENVELOPE_HEAD];
     uint8_t head_n;
+    size_t refused_n; /* bytes of a message that is too large */
     struct inbox arrived;
     bool half_closed, paused, ready, again, dying;
 };

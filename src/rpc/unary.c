@@ -49,7 +49,7 @@ static void on_back(struct run *run)
     c->media->proto->reply(c, run);
     answered(c);
     c->run = NULL;
-    run_free(run);
+    call_run_free(run);
 }
 
 /* ---- on a worker ------------------------------------------------------------------------------------------------- */
@@ -103,7 +103,7 @@ static void on_prepared(struct run *run)
     if (!run->call->x || run->call->answered || run->code != CODE_OK)
         on_back(run);
     else
-        run_submit(run, LANE_WRITE, run_handler, on_back);
+        call_submit(run, LANE_WRITE, run_handler, on_back);
 }
 
 static void start_write(struct call *c)
@@ -114,9 +114,9 @@ static void start_write(struct call *c)
     call_ctx(c, run, &cx);
     enum code code = run->message.n > max ? CODE_RESOURCE_EXHAUSTED : prepare(&cx, run, max);
     if (code == CODE_OK)
-        run_submit(run, LANE_WRITE, run_handler, on_back);
+        call_submit(run, LANE_WRITE, run_handler, on_back);
     else if (code == CODE_RESOURCE_EXHAUSTED)
-        run_submit(run, LANE_WORK, run_prepare, on_prepared);
+        call_submit(run, LANE_WORK, run_prepare, on_prepared);
     else
         call_fail_err(c, &cx.err);
 }
@@ -126,7 +126,7 @@ static void start(struct call *c)
     if (c->method->lane == LANE_WRITE)
         start_write(c);
     else
-        run_submit(c->run, c->method->lane, run_handler, on_back);
+        call_submit(c->run, c->method->lane, run_handler, on_back);
 }
 
 /* Finds the one message in what was received. */
@@ -141,7 +141,7 @@ static enum code take_message(struct ctx *cx, struct call *c)
         return CODE_OK;
     if (!rest.n)
         return fail(cx, CODE_UNIMPLEMENTED, "a unary RPC takes one message, none came");
-    if (!envelope_next(&rest, &flags, &run->message))
+    if (!message_envelope_next(&rest, &flags, &run->message))
         return fail(cx, CODE_INVALID_ARGUMENT, "the message is cut short");
     if (rest.n)
         return fail(cx, CODE_UNIMPLEMENTED, "a unary RPC takes one message, more came");
@@ -157,13 +157,15 @@ static size_t body_max(const struct call *c)
 void unary_open(struct call *c, const struct head *h)
 {
     int64_t length = h->req->content_length;
-    if (length > 0 && !c->in.text && (uint64_t)length > body_max(c)) {
-        call_fail(c, CODE_RESOURCE_EXHAUSTED, "request is larger than %zu bytes", c->in.max);
-        return;
-    }
+    struct ctx cx;
     c->timer.fn = on_timer;
     if (c->deadline_ns != INT64_MAX)
         loop_timer_set(c->loop->loop, &c->timer, c->deadline_ns);
+    if (length <= 0 || c->in.text || (uint64_t)length <= body_max(c))
+        return;
+    call_ctx(c, c->run, &cx);
+    (void)fail(&cx, CODE_RESOURCE_EXHAUSTED, "request of %lld bytes is larger than %zu", (long long)length, c->in.max);
+    call_fail_after(c, &cx.err, (size_t)length);
 }
 
 static enum code receive(struct ctx *cx, struct call *c, str chunk)
@@ -177,7 +179,7 @@ static enum code receive(struct ctx *cx, struct call *c, str chunk)
         chunk = buf_view(&plain);
     }
     TRY(call_receive(cx, c, chunk, body_max(c)));
-    if (c->in.envelope && body->n >= ENVELOPE_HEAD && envelope_length(body->p) > c->in.max)
+    if (c->in.envelope && body->n >= ENVELOPE_HEAD && message_envelope_length(body->p) > c->in.max)
         return fail(cx, CODE_RESOURCE_EXHAUSTED, "message is larger than %zu bytes", c->in.max);
     return CODE_OK;
 }
@@ -185,17 +187,17 @@ static enum code receive(struct ctx *cx, struct call *c, str chunk)
 static void on_data(struct call *c, str chunk)
 {
     struct ctx cx;
-    if (c->answered)
+    if (c->answered || call_swallow(c, chunk))
         return;
     call_ctx(c, c->run, &cx);
     if (receive(&cx, c, chunk) != CODE_OK)
-        call_fail_err(c, &cx.err);
+        call_fail_after(c, &cx.err, c->in.max);
 }
 
 static void on_end(struct call *c)
 {
     struct ctx cx;
-    if (c->answered)
+    if (c->answered || call_swallow_end(c))
         return;
     call_ctx(c, c->run, &cx);
     if (take_message(&cx, c) != CODE_OK)
