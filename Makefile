@@ -111,7 +111,10 @@ UNIT_RUN := $(if $(UNIT_ONLY),$(UNIT_ONLY:%=$(BUILD)/unit/%),$(UNIT))
 unit: $(UNIT_RUN) ## unit tests; UNIT_ONLY=dir/name_test runs one
 	@set -e; for t in $(UNIT_RUN); do echo "== $$t"; $$t; done
 
-# Programs that tests run: test/net/<name>.c, test/exec/<name>.c, test/pb/<name>.c -> $(BUILD)/test/<name>
+# Programs that tests run: test/net/<name>.c, test/exec/<name>.c, test/object/<name>.c, test/pb/<name>.c -> $(BUILD)/test/<name>
+$(BUILD)/test/%: test/object/%.c $(BUILD)/libtern.a
+	@mkdir -p $(@D)
+	$(call say,CC,$<) $(CC) $(CPPFLAGS) $(CFLAGS) -Wall -Wextra -Werror $(LDFLAGS) -o $@ $< $(BUILD)/libtern.a $(LDLIBS)
 $(BUILD)/test/%: test/exec/%.c $(BUILD)/libtern.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -Wall -Wextra -Werror $(LDFLAGS) -o $@ $< $(BUILD)/libtern.a $(LDLIBS)

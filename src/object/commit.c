@@ -57,7 +57,7 @@ void object_commit_submit(struct object_commit *c, struct object_op *op)
     if (stopping)
         refuse(op, CODE_UNAVAILABLE, "the object store is shutting down");
     else if (full)
-        refuse(op, CODE_RESOURCE_EXHAUSTED, "too many writes wait for the object index");
+        refuse(op, CODE_UNAVAILABLE, "too many writes wait for the object index");
     else if (was_empty)
         pthread_cond_signal(&c->filled);
 }

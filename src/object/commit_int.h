@@ -29,7 +29,7 @@ must_check_ enum code object_commit_start(struct ctx *cx, struct object_store *s
 /* Finishes what is queued. Accepts NULL. */
 void object_commit_stop(struct object_commit *c);
 
-/* Errors of the queue (RESOURCE_EXHAUSTED: full; UNAVAILABLE: stopping) reach done() too. */
+/* Errors of the queue (UNAVAILABLE: full, or stopping) reach done() too. */
 void object_commit_submit(struct object_commit *c, struct object_op *op);
 /* Submits and waits; done() of the entry is not used. */
 must_check_ enum code object_commit_run(struct ctx *cx, struct object_commit *c, struct object_op *op);

@@ -1,5 +1,5 @@
 /* Objects: named bytes in buckets, reached by URIs s3://bucket/key. The default store is the project's own: an index in
- * SQLite (objects.db) with small objects inline and larger ones as files (D-10), served to S3 clients by s3_server.c.
+ * SQLite (objects.db) with small objects inline and larger ones as files (D-10), served to S3 clients by s3.c (s3.h).
  * Calls block: work lane, or the supervisor's own threads; never a loop thread. */
 #ifndef OBJECT_OBJECT_H
 #define OBJECT_OBJECT_H
@@ -45,7 +45,8 @@ void object_store_close(struct object_store *s);
  */
 
 /* Durable when it returns. Replaces what was there. Errors: INVALID_ARGUMENT for a bad key; RESOURCE_EXHAUSTED when the
- * disk or the queue is full; DATA_LOSS when a failing disk leaves it unknown whether the object is there. */
+ * disk is full; UNAVAILABLE when too many writes wait; DATA_LOSS when a failing disk leaves it unknown whether the
+ * object is there. */
 must_check_ enum code object_put(struct ctx *cx, struct object_store *s, str bucket, str key, str content_type,
                                  str bytes);
 /* Whole object into cx->mem. Errors: NOT_FOUND; RESOURCE_EXHAUSTED when larger than max. */
