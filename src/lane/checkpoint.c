@@ -17,10 +17,15 @@ static int64_t again_bytes(const struct checkpoint *c)
     return c->start_bytes / 8;
 }
 
-/* What the writer may move itself: 12 to 15 ms at worst. */
+/* What is left to the writer: as little as the thread gets it to, at most 12 to 15 ms worth. */
+static int64_t aim_bytes(const struct checkpoint *c)
+{
+    return c->start_bytes / 8;
+}
+
 static int64_t little_bytes(const struct checkpoint *c)
 {
-    return c->start_bytes / 4 * 3;
+    return c->start_bytes / 2;
 }
 
 enum state {
@@ -31,9 +36,9 @@ enum state {
 };
 
 /* One pass on the calling thread's connection; false when it should not go on. */
-static bool pass(struct ctx *cx, int64_t *left)
+static bool pass(struct ctx *cx, int64_t *moved)
 {
-    enum code code = db_checkpoint(cx, left);
+    enum code code = db_checkpoint(cx, moved);
     if (code == CODE_DATA_LOSS)
         lane_writer_die(cx);
     if (code != CODE_OK)
@@ -41,18 +46,20 @@ static bool pass(struct ctx *cx, int64_t *left)
     return code == CODE_OK;
 }
 
-/* Whether little is left. Ends also when readers hold back the rest. */
+/* Whether little is left. The writer goes on meanwhile, so each pass leaves what was written during it; it gets less
+ * unless readers hold it back or the disk is slower than the writer. */
 static bool move_bulk(struct checkpoint *c, struct ctx *cx)
 {
-    int64_t left = INT64_MAX, before;
+    int64_t left = INT64_MAX, before, moved;
     int round = 0;
     do {
         before = left;
-        if (!pass(cx, &left)) {
+        if (!pass(cx, &moved)) {
             futex_wait_ms(&c->state, ASKED, PAUSE_MS);
             return false;
         }
-    } while (left > little_bytes(c) && left < before && ++round < ROUNDS_MAX);
+        left = atomic_load_explicit(&c->wal_bytes, memory_order_relaxed) - moved;
+    } while (left > aim_bytes(c) && left < before && ++round < ROUNDS_MAX);
     return left <= little_bytes(c);
 }
 
@@ -90,14 +97,15 @@ static void ask(struct checkpoint *c, int64_t bytes)
 
 void lane_checkpoint_tick(struct checkpoint *c, struct ctx *cx)
 {
-    int64_t left, bytes = db_wal_bytes(cx->db);
+    int64_t moved, bytes = db_wal_bytes(cx->db);
+    atomic_store_explicit(&c->wal_bytes, bytes, memory_order_relaxed);
     if (bytes < c->start_bytes) {
         c->next_bytes = c->start_bytes;
         return;
     }
     uint32_t state = LITTLE;
     if (atomic_compare_exchange_strong(&c->state, &state, IDLE))
-        pass(cx, &left);
+        pass(cx, &moved);
     else if (state == IDLE && bytes >= c->next_bytes)
         ask(c, bytes);
 }

@@ -113,8 +113,9 @@ struct checkpoint {
     bool started;
     struct db *db;
     _Atomic uint32_t state;
-    int64_t start_bytes; /* size of the log at which to begin */
-    int64_t next_bytes;  /* the writer's: size of the log at which to ask again */
+    _Atomic int64_t wal_bytes; /* after the writer's last batch */
+    int64_t start_bytes;       /* size of the log at which to begin */
+    int64_t next_bytes;        /* the writer's: size of the log at which to ask again */
 };
 
 must_check_ enum code lane_checkpoint_start(struct ctx *cx, struct checkpoint *c, str db_url, int64_t start_bytes);

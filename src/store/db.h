@@ -78,10 +78,10 @@ void *db_owner(const struct db *db); /* accepts NULL */
 
 /* Size of the write-ahead log after this connection's last commit; 0 when there is none. */
 int64_t db_wal_bytes(const struct db *db);
-/* Moves what no reader needs any more from the log into the database, waiting for nobody; *left is what remains to
- * move. At 0 the next commit starts the log anew. Nothing does this by itself (D-15). DATA_LOSS when an fsync failed.
- */
-must_check_ enum code db_checkpoint(struct ctx *cx, int64_t *left);
+/* Moves what no reader needs any more from the log into the database, waiting for nobody; *moved is how much of the
+ * log, from its start, is in the database now. When that is all of it, the next commit starts the log anew. Nothing
+ * does this by itself (D-15). DATA_LOSS when an fsync failed. */
+must_check_ enum code db_checkpoint(struct ctx *cx, int64_t *moved);
 
 /* Applies store/migrations/NNNN_*.sql that are missing, each in a transaction, after copying an existing database.
  * Errors: FAILED_PRECONDITION when the database is from a newer version or not Tern's, DATA_LOSS when an earlier

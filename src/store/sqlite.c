@@ -350,15 +350,15 @@ int64_t db_wal_bytes(const struct db *db)
     return (int64_t)db->wal_frames * (db->page_bytes + 24);
 }
 
-enum code db_checkpoint(struct ctx *cx, int64_t *left)
+enum code db_checkpoint(struct ctx *cx, int64_t *moved)
 {
     struct db *db = cx->db;
-    int all = 0, moved = 0;
-    int rc = sqlite3_wal_checkpoint_v2(db->h, NULL, SQLITE_CHECKPOINT_PASSIVE, &all, &moved);
+    int all = 0, done = 0;
+    int rc = sqlite3_wal_checkpoint_v2(db->h, NULL, SQLITE_CHECKPOINT_PASSIVE, &all, &done);
     if (rc != SQLITE_OK && rc != SQLITE_BUSY) {
         enum code code = store_sqlite_fail(cx, db, rc, "checkpoint");
         return rc == SQLITE_IOERR_FSYNC ? (cx->err.code = CODE_DATA_LOSS) : code;
     }
-    *left = all > moved ? (int64_t)(all - moved) * (db->page_bytes + 24) : 0;
+    *moved = done > 0 ? (int64_t)done * (db->page_bytes + 24) : 0;
     return CODE_OK;
 }
