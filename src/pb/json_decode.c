@@ -412,7 +412,8 @@ static bool read_field_mask(struct reader *r, const struct pb_type *t, void *msg
     (void)t;
     if (!pb_json_scan_string(&r->s, &text))
         return false;
-    while (text.n && str_next(&text, ',', &path)) {
+    for (bool more = text.n != 0; more;) {
+        more = str_cut(text, ',', &path, &text);
         str *slot = pb_array_push(r->s.mem, (struct pb_array *)(void *)&m->paths, sizeof(str));
         if (!slot)
             return pb_json_scan_full(&r->s);
