@@ -20,29 +20,31 @@ from typing import Callable
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, '.venv', 'bin', 'python')
 UNIT_TIMEOUT_S = 300
+SANITIZED_TIMEOUT_S = 1500  # sanitizers make everything slower
 SUITE_TIMEOUT_S = 30 * 60
 
 
 def unit(build):
     """Every cmocka program below build/unit, counted by its TAP output; one that crashes or hangs counts as failed."""
     passed, failed, skipped = 0, 0, []
+    timeout_s = UNIT_TIMEOUT_S if os.path.basename(build) == 'build' else SANITIZED_TIMEOUT_S
     env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT='TAP')
     for folder, _, files in sorted(os.walk(os.path.join(build, 'unit'))):
         for name in sorted(f for f in files if f.endswith('_test')):
             path = os.path.join(folder, name)
             if not os.path.exists(os.path.join(ROOT, 'test', os.path.relpath(path, build) + '.c')):
                 continue  # left over from an earlier build
-            ok, bad, skip, text = unit_program(path, env)
+            ok, bad, skip, text = unit_program(path, env, timeout_s)
             print(f'{os.path.relpath(path, ROOT)}: {ok} passed' + (f', {bad} FAILED\n{text}' if bad else ''), flush=True)
             passed, failed = passed + ok, failed + bad
             skipped += [f'{name}: {s}' for s in skip]
     return passed, failed, skipped
 
 
-def unit_program(path, env):
+def unit_program(path, env, timeout_s=UNIT_TIMEOUT_S):
     try:
         p = subprocess.run([path], env=env, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                           timeout=UNIT_TIMEOUT_S)
+                           timeout=timeout_s)
         text, status = p.stdout.decode(errors='replace'), p.returncode
     except subprocess.TimeoutExpired as e:
         text, status = (e.stdout or b'').decode(errors='replace') + '\ntimed out', 'timeout'
