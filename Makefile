@@ -137,15 +137,16 @@ run: setup ## build, start, run examples/hello.py with the real SDK, serve until
 	@tools/run.sh
 
 test: setup ## every test (SUITE="unit api" runs some)
-	@$(AGAIN) all units
+	@$(AGAIN) all units programs
 	@$(PYTHON) test/run.py --build $(BUILD) $(SUITE)
 
 test-all: setup ## the long tests too
-	@$(AGAIN) all units
+	@$(AGAIN) all units programs
 	@$(PYTHON) test/run.py --build $(BUILD) --all
 
-.PHONY: units
+.PHONY: units programs
 units: $(UNIT)
+programs: $(patsubst %.c,$(BUILD)/test/%,$(notdir $(wildcard test/exec/*.c test/net/*.c test/object/*.c test/pb/*.c)))
 
 asan: ## unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(AGAIN) MODE=asan BUILD=build/asan units

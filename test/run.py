@@ -3,13 +3,15 @@
 usage: run.py [--all] [--build DIR] [SUITE ...]     without names: every suite of the table (--all: the long ones too)
 
 Each suite prints its own output; at the end stands a line for each suite, then what was not run, then exactly one line
-`N passed, N failed`. Exit status 1 when anything failed, when a suite ran nothing, or when nothing ran at all.
+`N passed, N failed`. Exit status 1 when anything failed, when a suite ran nothing and did not say why, or when
+nothing ran at all.
 
 To register a suite, add a row to SUITES: a name, a function that returns (passed, failed, not run), and its arguments.
 """
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -88,6 +90,14 @@ def pb(build):
     return pytest(build, 'test/pb', python=os.path.join(ROOT, 'build', 'venv-pb', 'bin', 'python'))
 
 
+def conform(build):
+    """The Connect project's conformance suite, which is written in Go."""
+    if not shutil.which('go'):
+        print('Go is not installed: https://go.dev/dl/ (1.24 or newer)')
+        return 0, 0, ['needs Go 1.24 or newer']
+    return command(build, 'make', '--no-print-directory', f'BUILD={os.path.relpath(build, ROOT)}', 'conform')
+
+
 def command(build, *argv):
     """A program that ends with a line `N passed, N failed`, or one check: its exit status."""
     p = subprocess.Popen(argv, cwd=ROOT, env=dict(os.environ, TERN=os.path.join(build, 'tern')), text=True,
@@ -116,6 +126,8 @@ SUITES = [
     Suite('unit', unit),
     Suite('tools', pytest, ('test/tools',)),
     Suite('pb', pb),
+    Suite('exec', pytest, ('test/exec',)),
+    Suite('conform', conform),
     Suite('api', pytest, ('test/api',)),
     Suite('asan', command, ('make', '--no-print-directory', 'asan'), long=True),
     Suite('tsan', command, ('make', '--no-print-directory', 'tsan'), long=True),
@@ -126,7 +138,7 @@ def run_suite(suite, build):
     print(f'\n==== {suite.name}', flush=True)
     start = time.monotonic()
     passed, failed, skipped = suite.run(build, *suite.args)
-    if passed + failed == 0:
+    if passed + failed == 0 and not skipped:
         print(f'{suite.name}: nothing ran')
         failed = 1
     return suite.name, passed, failed, skipped, time.monotonic() - start

@@ -1,9 +1,11 @@
-/* tern stop: ends the server of a data folder; tasks go on and are adopted by the next server. */
+/* tern stop: ends the server of a data folder. Its tasks go on under the supervisor, which goes too when it has none,
+ * and are adopted by the next server; --tasks ends them as well. */
 #include "cli/cli.h"
 
 #include "base/time.h"
 #include "cli/state.h"
 #include "config/config.h"
+#include "exec/supervise.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -13,10 +15,12 @@
 #include <unistd.h>
 
 struct options {
+    bool tasks;
     int64_t timeout_s;
 };
 
 const struct cli_option cli_cmd_stop_options[] = {
+    {"--tasks", CLI_FLAG, offsetof(struct options, tasks), NULL, "End the running tasks too"},
     {"--timeout", CLI_INT, offsetof(struct options, timeout_s), "SECONDS", "How long to wait for the end (default 30)"},
     {0},
 };
@@ -68,16 +72,20 @@ enum code cli_cmd_stop(struct ctx *cx, int argc, char **argv)
     struct options o = {.timeout_s = 30};
     struct config *c;
     struct cli_state *s = NULL;
+    bool none_left = true;
     buf out;
     TRY(config_load(cx, &argc, argv, &c));
     TRY(cli_args(cx, cli_cmd_stop_options, &o, &argc, argv, 0, 0));
     if (o.timeout_s > 86400)
         return fail(cx, CODE_INVALID_ARGUMENT, "--timeout: a day is enough");
     TRY(stop(cx, c->data, o.timeout_s, &s));
+    TRY(exec_supervise_stop(cx, c->data, o.tasks, &none_left));
     buf_init_arena(&out, cx->mem, 8192);
     if (s)
         buf_printf(&out, "Stopped the server at %.200s (process %lld).\n", s->api.p, (long long)s->pid);
     else
         buf_printf(&out, "No server runs on %s.\n", c->data.p);
+    if (!none_left)
+        buf_str(&out, STR("Its tasks go on; the next server finds them (--tasks ends them).\n"));
     return cli_print(cx, buf_view(&out));
 }

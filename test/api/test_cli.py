@@ -133,3 +133,29 @@ def test_stop_without_a_server(tern, tmp_path):
     out = tern('stop', '--data', str(tmp_path / 'none'))
     assert out.returncode == 0
     assert out.stdout == f'No server runs on {tmp_path}/none.\n'
+
+
+def test_stop_ends_an_idle_supervisor(tern, tmp_path):
+    data = tmp_path / 'data'
+    data.mkdir(mode=0o700)
+    reading, writing = os.pipe()
+    p = subprocess.Popen([TERN, 'supervise', '--data', str(data), '--ready-fd', str(writing), '--no-cgroup'],
+                         pass_fds=[writing], stderr=subprocess.DEVNULL)
+    try:
+        os.close(writing)
+        assert os.read(reading, 100) == b'ok\n'
+        stopped = tern('stop', '--data', str(data))
+        assert (stopped.returncode, stopped.stderr) == (0, '')
+        assert p.wait(timeout=30) == 0
+    finally:
+        os.close(reading)
+        p.kill()
+        p.wait()
+
+
+def test_env_needs_a_server(tern, tmp_path):
+    out = tern('env', '--data', str(tmp_path / 'none'))
+    assert out.returncode == 1
+    assert out.stdout == ''
+    assert 'no server runs on' in out.stderr
+    assert not (tmp_path / 'none').exists()
