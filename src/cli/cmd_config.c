@@ -1,9 +1,9 @@
-/* tern config show|check|docs */
+/* tern config show|check|docs|client */
 #include "cli/cli.h"
 
+#include "base/json.h"
+#include "cli/state.h"
 #include "config/config.h"
-
-#include <stdio.h>
 
 #define OUTPUT_MAX ((size_t)1024 * 1024)
 
@@ -13,6 +13,23 @@ static enum code check(struct ctx *cx, const struct config *c, buf *out)
 {
     TRY(config_check(cx, c, out));
     buf_str(out, out->n ? STR("The settings work, but see above.\n") : STR("The settings are fine.\n"));
+    return CODE_OK;
+}
+
+/* What `flyte create config --devbox --builder remote` writes (D-56), for the address of the running server if there is
+ * one, else for the one that is set. */
+static enum code client(struct ctx *cx, const struct config *c, buf *out)
+{
+    struct cli_state *server;
+    TRY(cli_state_find(cx, c->data, &server));
+    str address = server && server->api.n ? server->api : c->server_listen;
+    str project = c->projects_seed.n ? c->projects_seed.p[0] : STR("flytesnacks");
+    buf_printf(out,
+               "admin:\n  endpoint: dns:///" STR_FMT "\n  insecure: %s\nimage:\n  builder: remote\n"
+               "task:\n  domain: development\n  project: ",
+               STR_ARG(address), c->server_tls_cert.n ? "false" : "true");
+    json_put_str(out, project);
+    buf_char(out, '\n');
     return CODE_OK;
 }
 
@@ -29,7 +46,9 @@ enum code cli_cmd_config(struct ctx *cx, int argc, char **argv)
         config_docs(cx->mem, &out);
     else if (strcmp(argv[1], "check") == 0)
         TRY(check(cx, c, &out));
+    else if (strcmp(argv[1], "client") == 0)
+        TRY(client(cx, c, &out));
     else
-        return fail(cx, CODE_INVALID_ARGUMENT, "\"%.80s\" is none of show, check, docs", argv[1]);
+        return fail(cx, CODE_INVALID_ARGUMENT, "\"%.80s\" is none of show, check, docs, client", argv[1]);
     return cli_print(cx, buf_view(&out));
 }

@@ -3,6 +3,7 @@ import os
 import pathlib
 import re
 import subprocess
+import sys
 
 import pytest
 import yaml
@@ -76,6 +77,16 @@ def test_check_refuses_what_the_server_would(tern):
     open_to_all = tern('config', 'check', '--listen', '0.0.0.0:1')
     assert open_to_all.returncode == 1
     assert '--allow-remote' in open_to_all.stderr
+
+
+def test_the_clients_file_is_what_the_sdk_writes(tern, tmp_path):
+    flyte = pathlib.Path(sys.executable).parent / 'flyte'
+    subprocess.run([flyte, 'create', 'config', '--devbox', '--builder', 'remote', '-o', tmp_path / 'theirs.yaml'],
+                   check=True, capture_output=True, env={'HOME': str(tmp_path), 'PATH': os.environ['PATH']})
+    theirs = yaml.safe_load((tmp_path / 'theirs.yaml').read_text())
+    assert yaml.safe_load(tern('config', 'client').stdout) == theirs
+    elsewhere = yaml.safe_load(tern('config', 'client', '--listen', 'localhost:1').stdout)
+    assert elsewhere['admin'] == {'endpoint': 'dns:///localhost:1', 'insecure': True}
 
 
 def test_rpcs_counts_what_it_lists(tern):
