@@ -154,12 +154,12 @@ def test_stop_ends_an_idle_supervisor(tern, tmp_path):
                          pass_fds=[writing], stderr=subprocess.DEVNULL)
     try:
         os.close(writing)
-        assert os.read(reading, 100) == b'ok\n'
+        with os.fdopen(reading) as f:
+            assert f.readline() == 'ok\n'
         stopped = tern('stop', '--data', str(data))
         assert (stopped.returncode, stopped.stderr) == (0, '')
         assert p.wait(timeout=30) == 0
     finally:
-        os.close(reading)
         p.kill()
         p.wait()
 
