@@ -21,6 +21,8 @@
 #define GRACE_MAX_MS 600000
 #define JOURNAL_COMPACT_BYTES ((size_t)4 << 20)
 #define RETRY_NS NS_PER_S
+/* A parent that takes no note of its dead children is not waited for longer. */
+#define REAP_WAIT_NS (500 * NS_PER_MS)
 
 /* ---- the table of attempts --------------------------------------------------------------------------------------- */
 
@@ -377,6 +379,10 @@ static void kill_group(const struct exec_attempt *a, int signal)
 static void on_kill_due(struct loop_timer *t)
 {
     struct exec_attempt *a = container_of(t, struct exec_attempt, kill);
+    if (a->dead) {
+        ended(a, EXEC_LOST);
+        return;
+    }
     kill_group(a, SIGKILL);
     exec_watch_kill_tree(a, SIGKILL);
 }
@@ -567,9 +573,9 @@ void exec_attempt_replay(void *super, const struct exec_msg *m)
     }
 }
 
-/* Linux 6.15 and later remember how a process that is nobody's child of ours has ended, while somebody holds its pidfd.
- */
-static bool status_by_pidfd(int pidfd, int *status)
+/* Linux 6.15 and later tell how a process that is no child of ours has ended, to who holds its pidfd, once its parent
+ * has taken note of it. 0 = told, 1 = not yet, -1 = this kernel does not. */
+static int status_by_pidfd(int pidfd, int *status)
 {
 #define PIDFD_INFO_EXIT_ ((uint64_t)1 << 3)
     struct {
@@ -578,22 +584,29 @@ static bool status_by_pidfd(int pidfd, int *status)
         int32_t exit_code;
     } info = {.mask = PIDFD_INFO_EXIT_};
     _Static_assert(sizeof(info) == 64, "the kernel's first version of it");
-    if (ioctl(pidfd, _IOC(_IOC_READ | _IOC_WRITE, 0xff, 11, sizeof(info)), &info) < 0 ||
-        !(info.mask & PIDFD_INFO_EXIT_))
-        return false;
+    if (ioctl(pidfd, _IOC(_IOC_READ | _IOC_WRITE, 0xff, 11, sizeof(info)), &info) < 0)
+        return -1;
+    if (!(info.mask & PIDFD_INFO_EXIT_))
+        return 1;
     *status = info.exit_code;
-    return true;
+    return 0;
 }
 
 static void on_adopted_end(struct loop_fd *f, uint32_t events)
 {
     struct exec_attempt *a = container_of(f, struct exec_attempt, pidfd);
-    int status;
-    (void)events;
-    bool known = status_by_pidfd(f->fd, &status);
-    if (known)
+    int status, told = status_by_pidfd(f->fd, &status);
+    if (told != 0 && exec_sample_exit_status((int)a->fact.pid, a->fact.start_ticks, &status))
+        told = 0;
+    if (told == 1 && !(events & EPOLLHUP) && !a->dead) {
+        a->dead = true;
+        loop_fd_mod(a->super->loop, f, 0); /* EPOLLHUP comes when the parent has taken note */
+        loop_timer_set(a->super->loop, &a->kill, time_now_ns() + REAP_WAIT_NS);
+        return;
+    }
+    if (told == 0)
         set_status(a, status);
-    ended(a, known ? EXEC_EXITED : EXEC_LOST);
+    ended(a, told == 0 ? EXEC_EXITED : EXEC_LOST);
 }
 
 static bool is_alive(const struct exec_attempt *a)

@@ -25,6 +25,8 @@
 #define ANSWER_MS 15000
 #define BACKOFF_MIN_NS (50 * NS_PER_MS)
 #define BACKOFF_MAX_NS (5 * NS_PER_S)
+/* How long the first connection may take while supervisors come and go. */
+#define PATIENCE_NS (20 * NS_PER_S)
 #define OUT_MAX ((size_t)256 << 20)
 
 struct exec_client {
@@ -33,9 +35,12 @@ struct exec_client {
     pthread_mutex_t lock; /* of out, synced, stop, trouble */
     pthread_cond_t changed;
     buf out;
-    bool synced, stop, ever_synced, started;
+    bool synced, stop, started;
+    bool ever_synced, gave_up; /* how the start went */
     char trouble[ERR_MSG_MAX];
+    enum code trouble_code;
     int wake; /* eventfd */
+    int64_t began_ns;
     /* the thread's own */
     int fd;
     buf in;
@@ -148,7 +153,10 @@ static enum code read_ready(struct ctx *cx, int fd)
         return CODE_OK;
     if (line.n == 0)
         line = STR("it did not become ready; see log/supervisor.log in the data folder");
-    return fail(cx, CODE_UNAVAILABLE, "the supervisor cannot start: " STR_FMT, STR_ARG(line));
+    /* One that another process is starting right now will answer soon. */
+    enum code code =
+        str_find(line, STR(EXEC_SUPERVISE_ANOTHER)) != SIZE_MAX ? CODE_UNAVAILABLE : CODE_FAILED_PRECONDITION;
+    return fail(cx, code, "the supervisor cannot start: " STR_FMT, STR_ARG(line));
 }
 
 static enum code run_start(struct ctx *cx, struct start_plan *p, int *ready)
@@ -377,8 +385,10 @@ static void note_trouble(struct exec_client *c, bool say)
 {
     pthread_mutex_lock(&c->lock);
     c->synced = false;
+    c->gave_up = c->cx.err.code != CODE_UNAVAILABLE || time_now_ns() - c->began_ns > PATIENCE_NS;
     bool same = strcmp(c->trouble, c->cx.err.msg) == 0;
     memcpy(c->trouble, c->cx.err.msg, sizeof(c->trouble));
+    c->trouble_code = c->cx.err.code;
     buf_clear(&c->out);
     pthread_cond_broadcast(&c->changed);
     pthread_mutex_unlock(&c->lock);
@@ -426,13 +436,14 @@ static void *run(void *arg)
 static enum code wait_synced(struct ctx *cx, struct exec_client *c)
 {
     pthread_mutex_lock(&c->lock);
-    while (!c->ever_synced && !c->trouble[0])
+    while (!c->ever_synced && !c->gave_up)
         pthread_cond_wait(&c->changed, &c->lock);
     bool ok = c->ever_synced;
     char why[ERR_MSG_MAX];
+    enum code code = c->trouble_code;
     memcpy(why, c->trouble, sizeof(why));
     pthread_mutex_unlock(&c->lock);
-    return ok ? CODE_OK : fail(cx, CODE_UNAVAILABLE, "%s", why);
+    return ok ? CODE_OK : fail(cx, code, "%s", why);
 }
 
 static enum code find_program(struct ctx *cx, struct exec_client *c)
@@ -457,6 +468,7 @@ enum code exec_client_start(struct ctx *cx, const struct exec_client_config *cfg
     struct exec_client *c = mem_new(struct exec_client);
     c->cfg = *cfg;
     c->fd = -1;
+    c->began_ns = time_now_ns();
     arena_init(&c->mem, 0);
     ctx_init(&c->cx, &c->mem);
     buf_init(&c->out, OUT_MAX);

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static str read_proc(const char *path, char *text, size_t size)
@@ -24,7 +25,7 @@ static bool stat_fields(int pid, const int *want, uint64_t *out, size_t n)
 {
     char path[64], text[2048];
     snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-    str s = read_proc(path, text, sizeof(text)), word;
+    str s = str_trim(read_proc(path, text, sizeof(text))), word;
     size_t end = str_rfind_char(s, ')');
     if (end == SIZE_MAX)
         return false;
@@ -40,6 +41,20 @@ uint64_t exec_sample_start_ticks(int pid)
 {
     uint64_t ticks = 0;
     return stat_fields(pid, (const int[]){22}, &ticks, 1) ? ticks : 0;
+}
+
+bool exec_sample_exit_status(int pid, uint64_t start_ticks, int *status)
+{
+    uint64_t f[2];
+    char path[64];
+    struct stat st;
+    snprintf(path, sizeof(path), "/proc/%d", pid);
+    /* Of another account the kernel shows 0, whatever it was. */
+    if (!stat_fields(pid, (const int[]){22, 52}, f, 2) || f[0] != start_ticks || stat(path, &st) < 0 ||
+        st.st_uid != geteuid())
+        return false;
+    *status = (int)f[1];
+    return true;
 }
 
 void exec_sample_take(struct ctx *cx, struct exec_sample *out)

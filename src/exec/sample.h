@@ -24,5 +24,8 @@ size_t exec_sample_tree(struct ctx *cx, const struct exec_sample *s, int leader,
 int64_t exec_sample_pss(const struct exec_sample *s, const int *pids, size_t n, int64_t enough_bytes);
 /* Start time of a process in clock ticks since boot, 0 = no such process. With its pid and the boot id it is unique. */
 uint64_t exec_sample_start_ticks(int pid);
+/* How a process has ended that its parent has not taken note of yet, as wait() would say; false when it is gone. Only
+ * for processes that are known to have ended. */
+bool exec_sample_exit_status(int pid, uint64_t start_ticks, int *status);
 
 #endif

@@ -372,7 +372,7 @@ static enum code take_lock(struct ctx *cx, const char *run_dir)
         usleep(50000);
     }
     close(fd);
-    return fail(cx, CODE_FAILED_PRECONDITION, "another supervisor serves this data folder");
+    return fail(cx, CODE_FAILED_PRECONDITION, EXEC_SUPERVISE_ANOTHER);
 }
 
 static str own_build(struct ctx *cx)

@@ -5,6 +5,9 @@
 
 #include "base/ctx.h"
 
+/* Part of the message when another supervisor has the folder. */
+#define EXEC_SUPERVISE_ANOTHER "another supervisor serves this data folder"
+
 struct exec_supervise_options {
     str data_dir;        /* absolute */
     int64_t ready_fd;    /* gets "ok\n" or a line that says why not; 0 = none */

@@ -58,6 +58,7 @@ struct exec_attempt {
     buf launch;              /* the message, kept while a warm process may still refuse it */
     bool begin_due, end_due; /* records that are not durable yet */
     bool over_memory;
+    bool dead;    /* an adopted one that has ended; kill is the time to stop asking how */
     bool secrets; /* has a folder in secrets_dir */
     bool warm;
 };

@@ -94,6 +94,7 @@ class Execd:
             if found is not None:
                 return found
             assert time.monotonic() < end, 'nothing came'
+            assert self.process.poll() is None, 'execd has ended'
             with self.changed:
                 if len(self.events) == seen:
                     self.changed.wait(0.5)
