@@ -127,6 +127,7 @@ SUITES = [
     Suite('tools', pytest, ('test/tools',)),
     Suite('pb', pb),
     Suite('exec', pytest, ('test/exec',)),
+    Suite('object', pytest, ('test/object',)),
     Suite('conform', conform),
     Suite('api', pytest, ('test/api',)),
     Suite('asan', command, ('make', '--no-print-directory', 'asan'), long=True),
