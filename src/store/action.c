@@ -204,6 +204,29 @@ enum code store_action_open(struct ctx *cx, uint64_t run_id, size_t max, uint64_
     return CODE_OK;
 }
 
+enum code store_action_brief(struct ctx *cx, uint64_t id, struct store_action_brief *out)
+{
+    struct db_rows rows;
+    TRY(db_query(cx, "SELECT ended_ns IS NOT NULL, seq, attempt FROM action WHERE id=$1", DB_ARGS(DB_I(id)), &rows));
+    *out = (struct store_action_brief){0};
+    if (!rows.n)
+        return CODE_OK;
+    const struct db_value *v = db_row(&rows, 0);
+    *out = (struct store_action_brief){true, v[0].i != 0, v[1].i, (uint32_t)v[2].i};
+    return CODE_OK;
+}
+
+enum code store_action_count_busy(struct ctx *cx, uint64_t run_id, int64_t *out)
+{
+    struct db_rows rows;
+    TRY(db_query(cx,
+                 "SELECT count(*) FROM action a LEFT JOIN subtree s ON s.action_id=a.id WHERE a.ended_ns IS NULL"
+                 " AND a.run_id=$1 AND a.phase IN (2, 3, 4) AND coalesce(s.open_children, 0)=0",
+                 DB_ARGS(DB_I(run_id)), &rows));
+    *out = db_row(&rows, 0)[0].i;
+    return CODE_OK;
+}
+
 enum code store_action_waiting(struct ctx *cx, uint64_t run_id, size_t max, uint64_t **out, size_t *n)
 {
     struct db_rows rows;

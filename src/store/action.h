@@ -94,6 +94,15 @@ must_check_ enum code store_action_save(struct ctx *cx, struct store_action *a, 
 must_check_ enum code store_action_open_runs(struct ctx *cx, uint64_t after, size_t max, uint64_t **out, size_t *n);
 /* Ids of open actions of the run. */
 must_check_ enum code store_action_open(struct ctx *cx, uint64_t run_id, size_t max, uint64_t **out, size_t *n);
+/* What an executor and the engine must know at once of an action, without its row. */
+struct store_action_brief {
+    bool found, ended;
+    int64_t seq;
+    uint32_t attempt;
+};
+must_check_ enum code store_action_brief(struct ctx *cx, uint64_t id, struct store_action_brief *out);
+/* Active actions of the run (WAITING_FOR_RESOURCES, INITIALIZING, RUNNING) without open children. */
+must_check_ enum code store_action_count_busy(struct ctx *cx, uint64_t run_id, int64_t *out);
 /* Open actions of the run in phase QUEUED or WAITING_FOR_RESOURCES, oldest first. */
 must_check_ enum code store_action_waiting(struct ctx *cx, uint64_t run_id, size_t max, uint64_t **out, size_t *n);
 /* Open actions with this cache key, oldest first. */

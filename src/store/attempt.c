@@ -85,6 +85,23 @@ enum code store_attempt_find(struct ctx *cx, const struct store_action *a, uint3
     return CODE_OK;
 }
 
+enum code store_attempt_list_run(struct ctx *cx, uint64_t run_id, struct store_attempt_name **out, size_t *n)
+{
+    struct db_rows rows;
+    TRY(db_query(cx,
+                 "SELECT t.action_id, t.attempt, a.name FROM attempt t JOIN action a ON a.id=t.action_id"
+                 " WHERE t.action_id >= $1 AND t.action_id < $2",
+                 DB_ARGS(DB_I(store_action_root(run_id)), DB_I(store_action_root(run_id + 1))), &rows));
+    struct store_attempt_name *list = arena_new_array(cx->mem, struct store_attempt_name, rows.n);
+    for (size_t i = 0; i < rows.n; i++) {
+        const struct db_value *v = db_row(&rows, i);
+        list[i] = (struct store_attempt_name){(uint64_t)v[0].i, (uint32_t)v[1].i, v[2].s};
+    }
+    *out = list;
+    *n = rows.n;
+    return CODE_OK;
+}
+
 enum code store_attempt_put(struct ctx *cx, const struct store_attempt *row)
 {
     const struct db_value args[] = {COLUMNS(ROW_ARG) DB_I(row->action_id), DB_I(row->attempt)};

@@ -33,6 +33,15 @@ must_check_ enum code store_attempt_list(struct ctx *cx, const struct store_acti
 must_check_ enum code store_attempt_find(struct ctx *cx, const struct store_action *a, uint32_t attempt,
                                          struct store_attempt **out);
 
+/* All attempts of a run that were launched. */
+struct store_attempt_name {
+    uint64_t action_id;
+    uint32_t attempt;
+    str action;
+};
+must_check_ enum code store_attempt_list_run(struct ctx *cx, uint64_t run_id, struct store_attempt_name **out,
+                                             size_t *n);
+
 /* Write entries of engine/. */
 must_check_ enum code store_attempt_put(struct ctx *cx, const struct store_attempt *t);
 

@@ -66,6 +66,15 @@ enum code store_cache_reserve(struct ctx *cx, const struct store_cache_reservati
     return CODE_OK;
 }
 
+enum code store_cache_holder(struct ctx *cx, str key, str owner, int64_t now_ns, bool *busy)
+{
+    struct db_rows rows;
+    TRY(db_query(cx, "SELECT 1 FROM cache_reservation WHERE key=$1 AND owner<>$2 AND expires_ns > $3",
+                 DB_ARGS(DB_B(key), DB_S(owner), DB_I(now_ns)), &rows));
+    *busy = rows.n > 0;
+    return CODE_OK;
+}
+
 enum code store_cache_release(struct ctx *cx, str key, str owner, bool *found)
 {
     struct db_rows rows;

@@ -31,6 +31,8 @@ must_check_ enum code store_cache_delete(struct ctx *cx, str key, bool *found);
  * it after that. */
 must_check_ enum code store_cache_reserve(struct ctx *cx, const struct store_cache_reservation *r, int64_t now_ns,
                                           struct store_cache_reservation **out);
+/* *busy: somebody else than owner holds the reservation at now_ns. */
+must_check_ enum code store_cache_holder(struct ctx *cx, str key, str owner, int64_t now_ns, bool *busy);
 /* Write entry. *found = false when owner did not hold it. */
 must_check_ enum code store_cache_release(struct ctx *cx, str key, str owner, bool *found);
 /* Write entry. Deletes expired reservations, at most max. */

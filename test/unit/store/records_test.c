@@ -207,6 +207,13 @@ static void test_one_holder_of_a_reservation(void **state)
     assert_ok(cx, store_cache_reserve(cx, &r, 60, &holder));
     assert_str_equal(holder->owner, "a");
     assert_int_equal(holder->expires_ns, 100);
+    bool busy;
+    assert_ok(cx, store_cache_holder(cx, STR("k"), STR("b"), 60, &busy));
+    assert_true(busy);
+    assert_ok(cx, store_cache_holder(cx, STR("k"), STR("a"), 60, &busy));
+    assert_false(busy);
+    assert_ok(cx, store_cache_holder(cx, STR("k"), STR("b"), 100, &busy));
+    assert_false(busy);
     assert_ok(cx, store_cache_release(cx, STR("k"), STR("b"), &found));
     assert_false(found);
     assert_ok(cx, store_cache_reserve(cx, &r, 100, &holder));
