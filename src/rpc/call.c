@@ -378,6 +378,16 @@ str rpc_query(const struct ctx *cx)
     return cx->call && run_of(cx)->call->get ? run_of(cx)->query : STR_NONE;
 }
 
+enum code rpc_move(struct ctx *cx, enum lane_kind lane)
+{
+    struct run *run = cx->call ? run_of(cx) : NULL;
+    if (run) {
+        run->moves = true;
+        run->moves_to = lane;
+    }
+    return fail(cx, CODE_ABORTED, "this call does not belong on its lane");
+}
+
 int64_t rpc_timeout_ns(const struct ctx *cx)
 {
     return cx->call ? run_of(cx)->call->timeout_ns : -1;

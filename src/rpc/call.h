@@ -5,6 +5,7 @@
 #define RPC_CALL_H
 
 #include "base/ctx.h"
+#include "lane/lane.h"
 
 /* The first header of that name (lower case), empty when there is none. Lives as long as cx->mem. */
 str rpc_header(const struct ctx *cx, str name);
@@ -20,5 +21,9 @@ str rpc_peer_address(const struct ctx *cx);
 str rpc_query(const struct ctx *cx);
 /* The time the client gave the call, as it said it; -1 = no limit. */
 int64_t rpc_timeout_ns(const struct ctx *cx);
+
+/* For a unary handler that finds out that it must do what its lane may not (a handler on the write lane that needs an
+ * object): `return rpc_move(cx, LANE_WORK);` undoes what it wrote and runs it again there, from the top. */
+enum code rpc_move(struct ctx *cx, enum lane_kind lane);
 
 #endif

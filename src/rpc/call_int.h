@@ -36,6 +36,8 @@ struct run {
     struct run *kept_next;
     void (*back)(struct run *run);
     enum code code; /* the outcome */
+    bool moves;     /* it failed because it is to run again on another lane: rpc_move() */
+    enum lane_kind moves_to;
     struct err err; /* what the client is told */
     /* What follows lives in mem or on the wire side of it. */
     struct arena mem;

@@ -31,6 +31,18 @@ static void on_timer(struct loop_timer *t)
     call_fail(container_of(t, struct call, timer), CODE_DEADLINE_EXCEEDED, "the time given for the call is over");
 }
 
+static void on_back(struct run *run);
+static enum code run_handler(struct lane_entry *e, struct ctx *cx);
+
+static bool move(struct run *run)
+{
+    if (!run->moves || run->code == CODE_OK)
+        return false;
+    run->moves = false;
+    call_submit(run, run->moves_to, run_handler, on_back);
+    return true;
+}
+
 /* The run is back from its lane. */
 static void on_back(struct run *run)
 {
@@ -39,8 +51,8 @@ static void on_back(struct run *run)
         call_free(c);
         return;
     }
-    if (c->answered)
-        return; /* on_close follows */
+    if (c->answered || move(run))
+        return; /* on_close, or this again, follows */
     if (run->code != CODE_OK) {
         call_fail_err(c, &run->err);
         return;
