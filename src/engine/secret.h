@@ -1,0 +1,19 @@
+/* Secrets: sealing for storage, and the look-up that tasks use. The key lives outside the data folder (D-35): in the
+ * file that TERN_SECRET_KEY_FILE names, in the systemd credential tern-secret-key, or in
+ * $XDG_CONFIG_HOME/tern/secret.key, which is made when it is first needed. */
+#ifndef ENGINE_SECRET_H
+#define ENGINE_SECRET_H
+
+#include "base/ctx.h"
+
+/* One value: at most 1 MiB. */
+#define ENGINE_SECRET_MAX ((size_t)1 << 20)
+
+/* May make the key file. Errors: FAILED_PRECONDITION when the key cannot be read or made, saying which file. */
+must_check_ enum code engine_secret_seal(struct ctx *cx, str domain, str project, str name, str value, str *sealed);
+
+/* The value that a task of this project and domain sees: project scope first, then domain, then global. Needs cx->db.
+ * Errors: NOT_FOUND naming the scopes that were looked at. */
+must_check_ enum code engine_secret_resolve(struct ctx *cx, str project, str domain, str name, str *value);
+
+#endif
