@@ -5,15 +5,22 @@
 #define ENGINE_ENGINE_H
 
 #include "base/ctx.h"
+#include "engine/clock.h"
 
 struct engine;
 
-/* Recovers what an earlier process left, then reconciles until stopped. */
+/* Recovers what an earlier process left, then reconciles until stopped. app->lanes, topics, objects and exec are there;
+ * *out is set before anything is looked at, so that executors may notify meanwhile. */
 must_check_ enum code engine_start(struct ctx *cx, struct app *app, struct engine **out);
+/* After the RPCs have ended and before the lanes stop. */
 void engine_stop(struct engine *e);
-/* Looks at this action soon; any thread; cheap; duplicates are one. */
+/* Looks at this action soon; any thread; cheap; duplicates are one. Executors call it when an observation changed. */
 void engine_wake(struct engine *e, uint64_t action_id);
-/* The same after the current write entry's commit. */
+/* The same after the current write entry's commit. Does nothing without an engine (unit tests of services). */
 void engine_wake_after_commit(struct ctx *cx, uint64_t action_id);
+/* After the commit: looks at cascades (store/cascade.h). */
+void engine_wake_cascades_after_commit(struct ctx *cx);
+/* The time for rows that a write entry makes. */
+void engine_clock_now(struct ctx *cx, struct engine_clock *out);
 
 #endif

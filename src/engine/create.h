@@ -1,0 +1,68 @@
+/* Making runs and actions. Write entries, for the services. */
+#ifndef ENGINE_CREATE_H
+#define ENGINE_CREATE_H
+
+#include "engine/task.h"
+#include "gen/flyteidl2_workflow.h"
+#include "store/action.h"
+#include "store/spec.h"
+
+/* Where everything is kept unless run_base_dir says otherwise. */
+#define ENGINE_BASE_URI "s3://tern"
+
+/* ---- checks -------------------------------------------------------------------------------------------------------
+ */
+
+/* Errors: INVALID_ARGUMENT naming the field. */
+must_check_ enum code engine_create_check_run_name(struct ctx *cx, str name);
+must_check_ enum code engine_create_check_name(struct ctx *cx, const char *field, str name, size_t max);
+/* A URI of our own bucket, without dot segments (D-12). */
+must_check_ enum code engine_create_check_uri(struct ctx *cx, const char *field, str uri);
+/* "r" and 19 characters, from secure random. */
+str engine_create_run_name(struct arena *mem);
+
+/* ---- runs ---------------------------------------------------------------------------------------------------------
+ */
+
+struct engine_new_run {
+    str project, domain, name;
+    const TaskTaskIdentifier *task_id; /* what the task is called; NULL: as its template says */
+    const TaskTaskSpec *spec;
+    uint64_t spec_id;                  /* of a deployed task; 0 = spec is to be stored */
+    const TaskRunSpec *run_spec;       /* without run_start_time */
+    int64_t start_ns;                  /* run_start_time; 0 = none */
+    int32_t source;
+    uint32_t max_actions;
+    str base_uri; /* without / at its end */
+    str input_uri;
+    str inputs_hash; /* for the cache key of a discoverable task; "" = not cached */
+    str request_key; /* 32 bytes (D-02); empty = none */
+};
+
+struct engine_made_run {
+    struct store_run *run;
+    struct store_action *root;
+    bool repeated; /* the request was seen before: this is what it made then */
+};
+
+/* Write entry. Errors: ALREADY_EXISTS (the name), NOT_FOUND (the related run). */
+must_check_ enum code engine_create_run(struct ctx *cx, const struct engine_new_run *n, struct engine_made_run *out);
+
+/* ---- actions ------------------------------------------------------------------------------------------------------
+ */
+
+struct engine_new_action {
+    str project, domain, run, name, parent;
+    str group, queue, input_uri;
+    const WorkflowTaskAction *task; /* one of the three */
+    const WorkflowTraceAction *trace;
+    const WorkflowConditionAction *condition;
+    bool external; /* an external executor owns it */
+};
+
+/* Write entry. Errors: NOT_FOUND (run or parent), ABORTED (the run was aborted or the parent has ended),
+ * ALREADY_EXISTS, INVALID_ARGUMENT (what the condition takes). */
+must_check_ enum code engine_create_action(struct ctx *cx, const struct engine_new_action *n,
+                                           struct store_action **out);
+
+#endif

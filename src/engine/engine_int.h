@@ -1,0 +1,45 @@
+/* struct engine, for the files of this folder. */
+#ifndef ENGINE_ENGINE_INT_H
+#define ENGINE_ENGINE_INT_H
+
+#include "app.h"
+#include "engine/engine.h"
+#include "engine/queue_int.h"
+#include "engine/task.h"
+
+#include <pthread.h>
+
+/* Ids in the queue that are no actions. */
+#define ENGINE_ID_CASCADES UINT64_C(0)
+#define ENGINE_ID_RETENTION UINT64_MAX
+
+#define ENGINE_WORKERS 2
+
+struct engine_worker;
+
+struct engine {
+    struct app *app;
+    uint64_t boot;
+    struct engine_tasks *tasks;
+    struct engine_queue *queue;
+    pthread_mutex_t lock; /* of what follows */
+    pthread_cond_t idle;
+    struct engine_worker *workers;
+    size_t busy; /* workers that are on the lane */
+    bool stopping;
+    struct engine_timer *timer;
+};
+
+/* Looks at these actions: loads, observes, decides, writes, applies. On an engine thread. */
+void engine_reconcile(struct ctx *cx, struct engine *e, const uint64_t *ids, size_t n);
+
+/* The thread that fires timers (timer.c). */
+struct engine_timer *engine_timer_start(struct engine_queue *q);
+void engine_timer_stop(struct engine_timer *t);
+
+/* Wakes all open actions and all that executors know; ends attempts that nobody wants. */
+must_check_ enum code engine_recover(struct ctx *cx, struct engine *e);
+/* One sweep of what is too old; asks for the next one. */
+void engine_retention_sweep(struct ctx *cx, struct engine *e);
+
+#endif
