@@ -1,0 +1,145 @@
+/* InternalRunService: what an external executor reports (D-32). It needs the role "executor", and only actions that an
+ * external executor owns can be reported about. Replies carry the outcome in their status. Write lane. */
+#include "gen/services.h"
+#include "rpc/stream.h"
+#include "service/report.h"
+#include "store/db.h"
+
+/* ---- outcomes -----------------------------------------------------------------------------------------------------
+ */
+
+typedef enum code report_fn(struct ctx *cx, const void *req);
+
+/* What the client did wrong is told in the status; what went wrong here is an error of the call. */
+static bool is_told(enum code c)
+{
+    return c == CODE_INVALID_ARGUMENT || c == CODE_NOT_FOUND || c == CODE_ALREADY_EXISTS ||
+           c == CODE_FAILED_PRECONDITION || c == CODE_ABORTED || c == CODE_PERMISSION_DENIED;
+}
+
+/* Runs fn in a savepoint of its own: what it wrote before it failed is undone. */
+static enum code report(struct ctx *cx, report_fn *fn, const void *req, GoogleRpcStatus **out)
+{
+    GoogleRpcStatus *status = pb_new(cx->mem, GoogleRpcStatus);
+    TRY(db_savepoint(cx));
+    enum code c = fn(cx, req);
+    *out = status;
+    if (c == CODE_OK)
+        return db_release(cx);
+    if (!is_told(c))
+        return c;
+    db_rollback_to(cx);
+    status->code = (int32_t)c;
+    status->message = arena_str(cx->mem, str_from(cx->err.msg));
+    ctx_clear_err(cx);
+    return CODE_OK;
+}
+
+static enum code record_action(struct ctx *cx, const void *msg)
+{
+    return service_report_action(cx, msg);
+}
+
+static enum code update_status(struct ctx *cx, const void *msg)
+{
+    return service_report_status(cx, msg);
+}
+
+static enum code record_event(struct ctx *cx, const void *msg)
+{
+    const WorkflowRecordActionEventRequest *req = msg;
+    TRY(service_report_require_role(cx));
+    if (!req->event)
+        return fail(cx, CODE_INVALID_ARGUMENT, "event: required");
+    return service_report_event(cx, req->event);
+}
+
+static enum code record_events(struct ctx *cx, const void *msg)
+{
+    const WorkflowRecordActionEventsRequest *req = msg;
+    TRY(service_report_require_role(cx));
+    for (size_t i = 0; i < req->events.n; i++)
+        TRY(service_report_event(cx, req->events.p[i]));
+    return CODE_OK;
+}
+
+/* ---- RPCs ---------------------------------------------------------------------------------------------------------
+ */
+
+enum code InternalRunService_RecordAction(struct ctx *cx, const WorkflowRecordActionRequest *req,
+                                          WorkflowRecordActionResponse *rsp)
+{
+    rsp->action_id = req->action_id;
+    return report(cx, record_action, req, &rsp->status);
+}
+
+enum code InternalRunService_UpdateActionStatus(struct ctx *cx, const WorkflowUpdateActionStatusRequest *req,
+                                                WorkflowUpdateActionStatusResponse *rsp)
+{
+    rsp->action_id = req->action_id;
+    return report(cx, update_status, req, &rsp->status);
+}
+
+enum code InternalRunService_RecordActionEvents(struct ctx *cx, const WorkflowRecordActionEventsRequest *req,
+                                                WorkflowRecordActionEventsResponse *rsp)
+{
+    return report(cx, record_events, req, &rsp->status);
+}
+
+/* The streams answer each message in order, and end when the client has said all. */
+enum code InternalRunService_RecordActionStream(struct ctx *cx, const void *none, struct stream *st)
+{
+    void *msg;
+    (void)none;
+    for (;;) {
+        TRY(stream_recv(cx, st, &msg));
+        if (!msg)
+            break;
+        const WorkflowRecordActionStreamRequest *in = msg;
+        WorkflowRecordActionResponse one = {0};
+        WorkflowRecordActionStreamResponse rsp = {.response = &one};
+        if (!in->request || !in->request->action_id || !in->request->action_id->run)
+            return fail(cx, CODE_INVALID_ARGUMENT, "request.action_id: required");
+        TRY(InternalRunService_RecordAction(cx, in->request, &one));
+        TRY(stream_send(cx, st, &rsp));
+    }
+    return stream_recv_done(st) ? CODE_OK : stream_wait(st);
+}
+
+enum code InternalRunService_UpdateActionStatusStream(struct ctx *cx, const void *none, struct stream *st)
+{
+    void *msg;
+    (void)none;
+    for (;;) {
+        TRY(stream_recv(cx, st, &msg));
+        if (!msg)
+            break;
+        const WorkflowUpdateActionStatusStreamRequest *in = msg;
+        WorkflowUpdateActionStatusResponse one = {0};
+        WorkflowUpdateActionStatusStreamResponse rsp = {.response = &one, .nonce = in->nonce};
+        if (!in->request)
+            return fail(cx, CODE_INVALID_ARGUMENT, "request: required");
+        TRY(InternalRunService_UpdateActionStatus(cx, in->request, &one));
+        TRY(stream_send(cx, st, &rsp));
+    }
+    return stream_recv_done(st) ? CODE_OK : stream_wait(st);
+}
+
+enum code InternalRunService_RecordActionEventStream(struct ctx *cx, const void *none, struct stream *st)
+{
+    void *msg;
+    (void)none;
+    for (;;) {
+        TRY(stream_recv(cx, st, &msg));
+        if (!msg)
+            break;
+        const WorkflowRecordActionEventStreamRequest *in = msg;
+        WorkflowRecordActionEventResponse one = {0};
+        WorkflowRecordActionEventStreamResponse rsp = {.response = &one, .nonce = in->nonce};
+        if (!in->request)
+            return fail(cx, CODE_INVALID_ARGUMENT, "request: required");
+        TRY(report(cx, record_event, in->request, &one.status));
+        TRY(stream_send(cx, st, &rsp));
+    }
+    return stream_recv_done(st) ? CODE_OK : stream_wait(st);
+}
