@@ -113,7 +113,7 @@ def test_the_scope_of_an_attempt(s3d):
     for call in (lambda: stranger.get('p/d/r1/a0/outputs.pb'), lambda: stranger.head('p/d/r1/a0/outputs.pb'),
                  lambda: list(stranger.list('p/')), lambda: list(stranger.list()),
                  lambda: stranger.copy('p/d/r1/a0/outputs.pb', 'q/d/r1/stolen')):
-        with pytest.raises(obstore.exceptions.PermissionDeniedError):
+        with pytest.raises(obstore.exceptions.BaseError, match='403 Forbidden'):
             call()
 
 
