@@ -118,9 +118,6 @@ $(BUILD)/test/%: test/object/%.c $(BUILD)/libtern.a
 $(BUILD)/test/%: test/exec/%.c $(BUILD)/libtern.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -Wall -Wextra -Werror $(LDFLAGS) -o $@ $< $(BUILD)/libtern.a $(LDLIBS)
-$(BUILD)/test/%: test/pb/%.c $(BUILD)/libtern.a
-	@mkdir -p $(@D)
-	$(call say,CC,$<) $(CC) $(CPPFLAGS) $(CFLAGS) -Wall -Wextra -Werror $(LDFLAGS) -o $@ $< $(BUILD)/libtern.a $(LDLIBS)
 $(BUILD)/test/%: test/net/%.c $(BUILD)/libtern.a
 	@mkdir -p $(@D)
 	$(call say,CC,$<) $(CC) $(CPPFLAGS) $(CFLAGS) -Wall -Wextra -Werror $(LDFLAGS) -o $@ $< $(BUILD)/libtern.a $(LDLIBS)
@@ -176,6 +173,18 @@ $(PB_VENV)/ready: test/pb/requirements.txt
 	$(PB_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall \
 	  $$(grep ^protovalidate test/pb/requirements.txt)
 	@touch $@
+
+# A second set of messages, test/pb/proto, is linked beside the IDL's.
+KINDS_OBJ := $(BUILD)/obj/gen/kinds.o $(BUILD)/obj/gen/kinds_pb_registry.o
+$(BUILD)/gen/kinds_pb.stamp: $(wildcard test/pb/proto/*.proto tools/pb*.py)
+	@mkdir -p $(@D)
+	$(PYTHON) tools/pbgen.py --protoc $(PROTOC) --idl test/pb/proto --out $(BUILD) --prefix kinds --have google.protobuf
+	@touch $@
+$(BUILD)/gen/kinds.c $(BUILD)/gen/kinds_pb_registry.c: $(BUILD)/gen/kinds_pb.stamp ;
+
+$(BUILD)/test/pbtool: test/pb/pbtool.c $(KINDS_OBJ) $(BUILD)/libtern.a
+	@mkdir -p $(@D)
+	$(call say,CC,$<) $(CC) $(CPPFLAGS) $(CFLAGS) -Wall -Wextra -Werror $(LDFLAGS) -o $@ $< $(KINDS_OBJ) $(BUILD)/libtern.a $(LDLIBS)
 
 .PHONY: pb-ready test-pb
 pb-ready: $(BUILD)/test/pbtool $(PB_VENV)/ready

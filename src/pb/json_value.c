@@ -3,10 +3,11 @@
 
 #include "base/time.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
+/* From here on a double rounds to no finite float. */
+#define FLOAT_END 0x1.ffffffp127
 #define DURATION_MAX_S INT64_C(315576000000)
 
 static bool out_of_range(struct pb_json_scan *s)
@@ -80,7 +81,7 @@ static bool store_real(struct pb_json_scan *s, enum pb_kind kind, str text, bool
         return pb_json_scan_fail(s, "expected a number");
     else if (!real(s, text, &v))
         return false;
-    else if (isinf(v) || (kind == PB_FLOAT && fabs(v) > (double)FLT_MAX))
+    else if (isinf(v) || (kind == PB_FLOAT && fabs(v) >= FLOAT_END))
         return out_of_range(s);
     if (kind == PB_FLOAT)
         *(float *)slot = (float)v;
