@@ -100,11 +100,25 @@ static void on_sweep(struct loop_timer *t)
 
 /* ---- sending ----------------------------------------------------------------------------------------------------- */
 
+static bool copies(const struct conn *c)
+{
+    return c->tls || c->w->sink;
+}
+
+/* TLS, and the tests' stand-in for a socket. */
+static ssize_t send_one(struct conn *c, void *p, size_t n)
+{
+    if (c->tls)
+        return tls_write(c->tls, p, n);
+    c->w->sink(c->w, str_make(p, n));
+    return (ssize_t)n;
+}
+
 /* Bytes taken by the socket; 0 = none now; -1 = broken. */
 static ssize_t send_iov(struct conn *c, struct iovec *iov, int n, bool more)
 {
-    if (c->tls)
-        return tls_write(c->tls, iov[0].iov_base, iov[0].iov_len);
+    if (copies(c))
+        return send_one(c, iov[0].iov_base, iov[0].iov_len);
     struct msghdr m = {.msg_iov = iov, .msg_iovlen = (size_t)n};
     ssize_t sent = sendmsg(c->fd.fd, &m, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
     if (sent < 0)
@@ -122,7 +136,7 @@ static ssize_t send_blocks(struct conn *c)
     ssize_t sent = send_iov(c, iov, n, c->out.files > 0);
     if (sent > 0)
         out_consume(&c->out, (size_t)sent);
-    if (sent == 0 || (sent > 0 && !c->tls && (size_t)sent < want))
+    if (sent == 0 || (sent > 0 && !copies(c) && (size_t)sent < want))
         c->blocked = true;
     return sent;
 }
@@ -135,13 +149,13 @@ static ssize_t send_file_copied(struct conn *c, struct out_item *f)
     ssize_t got = pread(f->fd, p, want, f->offset);
     if (got <= 0)
         return -1;
-    return tls_write(c->tls, p, (size_t)got);
+    return send_one(c, p, (size_t)got);
 }
 
 static ssize_t send_file(struct conn *c, struct out_item *f)
 {
     ssize_t sent;
-    if (c->tls) {
+    if (copies(c)) {
         sent = send_file_copied(c, f);
     } else {
         off_t at = f->offset;
@@ -288,7 +302,8 @@ static void set_events(struct conn *c)
     if (want == (c->events & ~(uint32_t)EPOLLIN) || want == c->events)
         return;
     c->events = want;
-    loop_fd_mod(c->w->loop, &c->fd, want);
+    if (c->fd.fd >= 0)
+        loop_fd_mod(c->w->loop, &c->fd, want);
 }
 
 static void conn_free(struct conn *c)
@@ -325,8 +340,12 @@ static void serve(struct conn *c)
             break;
         if (c->proto->output && !c->blocked)
             c->proto->output(c);
-        if (c->broken || !send_out(c))
+        if (c->broken)
             break;
+        if (!send_out(c)) {
+            c->broken = true;
+            break;
+        }
         bool more = c->again;
         c->again = false;
         c->proto->sent(c);

@@ -46,9 +46,10 @@ struct worker {
     bool draining;
     char date[32];
     int64_t date_until_ns;
-    struct http2_shared *h2;             /* NULL: no HTTP/2 connection yet */
-    void (*on_closed)(struct worker *w); /* a connection has ended; may be NULL */
-    void (*on_empty)(struct worker *w);  /* draining and no connection is left */
+    struct http2_shared *h2;                   /* NULL: no HTTP/2 connection yet */
+    void (*sink)(struct worker *w, str bytes); /* tests: takes what would be sent, connections have no socket */
+    void (*on_closed)(struct worker *w);       /* a connection has ended; may be NULL */
+    void (*on_empty)(struct worker *w);        /* draining and no connection is left */
 };
 
 /* What a protocol does with a connection. */

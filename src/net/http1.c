@@ -439,9 +439,6 @@ static void http1_respond(struct http_exchange *x, int status, const struct http
     (void)end;
     if (c->w->draining)
         c->h1.keep = false;
-    /* A long body that will not be read: say so now. */
-    if (c->h1.state == HTTP1_BODY && c->h1.left > (int64_t)DISCARD_MAX && content_length >= 0)
-        c->h1.keep = false;
     http1_out_head(c, status, headers, n, content_length, x->mute);
 }
 

@@ -277,6 +277,14 @@ static int read_target(struct http1_head *h)
     return 0;
 }
 
+/* One space each: llhttp takes more. */
+static bool is_request_line(str head, const struct http1_head *h)
+{
+    size_t n = str_find_char(head, '\r');
+    return h->method.p == head.p && h->target.p == head.p + h->method.n + 1 &&
+           n == h->method.n + h->target.n + strlen("  HTTP/1.1");
+}
+
 static size_t count_lines(str head)
 {
     size_t n = 0;
@@ -295,7 +303,7 @@ int http1_head_parse(str head, size_t count_max, struct http1_head *out)
     int status = run_llhttp(head, &p);
     if (status)
         return status;
-    if (count_lines(head) != out->count + 2)
+    if (count_lines(head) != out->count + 2 || !is_request_line(head, out))
         return 400;
     out->minor0 = p.parser.http_minor == 0;
     status = read_fields(out);
