@@ -9,6 +9,7 @@
 #include "net/http_int.h"
 #include "net/tls_int.h"
 
+#define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 #define TRAILER_MAX ((size_t)16 * 1024)
 #define TRAILERS_MAX 100
 /* A body that nobody wants is read to its end when no more than this is left, so that the connection can be kept. */
@@ -163,9 +164,17 @@ static void send_continue(struct conn *c)
     h->expects = false;
 }
 
+/* Also when it is only the beginning of one. */
+static bool may_be_preface(str in)
+{
+    return memcmp(in.p, PREFACE, in.n < sizeof(PREFACE) - 1 ? in.n : sizeof(PREFACE) - 1) == 0;
+}
+
 static size_t feed_head(struct conn *c, str in)
 {
     struct http1 *h = &c->h1;
+    if (!h->served && may_be_preface(in))
+        return 0;
     if (!h->skipped_crlf && in.n >= 2 && in.p[0] == '\r' && in.p[1] == '\n') {
         h->skipped_crlf = true; /* some clients end a body with one line end too many */
         return 2;
@@ -297,20 +306,16 @@ static size_t feed(struct conn *c, str in)
 
 /* ---- the protocol's side of the connection ----------------------------------------------------------------------- */
 
-/* The first bytes decide: the preface of HTTP/2, or a request. True: nothing is left to do here. */
+/* The first bytes decide: the preface of HTTP/2, or a request. True: it is no longer HTTP/1. */
 static bool sniff(struct conn *c, str in)
 {
-    static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-    size_t n = in.n < sizeof(preface) - 1 ? in.n : sizeof(preface) - 1;
-    bool like = memcmp(in.p, preface, n) == 0;
+    bool like = may_be_preface(in);
     if (!like && c->tls && tls_is_h2(c->tls)) {
         conn_break(c);
         return true;
     }
-    if (!like || n < 3)
+    if (!like || in.n < sizeof(PREFACE) - 1)
         return false;
-    if (n < sizeof(preface) - 1)
-        return true;
     struct http1_in *in_memory = c->h1.in;
     c->h1.in = NULL;
     http2_start(c, in);
@@ -326,11 +331,8 @@ static void http1_input(struct conn *c, str bytes)
         hold(c, bytes);
         bytes = held(c);
     }
-    if (!h->served && sniff(c, bytes)) {
-        if (c->proto == &http1_proto && !waiting)
-            hold(c, bytes);
+    if (!h->served && sniff(c, bytes))
         return;
-    }
     size_t used = feed(c, bytes);
     if (waiting)
         consume_held(c, used);

@@ -249,7 +249,7 @@ static void on_request(struct http2 *h, int32_t id, bool received)
     int status = head->status ? head->status : check_request(&from);
     if (status) {
         head_end(h);
-        http2_out_refusal(h, id, status, received);
+        http2_out_refusal(h, id, status);
         return;
     }
     struct http2_stream *s = stream_new(h, id, &from, received);
@@ -437,12 +437,15 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
     if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS)
         return 0;
     give_back(h);
-    struct http2_stream *s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
-    if (!s || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+    int32_t id = frame->hd.stream_id;
+    struct http2_stream *s = nghttp2_session_get_stream_user_data(session, id);
+    if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
         return 0;
-    s->sent = true;
-    if (!s->received)
-        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR);
+    if (s)
+        s->sent = true;
+    /* The rest of the request is not wanted. */
+    if (nghttp2_session_get_stream_remote_close(session, id) == 0)
+        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
     return 0;
 }
 

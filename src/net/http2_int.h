@@ -70,7 +70,7 @@ void http2_out_file(struct http_exchange *x, int fd, int64_t offset, int64_t len
 void http2_out_trailers(struct http_exchange *x, const struct http_header *trailers, size_t n);
 bool http2_out_writable(const struct http_exchange *x);
 /* A response without body and exchange, for requests that are refused. */
-void http2_out_refusal(struct http2 *h, int32_t id, int status, bool received);
+void http2_out_refusal(struct http2 *h, int32_t id, int status);
 void http2_out_continue(struct http2_stream *s);
 /* The callback of nghttp2 that moves the bytes of a DATA frame. */
 int http2_out_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head, size_t n,

@@ -76,13 +76,11 @@ void http2_out_continue(struct http2_stream *s)
     nghttp2_submit_headers(s->h->session, NGHTTP2_FLAG_NONE, s->id, NULL, &nv, 1, NULL);
 }
 
-void http2_out_refusal(struct http2 *h, int32_t id, int status, bool received)
+void http2_out_refusal(struct http2 *h, int32_t id, int status)
 {
     char text[24];
     nghttp2_nv nv = nv_of(STR(":status"), print_number(text, status));
     nghttp2_submit_response(h->session, id, &nv, 1, NULL);
-    if (!received)
-        nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
 }
 
 /* ---- bodies ------------------------------------------------------------------------------------------------------ */

@@ -29,6 +29,8 @@
 #define REST_NS (100 * NS_PER_MS)
 /* Ports to try until one is free on every address. */
 #define PORT_TRIES 50
+/* Time to send what says that the connection ends, also when no grace is given. */
+#define GRACE_MIN_NS (10 * NS_PER_MS)
 
 struct listener {
     struct loop_fd fd;
@@ -386,7 +388,7 @@ void http_server_stop(struct http_server *s, int64_t grace_ns)
     if (!s)
         return;
     for (int i = 0; i < s->worker_count; i++)
-        s->workers[i].grace_ns = grace_ns;
+        s->workers[i].grace_ns = grace_ns > GRACE_MIN_NS ? grace_ns : GRACE_MIN_NS;
     if (s->worker_count && s->workers[0].running)
         loop_post(s->workers[0].w.loop, &s->workers[0].drain);
     for (int i = 0; i < s->worker_count; i++)
