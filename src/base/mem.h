@@ -15,6 +15,13 @@ char *mem_strdup(const char *s);
 /* Accepts NULL. */
 void mem_free(void *p);
 
+/* Whether caches of freed memory may hand it out again: not under AddressSanitizer, which then sees use after free. */
+#if defined(__SANITIZE_ADDRESS__)
+#define MEM_REUSE 0
+#else
+#define MEM_REUSE 1
+#endif
+
 #define mem_new(T) ((T *)mem_alloc(sizeof(T)))
 
 #endif

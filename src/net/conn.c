@@ -2,12 +2,12 @@
 #include "net/conn_int.h"
 
 #include "base/log.h"
-#include "base/mem.h"
 #include "base/metric.h"
 #include "base/time.h"
 #include "net/http2_int.h"
 #include "net/http_int.h"
 #include "net/peer_int.h"
+#include "net/pool_int.h"
 #include "net/tls_int.h"
 
 #include <errno.h>
@@ -318,8 +318,8 @@ static void conn_free(struct conn *c)
         loop_fd_del(w->loop, &c->fd);
         close(c->fd.fd);
     }
-    mem_free(c->peer);
-    mem_free(c);
+    pool_free(c->peer);
+    pool_free(c);
     w->conns--;
     metric_add(METRIC_connections_open, -1);
     if (w->on_closed)
@@ -418,7 +418,7 @@ void conn_worker_done(struct worker *w)
 
 struct conn *conn_new(struct worker *w, int fd)
 {
-    struct conn *c = mem_new(struct conn);
+    struct conn *c = pool_new(struct conn);
     c->fd = (struct loop_fd){.fd = fd, .fn = on_event};
     c->w = w;
     list_init(&c->wait_node);
@@ -430,7 +430,7 @@ struct conn *conn_new(struct worker *w, int fd)
         if (loop_fd_add(&cx, w->loop, &c->fd, c->events) != CODE_OK) {
             log_warn(&cx, "connection refused", LOG_ERR(&cx));
             close(fd);
-            mem_free(c);
+            pool_free(c);
             return NULL;
         }
     }
@@ -473,7 +473,7 @@ void conn_break_all(struct worker *w)
 const struct conn_peer *conn_peer(struct conn *c)
 {
     if (!c->peer) {
-        c->peer = mem_new(struct conn_peer);
+        c->peer = pool_new(struct conn_peer);
         peer_find(c->fd.fd, c->peer);
     }
     return c->peer;

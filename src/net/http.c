@@ -2,7 +2,7 @@
 #include "net/http_int.h"
 
 #include "base/log.h"
-#include "base/mem.h"
+#include "net/pool_int.h"
 
 #include <unistd.h>
 
@@ -43,7 +43,7 @@ void http_exchange_init(struct http_exchange *x, struct conn *c, const struct ht
     x->c = c;
     x->send_left = -1;
     x->is_head = str_eq(from->method, STR("HEAD"));
-    x->head = mem_resize(NULL, head_size(from));
+    x->head = pool_alloc(head_size(from));
     struct http_header *headers = (struct http_header *)(void *)x->head;
     char *at = x->head + from->count * sizeof(*headers);
     for (size_t i = 0; i < from->count; i++) {
@@ -131,7 +131,7 @@ struct arena *http_mem(struct http_exchange *x)
 
 void http_drop_head(struct http_exchange *x)
 {
-    mem_free(x->head);
+    pool_free(x->head);
     x->head = NULL;
     x->req.headers = NULL;
     x->req.header_count = 0;
@@ -157,12 +157,18 @@ char *http_header_copy(char *to, str s)
 /* The server's own business: a service's field of that name is left out. */
 static bool is_ours(str name)
 {
-    static const str ours[] = {STR_INIT("connection"), STR_INIT("content-length"), STR_INIT("date"),
-                               STR_INIT("keep-alive"), STR_INIT("transfer-encoding")};
-    for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++)
-        if (str_eq_nocase(name, ours[i]))
-            return true;
-    return false;
+    switch (name.n) {
+    case 4:
+        return str_eq_nocase(name, STR("date"));
+    case 10:
+        return str_eq_nocase(name, STR("connection")) || str_eq_nocase(name, STR("keep-alive"));
+    case 14:
+        return str_eq_nocase(name, STR("content-length"));
+    case 17:
+        return str_eq_nocase(name, STR("transfer-encoding"));
+    default:
+        return false;
+    }
 }
 
 static bool is_name(str name)
@@ -343,6 +349,6 @@ void http_exchange_close(struct http_exchange *x, bool complete)
 {
     x->gone = true;
     service(x)->on_close(x, x->arg, complete);
-    mem_free(x->head);
+    pool_free(x->head);
     arena_done(&x->mem);
 }

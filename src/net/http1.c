@@ -1,12 +1,12 @@
 /* HTTP/1.1 connections. See http1_int.h. Loop thread only. */
 #include "net/http1_int.h"
 
-#include "base/mem.h"
 #include "base/time.h"
 #include "net/http1_head_int.h"
 #include "net/http1_out_int.h"
 #include "net/http2_int.h"
 #include "net/http_int.h"
+#include "net/pool_int.h"
 #include "net/tls_int.h"
 
 #define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -34,7 +34,7 @@ static str held(const struct conn *c)
 
 static void release(struct conn *c)
 {
-    mem_free(c->h1.in);
+    pool_free(c->h1.in);
     c->h1.in = NULL;
 }
 
@@ -52,7 +52,7 @@ static void hold(struct conn *c, str bytes)
     if (!in || need > in->cap) {
         bool fresh = !in;
         size_t cap = in && need < in->cap * 2 ? in->cap * 2 : need;
-        in = mem_resize(in, sizeof(*in) + cap);
+        in = pool_resize(in, sizeof(*in) + cap);
         if (fresh)
             in->at = in->n = in->scanned = 0;
         in->cap = cap;
@@ -88,7 +88,7 @@ static void refuse(struct conn *c, int status)
     http1_out_refusal(c, status);
     if (x) {
         http_exchange_close(x, false);
-        mem_free(x);
+        pool_free(x);
     }
 }
 
@@ -102,7 +102,7 @@ static void end_exchange(struct conn *c)
     if (h->state == HTTP1_DONE && h->keep)
         h->state = HTTP1_HEAD;
     http_exchange_close(x, true);
-    mem_free(x);
+    pool_free(x);
 }
 
 static void end_request(struct conn *c)
@@ -128,7 +128,7 @@ static str cut_target(str target, str *query)
 static void begin_exchange(struct conn *c, const struct http1_head *head)
 {
     struct http1 *h = &c->h1;
-    struct http_exchange *x = mem_new(struct http_exchange);
+    struct http_exchange *x = pool_new(struct http_exchange);
     struct http_head_source from = {
         .method = head->method,
         .scheme = c->tls ? STR("https") : STR("http"),
@@ -319,7 +319,7 @@ static bool sniff(struct conn *c, str in)
     struct http1_in *in_memory = c->h1.in;
     c->h1.in = NULL;
     http2_start(c, in);
-    mem_free(in_memory);
+    pool_free(in_memory);
     return true;
 }
 
@@ -428,7 +428,7 @@ static void http1_gone(struct conn *c)
     release(c);
     if (x) {
         http_exchange_close(x, false);
-        mem_free(x);
+        pool_free(x);
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/time.h"
+#include "net/pool_int.h"
 
 #define STREAM_WINDOW (256 * 1024)
 #define CONNECTION_WINDOW (1024 * 1024)
@@ -167,7 +168,7 @@ static void stream_free(struct http2_stream *s, bool complete)
     http_exchange_close(&s->x, complete);
     out_done(&s->out);
     out_done(&s->in);
-    mem_free(s);
+    pool_free(s);
 }
 
 static void free_streams(struct http2 *h)
@@ -215,7 +216,7 @@ static void set_body(struct http2_stream *s, bool received)
 
 static struct http2_stream *stream_new(struct http2 *h, int32_t id, struct http_head_source *from, bool received)
 {
-    struct http2_stream *s = mem_new(struct http2_stream);
+    struct http2_stream *s = pool_new(struct http2_stream);
     from->scheme = h->c->tls ? STR("https") : STR("http");
     str target = from->path;
     str_cut(target, '?', &from->path, &from->query);
@@ -568,7 +569,7 @@ static void http2_gone(struct conn *c)
     free_streams(h);
     head_free(h->head);
     nghttp2_session_del(h->session);
-    mem_free(h);
+    pool_free(h);
 }
 
 static void http2_pause(struct http_exchange *x)
@@ -641,6 +642,32 @@ void http2_shared_free(struct http2_shared *s)
     mem_free(s);
 }
 
+static void *take(size_t size, void *arg)
+{
+    (void)arg;
+    return pool_alloc(size);
+}
+
+static void *take_zeroed(size_t count, size_t size, void *arg)
+{
+    (void)arg;
+    return pool_alloc_zeroed(count * size);
+}
+
+static void *resize(void *p, size_t size, void *arg)
+{
+    (void)arg;
+    return pool_resize(p, size);
+}
+
+static void give(void *p, void *arg)
+{
+    (void)arg;
+    pool_free(p);
+}
+
+static nghttp2_mem memory = {.malloc = take, .free = give, .calloc = take_zeroed, .realloc = resize};
+
 static bool begin(struct http2 *h)
 {
     struct worker *w = h->c->w;
@@ -651,7 +678,7 @@ static bool begin(struct http2 *h)
     };
     if (!w->h2)
         w->h2 = shared_new();
-    if (nghttp2_session_server_new2(&h->session, w->h2->callbacks, h, w->h2->option) != 0)
+    if (nghttp2_session_server_new3(&h->session, w->h2->callbacks, h, w->h2->option, &memory) != 0)
         return false;
     return nghttp2_submit_settings(h->session, NGHTTP2_FLAG_NONE, settings, sizeof(settings) / sizeof(*settings)) ==
                0 &&
@@ -660,7 +687,7 @@ static bool begin(struct http2 *h)
 
 void http2_start(struct conn *c, str in)
 {
-    struct http2 *h = mem_new(struct http2);
+    struct http2 *h = pool_new(struct http2);
     h->c = c;
     list_init(&h->streams);
     list_init(&h->todo);

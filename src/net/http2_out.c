@@ -1,7 +1,6 @@
 /* Sending on HTTP/2 connections. See http2_int.h. */
 #include "net/http2_int.h"
 
-#include <stdio.h>
 #include <unistd.h>
 
 /* What output collects before it is sent. */
@@ -46,7 +45,11 @@ static size_t put_fields(struct http_exchange *x, nghttp2_nv *to, size_t max, co
 
 static str print_number(char text[24], int64_t n)
 {
-    return str_make(text, (size_t)snprintf(text, 24, "%lld", (long long)n));
+    char *at = text + 24;
+    do
+        *--at = (char)('0' + n % 10);
+    while ((n /= 10) > 0);
+    return str_make(at, (size_t)(text + 24 - at));
 }
 
 static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *to, size_t max, uint32_t *flags,

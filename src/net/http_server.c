@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/time.h"
 #include "net/conn_int.h"
+#include "net/pool_int.h"
 #include "net/tls_int.h"
 
 #include <arpa/inet.h>
@@ -403,6 +404,7 @@ static void *run(void *arg)
 {
     struct server_worker *w = arg;
     loop_run(w->w.loop);
+    pool_done();
     return NULL;
 }
 

@@ -1,7 +1,7 @@
 /* Send queues. See out_int.h. */
 #include "net/out_int.h"
 
-#include "base/mem.h"
+#include "net/pool_int.h"
 
 #include <unistd.h>
 
@@ -11,7 +11,7 @@
 
 static struct out_item *append(struct out *o, size_t cap)
 {
-    struct out_item *item = mem_resize(NULL, sizeof(*item) + cap);
+    struct out_item *item = pool_alloc(sizeof(*item) + cap);
     *item = (struct out_item){.p = (char *)(item + 1), .cap = cap, .fd = -1};
     if (o->tail)
         o->tail->next = item;
@@ -30,7 +30,7 @@ static void drop_first(struct out *o)
         close(item->fd);
         o->files--;
     }
-    mem_free(item);
+    pool_free(item);
 }
 
 char *out_room(struct out *o, size_t n)
