@@ -10,6 +10,10 @@
 #include <unistd.h>
 
 #define NAME_KEEP 100
+#define IMAGE_ENV_MAX ((size_t)64 * 1024)
+#define IMAGE_ENV_COUNT 256
+/* argv[0] of tasks that this program runs itself (building images). */
+#define OWN_PROGRAM "tern"
 
 /* ---- the machine ------------------------------------------------------------------------------------------------- */
 
@@ -127,14 +131,32 @@ static enum code add_secrets(struct env *e, const struct exec_task *task, struct
     return CODE_OK;
 }
 
+/* Variables that the image asked for; what the task says itself counts more. */
+static void add_image_env(struct env *e, str bin_dir)
+{
+    str text, line, name, value;
+    str path = arena_printf(e->cx->mem, STR_FMT "/../tern.env", STR_ARG(bin_dir));
+    if (file_read(e->cx, path.p, IMAGE_ENV_MAX, &text) != CODE_OK) {
+        ctx_clear_err(e->cx);
+        return;
+    }
+    while (str_next(&text, '\n', &line))
+        if (str_cut(line, '=', &name, &value))
+            env_default(e, name, value);
+}
+
 static enum code make_env(struct ctx *cx, const struct exec_local_config *cfg, const struct exec_task *task,
                           str bin_dir, struct exec_msg *out)
 {
-    struct env e = {.cx = cx, .cap = task->env_count + task->secret_count + 8};
+    struct env e = {.cx = cx, .cap = task->env_count + task->secret_count + IMAGE_ENV_COUNT + 8};
     e.list.p = arena_new_array(cx->mem, str, e.cap);
     for (size_t i = 0; i < task->env_count; i++)
         env_set(&e, task->env[i].name, task->env[i].value);
     TRY(add_secrets(&e, task, out));
+    if (bin_dir.n)
+        add_image_env(&e, bin_dir);
+    if (str_eq(task->argv[0], STR(OWN_PROGRAM)))
+        env_set(&e, STR("TERN_DATA"), cfg->data_dir);
     str path = bin_dir.n ? arena_printf(cx->mem, STR_FMT ":/usr/bin:/bin", STR_ARG(bin_dir)) : STR("/usr/bin:/bin");
     env_default(&e, STR("PATH"), path);
     env_default(&e, STR("HOME"), arena_printf(cx->mem, STR_FMT "/home", STR_ARG(cfg->data_dir)));
@@ -210,10 +232,19 @@ static void say_too_large(struct ctx *cx, const struct exec_machine *machine, co
                               (long long)(task->memory_bytes >> 20), (long long)(machine->memory_bytes >> 20)));
 }
 
+static str own_path(struct ctx *cx)
+{
+    char path[FILE_PATH_MAX + 1];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof(path));
+    return n > 0 ? arena_str(cx->mem, str_make(path, (size_t)n)) : STR(OWN_PROGRAM);
+}
+
 static enum code choose_program(struct ctx *cx, const struct exec_local_config *cfg, struct exec_python_cache *pythons,
                                 const struct exec_task *task, struct exec_python *py, struct exec_msg *out)
 {
     out->program = task->argv[0];
+    if (str_eq(task->argv[0], STR(OWN_PROGRAM)))
+        out->program = cfg->program.n ? cfg->program : own_path(cx);
     if (exec_python_find(cx, pythons, cfg->data_dir, cfg->python, task->image, py) != CODE_OK) {
         if (task->python)
             return cx->err.code;

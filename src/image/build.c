@@ -1,0 +1,281 @@
+/* One build: inputs, plan, environment, name, outputs. */
+#include "image/build.h"
+
+#include "base/file.h"
+#include "base/random.h"
+#include "exec/python.h"
+#include "gen/flyteidl2_core.h"
+#include "gen/flyteidl2_task.h"
+#include "image/plan.h"
+#include "image/process.h"
+#include "object/object.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#define INPUTS_MAX ((size_t)1 << 20)
+#define CONTEXT_MAX ((size_t)512 << 20)
+/* Written last: an environment without it is not one. */
+#define COMPLETE "tern-complete"
+
+struct build {
+    const struct image_build *job;
+    str spec_uri, context_uri, target;
+    str work; /* temporary folder, gone at the end */
+    ImagebuilderImageSpec *spec;
+    struct image_plan plan;
+    str venv;
+};
+
+/* ---- inputs ------------------------------------------------------------------------------------------------------ */
+
+static enum code read_object(struct ctx *cx, struct build *b, const char *what, str uri, size_t max, str *out)
+{
+    str bucket, key;
+    TRY(object_uri_parse(cx, what, uri, &bucket, &key));
+    return object_get(cx, b->job->objects, bucket, key, max, out);
+}
+
+/* A string input, or the URI of a file input. */
+static str text_of(const CoreLiteral *l)
+{
+    while (l && l->value_case == CoreLiteral_scalar_tag && l->scalar->value_case == CoreScalar_union_tag)
+        l = l->scalar->union_->value;
+    if (!l || l->value_case != CoreLiteral_scalar_tag)
+        return STR("");
+    if (l->scalar->value_case == CoreScalar_blob_tag)
+        return l->scalar->blob->uri;
+    bool text = l->scalar->value_case == CoreScalar_primitive_tag &&
+                l->scalar->primitive->value_case == CorePrimitive_string_value_tag;
+    return text ? l->scalar->primitive->string_value : STR("");
+}
+
+static enum code read_inputs(struct ctx *cx, struct build *b)
+{
+    str bytes;
+    void *message;
+    TRY(read_object(cx, b, "inputs", b->job->inputs_uri, INPUTS_MAX, &bytes));
+    TRY(pb_decode(cx, &TaskInputs_type, bytes, &message));
+    const TaskInputs *inputs = message;
+    for (size_t i = 0; i < inputs->literals.n; i++) {
+        const TaskNamedLiteral *l = inputs->literals.p[i];
+        if (str_eq(l->name, STR("spec")))
+            b->spec_uri = text_of(l->value);
+        else if (str_eq(l->name, STR("context")))
+            b->context_uri = text_of(l->value);
+        else if (str_eq(l->name, STR("target_image")))
+            b->target = text_of(l->value);
+    }
+    if (b->spec_uri.n == 0 || b->target.n == 0)
+        return fail(cx, CODE_INVALID_ARGUMENT, "the inputs spec and target_image are required");
+    TRY(read_object(cx, b, "spec", b->spec_uri, INPUTS_MAX, &bytes));
+    TRY(pb_decode(cx, &ImagebuilderImageSpec_type, bytes, &message));
+    b->spec = message;
+    return CODE_OK;
+}
+
+/* Unpacks the context into <work>/context; also when there is none. */
+static enum code unpack_context(struct ctx *cx, struct build *b, str *bytes)
+{
+    str folder = arena_printf(cx->mem, "%s/context", b->work.p),
+        file = arena_printf(cx->mem, "%s/context.tar.gz", b->work.p);
+    *bytes = STR("");
+    TRY(file_mkdirs(cx, folder.p, 0700));
+    if (b->context_uri.n == 0)
+        return CODE_OK;
+    TRY(read_object(cx, b, "context", b->context_uri, CONTEXT_MAX, bytes));
+    TRY(file_write(cx, file.p, *bytes, 0600));
+    const char *const argv[] = {"tar", "-xzf", file.p, "-C", folder.p, "--no-same-owner", NULL};
+    return image_process_run(cx, argv, NULL);
+}
+
+/* ---- the environment --------------------------------------------------------------------------------------------- */
+
+static bool exists(struct ctx *cx, str folder, const char *name)
+{
+    return access(arena_printf(cx->mem, "%s/%s", folder.p, name).p, F_OK) == 0;
+}
+
+/* "python" of a step is the environment's. */
+static enum code run_step(struct ctx *cx, const struct build *b, const char **argv)
+{
+    if (strcmp(argv[0], "python") == 0)
+        argv[0] = arena_printf(cx->mem, "%s/bin/python", b->venv.p).p;
+    return image_process_run(cx, argv, b->work.p);
+}
+
+/* Copied files are importable from every task of the image. */
+static enum code copy_files(struct ctx *cx, const struct build *b)
+{
+    for (size_t i = 0; i < b->plan.copy_count; i++) {
+        const struct image_copy *c = &b->plan.copies[i];
+        str to = arena_printf(cx->mem, "%s/files/" STR_FMT, b->venv.p, STR_ARG(c->to));
+        size_t slash = str_rfind_char(to, '/');
+        TRY(file_mkdirs(cx, arena_cstr(cx->mem, str_head(to, slash)), 0755));
+        const char *const argv[] = {"cp", "-a", "--", c->from.p, to.p, NULL};
+        TRY(image_process_run(cx, argv, NULL));
+    }
+    if (b->plan.copy_count == 0)
+        return CODE_OK;
+    str files = arena_printf(cx->mem, "%s/files", b->venv.p);
+    const char *pth[] = {"python", "-c",
+                         "import sys, sysconfig\n"
+                         "open(sysconfig.get_paths()['purelib'] + '/tern-files.pth', 'w').write(sys.argv[1] + '\\n')",
+                         files.p, NULL};
+    return run_step(cx, b, pth);
+}
+
+/* The interpreter must have the version that the image asks for. */
+static enum code check_python(struct ctx *cx, const struct build *b, str *python)
+{
+    str v = b->plan.python_version;
+    str test =
+        arena_printf(cx->mem, "import sys; sys.exit('%%d.%%d' %% sys.version_info[:2] != '" STR_FMT "')", STR_ARG(v));
+    for (size_t i = 0; i < v.n; i++)
+        if (v.p[i] != '.' && (v.p[i] < '0' || v.p[i] > '9'))
+            return fail(cx, CODE_INVALID_ARGUMENT, "python_version: \"" STR_FMT "\" is none", STR_ARG(v));
+    const char *ours[] = {b->job->python.p, "-c", test.p, NULL};
+    *python = b->job->python;
+    if (v.n == 0 || image_process_succeeds(ours))
+        return CODE_OK;
+    *python = arena_printf(cx->mem, "python" STR_FMT, STR_ARG(v));
+    ours[0] = python->p;
+    if (image_process_succeeds(ours))
+        return CODE_OK;
+    return fail(cx, CODE_FAILED_PRECONDITION,
+                "the image asks for Python " STR_FMT ", which is not on this machine: install python" STR_FMT
+                " or build the image with the version of %s",
+                STR_ARG(v), STR_ARG(v), b->job->python.p);
+}
+
+/* The SDK of the base image, or the one that the base interpreter has. */
+static enum code install_sdk(struct ctx *cx, const struct build *b)
+{
+    str version = arena_printf(cx->mem,
+                               "import importlib.metadata as m, subprocess, sys; sys.exit(subprocess.call(["
+                               "'%s/bin/python', '-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', "
+                               "'flyte==' + m.version('flyte')]))",
+                               b->venv.p);
+    const char *const same[] = {b->job->python.p, "-c", version.p, NULL};
+    const char *named[] = {"python",     "-m",          "pip", "install", "--disable-pip-version-check",
+                           "--no-input", b->plan.sdk.p, NULL};
+    return b->plan.sdk.n ? run_step(cx, b, named) : image_process_run(cx, same, b->work.p);
+}
+
+static enum code make_venv(struct ctx *cx, const struct build *b)
+{
+    str python = STR("");
+    TRY(check_python(cx, b, &python));
+    const char *const venv[] = {python.p, "-m", "venv", b->venv.p, NULL};
+    TRY(image_process_run(cx, venv, NULL));
+    setenv("VIRTUAL_ENV", b->venv.p, 1); /* for uv sync --active */
+    TRY(install_sdk(cx, b));
+    for (size_t i = 0; i < b->plan.step_count; i++)
+        TRY(run_step(cx, b, b->plan.steps[i].argv));
+    TRY(copy_files(cx, b));
+    TRY(file_write(cx, arena_printf(cx->mem, "%s/tern.env", b->venv.p).p, b->plan.env, 0644));
+    return file_write(cx, arena_printf(cx->mem, "%s/" COMPLETE, b->venv.p).p, b->plan.hash, 0644);
+}
+
+static void remove_folder(str folder)
+{
+    const char *const argv[] = {"rm", "-rf", "--", folder.p, NULL};
+    (void)image_process_succeeds(argv);
+}
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+}
+
+/* Only one build of a hash at a time; whoever waited finds it complete. */
+static enum code ensure_venv(struct ctx *cx, struct build *b)
+{
+    b->venv = arena_printf(cx->mem, "%s/venvs/%s", b->job->data_dir.p, b->plan.hash.p);
+    str lock = arena_printf(cx->mem, "%s.lock", b->venv.p);
+    cleanup_(close_fd) int fd = open(lock.p, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return fail_errno(cx, "%s", lock.p);
+    while (flock(fd, LOCK_EX) != 0)
+        if (errno != EINTR)
+            return fail_errno(cx, "%s", lock.p);
+    if (exists(cx, b->venv, COMPLETE)) {
+        printf("The environment %s is there already.\n", b->plan.hash.p);
+        return CODE_OK;
+    }
+    remove_folder(b->venv); /* what a build that was cut off left */
+    enum code code = make_venv(cx, b);
+    if (code != CODE_OK)
+        remove_folder(b->venv);
+    return code;
+}
+
+/* ---- names and outputs ------------------------------------------------------------------------------------------- */
+
+static enum code point_name(struct ctx *cx, const struct build *b, str name)
+{
+    str link = exec_python_image_path(cx, b->job->data_dir, name);
+    char random[17];
+    random_text(random, 16, STR("0123456789abcdef"));
+    str tmp = arena_printf(cx->mem, "%s.%s", link.p, random);
+    if (symlink(b->venv.p, tmp.p) != 0 || rename(tmp.p, link.p) != 0)
+        return fail_errno(cx, "%s", link.p);
+    return CODE_OK;
+}
+
+/* Tasks name the image as it was asked for; GetImage asks without the registry. */
+static enum code register_image(struct ctx *cx, const struct build *b)
+{
+    size_t slash = str_rfind_char(b->target, '/');
+    if (slash != SIZE_MAX)
+        TRY(point_name(cx, b, str_skip(b->target, slash + 1)));
+    return point_name(cx, b, b->target);
+}
+
+static enum code write_outputs(struct ctx *cx, const struct build *b)
+{
+    CorePrimitive primitive = {.value_case = CorePrimitive_string_value_tag, .string_value = b->target};
+    CoreScalar scalar = {.value_case = CoreScalar_primitive_tag, .primitive = &primitive};
+    CoreLiteral literal = {.value_case = CoreLiteral_scalar_tag, .scalar = &scalar};
+    TaskNamedLiteral named = {.name = STR("fully_qualified_image"), .value = &literal}, *list[] = {&named};
+    TaskOutputs outputs = {.literals = {list, 1}};
+    str bytes, bucket, key;
+    TRY(pb_encode(cx, &TaskOutputs_type, &outputs, &bytes));
+    TRY(object_uri_parse(cx, "outputs", b->job->outputs_prefix, &bucket, &key));
+    while (key.n && key.p[key.n - 1] == '/')
+        key.n--;
+    return object_put(cx, b->job->objects, bucket, arena_printf(cx->mem, STR_FMT "/outputs.pb", STR_ARG(key)),
+                      STR("application/x-protobuf"), bytes);
+}
+
+static enum code build_in(struct ctx *cx, struct build *b)
+{
+    str context;
+    TRY(read_inputs(cx, b));
+    printf("Building " STR_FMT "\n", STR_ARG(b->target));
+    TRY(unpack_context(cx, b, &context));
+    TRY(image_plan_make(cx, b->spec, context, arena_printf(cx->mem, "%s/context", b->work.p), &b->plan));
+    TRY(ensure_venv(cx, b));
+    TRY(register_image(cx, b));
+    TRY(write_outputs(cx, b));
+    printf("Done: " STR_FMT " is %s\n", STR_ARG(b->target), b->venv.p);
+    return CODE_OK;
+}
+
+enum code image_build(struct ctx *cx, const struct image_build *job)
+{
+    struct build b = {.job = job};
+    char *template = arena_cstr(cx->mem, arena_printf(cx->mem, "%s/venvs/build-XXXXXX", job->data_dir.p));
+    TRY(file_mkdirs(cx, arena_printf(cx->mem, "%s/venvs", job->data_dir.p).p, 0700));
+    if (!mkdtemp(template))
+        return fail_errno(cx, "%s", template);
+    b.work = str_from(template);
+    enum code code = build_in(cx, &b);
+    remove_folder(b.work);
+    return code;
+}

@@ -1,0 +1,20 @@
+/* Making the environment of an image. Runs in a process of its own (tern build-image), never in the server. */
+#ifndef IMAGE_BUILD_H
+#define IMAGE_BUILD_H
+
+#include "base/ctx.h"
+
+struct object_store;
+
+struct image_build {
+    str data_dir;
+    struct object_store *objects;
+    str inputs_uri;     /* .../inputs.pb of the action: spec, context, target_image */
+    str outputs_prefix; /* outputs.pb goes here */
+    str python;         /* interpreter that environments are made with; must be of the spec's version */
+};
+
+/* Prints its progress. The environment is there once, complete or not at all. Errors are for the user. */
+must_check_ enum code image_build(struct ctx *cx, const struct image_build *job);
+
+#endif

@@ -1,0 +1,35 @@
+/* What must be done to make an image's environment, and its name by content. */
+#ifndef IMAGE_PLAN_H
+#define IMAGE_PLAN_H
+
+#include "gen/flyteidl2_imagebuilder.h"
+
+#define IMAGE_ARGS_MAX 512
+
+/* One command inside the environment. */
+struct image_step {
+    const char **argv; /* argv[0] "python" stands for the environment's interpreter; ends with NULL */
+};
+
+struct image_copy {
+    str from; /* below the context */
+    str to;   /* below <environment>/files, which is on sys.path */
+};
+
+struct image_plan {
+    str python_version; /* "3.11" */
+    str sdk;            /* requirement that installs the SDK, e.g. "flyte==2.12.1"; "" = that of the base interpreter */
+    struct image_step *steps;
+    size_t step_count;
+    struct image_copy *copies;
+    size_t copy_count;
+    str env;  /* "NAME=VALUE\n" each */
+    str hash; /* hexadecimal; of everything above and of the context's bytes */
+};
+
+/* context: the bytes of context.tar.gz, may be empty. folder: where it is unpacked. Errors: FAILED_PRECONDITION for layers
+ * that need a container, saying which and what to do. */
+must_check_ enum code image_plan_make(struct ctx *cx, const ImagebuilderImageSpec *spec, str context, str folder,
+                                      struct image_plan *out);
+
+#endif

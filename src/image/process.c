@@ -1,0 +1,62 @@
+/* Running a program. */
+#include "image/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static int wait_for(pid_t pid)
+{
+    int status;
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return -1;
+    return status;
+}
+
+enum code image_process_run(struct ctx *cx, const char *const *argv, const char *folder)
+{
+    posix_spawn_file_actions_t actions;
+    pid_t pid;
+    fputs("$", stdout);
+    for (size_t i = 0; argv[i]; i++)
+        printf(" %s", argv[i]);
+    puts("");
+    fflush(stdout);
+    posix_spawn_file_actions_init(&actions);
+    if (folder)
+        posix_spawn_file_actions_addchdir_np(&actions, folder);
+    int error = posix_spawnp(&pid, argv[0], &actions, NULL, (char *const *)(uintptr_t)argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    if (error) {
+        errno = error;
+        return fail(cx, CODE_FAILED_PRECONDITION, "cannot run %s: %s", argv[0], strerror(error));
+    }
+    int status = wait_for(pid);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return CODE_OK;
+    if (WIFSIGNALED(status))
+        return fail(cx, CODE_FAILED_PRECONDITION, "%s was ended by signal %d", argv[0], WTERMSIG(status));
+    return fail(cx, CODE_FAILED_PRECONDITION, "%s failed with status %d; its output is above", argv[0],
+                WEXITSTATUS(status));
+}
+
+bool image_process_succeeds(const char *const *argv)
+{
+    posix_spawn_file_actions_t actions;
+    pid_t pid;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+    int error = posix_spawnp(&pid, argv[0], &actions, NULL, (char *const *)(uintptr_t)argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    if (error)
+        return false;
+    int status = wait_for(pid);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}

@@ -1,0 +1,56 @@
+/* Registration of build-image; look-up of images. See task.h. */
+#include "image/task.h"
+
+#include "base/embed.h"
+#include "base/time.h"
+#include "base/version.h"
+#include "exec/python.h"
+#include "gen/flyteidl2_core.h"
+#include "gen/flyteidl2_task.h"
+#include "store/spec.h"
+#include "store/task.h"
+
+#include <unistd.h>
+
+enum code image_task_seed(struct ctx *cx)
+{
+    void *message;
+    struct store_task *found;
+    bool changed;
+    TRY(pb_json_decode(cx, &TaskTaskSpec_type, embed_find(STR("image/embed/build_image.json")), false, &message));
+    TaskTaskSpec *task = message;
+    CoreIdentifier *id = task->task_template->id;
+    id->version = STR(TERN_VERSION);
+    TRY(store_task_find(cx, id->project, id->domain, id->name, id->version, &found));
+    struct store_spec spec = {
+        .kind = STORE_SPEC_TASK,
+        .project = id->project,
+        .domain = id->domain,
+        .version = id->version,
+        .name = id->name,
+        .short_name = task->short_name,
+        .task_type = task->task_template->type,
+        .environment = task->environment->name,
+    };
+    TRY(pb_encode(cx, &TaskTaskSpec_type, task, &spec.body));
+    TRY(store_spec_put(cx, &spec));
+    if (found && found->spec_id == spec.id)
+        return CODE_OK;
+    struct store_task row = {
+        .task_name_id = spec.task_name_id,
+        .version = spec.version,
+        .spec_id = spec.id,
+        .function_name = spec.name,
+        .environment = spec.environment,
+        .short_description = task->documentation->short_description,
+        .created_ns = time_wall_ns(),
+    };
+    row.updated_ns = row.created_ns;
+    return store_task_put(cx, &row, &changed);
+}
+
+bool image_exists(struct ctx *cx, str data_dir, str image)
+{
+    str link = exec_python_image_path(cx, data_dir, image);
+    return access(arena_printf(cx->mem, "%s/tern-complete", link.p).p, F_OK) == 0;
+}
