@@ -1,0 +1,15 @@
+/* IdentityService: who the server takes the caller for. Without authentication that is the account of the process at
+ * the other end of the loopback connection (D-30, D-36). */
+#include "gen/flyteidl2_auth.h"
+#include "gen/services.h"
+
+enum code IdentityService_UserInfo(struct ctx *cx, const AuthUserInfoRequest *req, AuthUserInfoResponse *rsp)
+{
+    (void)req;
+    if (!cx->who->known)
+        return fail(cx, CODE_UNAUTHENTICATED, "the caller is not known");
+    rsp->subject = cx->who->subject;
+    rsp->name = cx->who->name;
+    rsp->preferred_username = cx->who->name;
+    return CODE_OK;
+}

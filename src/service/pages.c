@@ -1,0 +1,103 @@
+/* The table of pages, the style sheet, /readyz, and the list of recent runs. */
+#include "service/pages.h"
+
+#include "app.h"
+#include "base/embed.h"
+#include "lane/lane.h"
+#include "object/object.h"
+#include "service/action_message.h"
+#include "service/html_int.h"
+#include "service/list.h"
+#include "service/page_run_int.h"
+
+#define PAGE_BYTES_MAX ((size_t)8 << 20)
+#define RUNS 100
+
+static enum code style(struct ctx *cx, const struct rpc_page_request *req, struct rpc_page_response *rsp)
+{
+    (void)cx;
+    (void)req;
+    rsp->content_type = STR("text/css; charset=utf-8");
+    rsp->body = embed_find(STR("service/embed/tern.css"));
+    return CODE_OK;
+}
+
+/* ---- health ------------------------------------------------------------------------------------------------------ */
+
+static enum code database_answers(struct ctx *cx, void *arg)
+{
+    (void)arg;
+    return db_query(cx, "SELECT 1", NULL, 0, NULL);
+}
+
+/* 200 when the database and the object store answer, 503 with the reason otherwise. */
+static enum code readyz(struct ctx *cx, const struct rpc_page_request *req, struct rpc_page_response *rsp)
+{
+    struct object_list objects;
+    (void)req;
+    rsp->body = STR("OK");
+    if (lane_read(cx, cx->app->lanes, database_answers, NULL) == CODE_OK &&
+        object_list(cx, cx->app->objects, STR(OBJECT_BUCKET), STR(""), STR(""), 1, &objects) == CODE_OK)
+        return CODE_OK;
+    rsp->status = 503;
+    rsp->body = arena_str(cx->mem, str_from(cx->err.msg));
+    ctx_clear_err(cx);
+    return CODE_OK;
+}
+
+/* ---- recent runs ------------------------------------------------------------------------------------------------- */
+
+static void run_row(buf *b, const struct store_run *run, const struct store_action *root)
+{
+    buf_str(b, STR("<tr><td><a href=\""));
+    service_page_run_url(b, run);
+    buf_str(b, STR("\">"));
+    html_text(b, run->name);
+    buf_str(b, STR("</a></td><td>"));
+    html_text(b, root->function_name);
+    buf_str(b, STR("</td><td>"));
+    html_phase(b, root->phase);
+    buf_str(b, STR("</td><td>"));
+    html_time(b, run->created_ns);
+    buf_str(b, STR("</td><td>"));
+    if (root->ended_ns)
+        html_duration(b, root->ended_ns - root->created_ns);
+    buf_str(b, STR("</td><td>"));
+    html_text(b, run->project);
+    buf_str(b, STR(" / "));
+    html_text(b, run->domain);
+    buf_str(b, STR("</td></tr>"));
+}
+
+static enum code home(struct ctx *cx, const struct rpc_page_request *req, struct rpc_page_response *rsp)
+{
+    struct store_page page = {.order = STR("r.id DESC"), .limit = RUNS};
+    struct store_run_row *rows;
+    size_t n;
+    buf b;
+    (void)req;
+    TRY(store_run_list(cx, &page, &rows, &n));
+    buf_init_arena(&b, cx->mem, PAGE_BYTES_MAX);
+    html_begin(&b, STR("Runs"), 5);
+    buf_str(&b, STR("<h1>Recent runs</h1>"));
+    if (n == 0)
+        buf_str(&b, STR("<p>Nothing has run yet. Start something: <code>flyte run hello.py main</code></p>"));
+    else
+        buf_str(&b, STR("<table><thead><tr><th>Run</th><th>Task</th><th>Phase</th><th>Started</th><th>Took</th>"
+                        "<th>Project / domain</th></tr></thead><tbody>"));
+    for (size_t i = 0; i < n; i++)
+        run_row(&b, &rows[i].run, rows[i].root);
+    if (n)
+        buf_str(&b, STR("</tbody></table>"));
+    return html_end(cx, &b, STR(""), rsp);
+}
+
+const struct rpc_page service_pages[] = {
+    {"/", LANE_READ, home},
+    {"/assets/tern.css", LANE_READ, style},
+    {"/healthz", LANE_READ, rpc_page_healthz},
+    {"/metrics", LANE_READ, rpc_page_metrics},
+    {"/readyz", LANE_WORK, readyz},
+    {"/v2/", LANE_WORK, service_page_run},
+};
+const size_t service_page_count = sizeof(service_pages) / sizeof(*service_pages);

@@ -1,0 +1,324 @@
+/* RunService: streams about one run or action. Each is a step (rpc/stream.h): it finds the row once, subscribes, and
+ * asks for another step, whose snapshot is then newer than the subscription; from there on it sends what changed. */
+#include "gen/services.h"
+#include "lane/topic.h"
+#include "rpc/stream.h"
+#include "service/action_message.h"
+#include "service/convert.h"
+#include "store/event.h"
+#include "store/subtree.h"
+
+#define PAGE 500
+
+/* ---- WatchRunDetails --------------------------------------------------------------------------------------------- */
+
+struct watch_run {
+    uint64_t run_id;
+    int64_t seq; /* of what was sent last */
+};
+
+enum code RunService_WatchRunDetails(struct ctx *cx, const WorkflowWatchRunDetailsRequest *req, struct stream *st)
+{
+    struct watch_run *w = stream_state(st, sizeof(*w));
+    struct store_run *run;
+    struct store_action *root;
+    WorkflowWatchRunDetailsResponse rsp = {0};
+    int64_t seq;
+    if (w->run_id == 0) {
+        TRY(store_run_get(cx, req->run_id->project, req->run_id->domain, req->run_id->name, &run));
+        w->run_id = run->id;
+        stream_subscribe(cx, st, (struct topic_key){TOPIC_RUN, run->id, 0});
+        return stream_again(st);
+    }
+    TRY(store_run_seq(cx, w->run_id, &seq));
+    if (seq == w->seq)
+        return stream_wait(st);
+    TRY(store_run_get_by_id(cx, w->run_id, &run));
+    TRY(store_action_get_by_id(cx, store_action_root(run->id), &root));
+    TRY(service_run_details(cx, run, root, req->run_id->org, &rsp.details));
+    TRY(stream_send(cx, st, &rsp));
+    w->seq = seq;
+    return service_phase_is_terminal(root->phase) ? CODE_OK : stream_wait(st);
+}
+
+/* ---- WatchActionDetails ------------------------------------------------------------------------------------------ */
+
+struct watch_action {
+    uint64_t action_id;
+    int64_t seq;
+};
+
+/* The first step of a stream about an action. */
+static enum code find_action(struct ctx *cx, const CommonActionIdentifier *id, struct stream *st, uint64_t *out)
+{
+    struct store_run *run;
+    struct store_action *a;
+    if (!id->run)
+        return fail(cx, CODE_INVALID_ARGUMENT, "action_id.run: required");
+    TRY(store_action_get(cx, id->run->project, id->run->domain, id->run->name, id->name, &run, &a));
+    *out = a->id;
+    stream_subscribe(cx, st, (struct topic_key){TOPIC_ACTION, a->id, 0});
+    return stream_again(st);
+}
+
+enum code RunService_WatchActionDetails(struct ctx *cx, const WorkflowWatchActionDetailsRequest *req, struct stream *st)
+{
+    struct watch_action *w = stream_state(st, sizeof(*w));
+    struct store_run *run;
+    struct store_action *a;
+    WorkflowWatchActionDetailsResponse rsp = {0};
+    if (w->action_id == 0)
+        return find_action(cx, req->action_id, st, &w->action_id);
+    TRY(store_action_get_by_id(cx, w->action_id, &a));
+    if (a->seq == w->seq)
+        return stream_wait(st);
+    TRY(store_run_get_by_id(cx, a->run_id, &run));
+    TRY(service_action_details(cx, run, a, req->action_id->run->org, &rsp.details));
+    TRY(stream_send(cx, st, &rsp));
+    w->seq = a->seq;
+    return service_phase_is_terminal(a->phase) ? CODE_OK : stream_wait(st);
+}
+
+/* ---- WatchClusterEvents ------------------------------------------------------------------------------------------ */
+
+enum code RunService_WatchClusterEvents(struct ctx *cx, const WorkflowWatchClusterEventsRequest *req, struct stream *st)
+{
+    struct watch_action *w = stream_state(st, sizeof(*w));
+    struct store_action *a;
+    struct store_event *events;
+    WorkflowWatchClusterEventsResponse rsp = {0};
+    size_t n;
+    if (w->action_id == 0)
+        return find_action(cx, req->id, st, &w->action_id);
+    if (!stream_writable(st))
+        return stream_again(st);
+    TRY(store_action_get_by_id(cx, w->action_id, &a));
+    TRY(store_event_list(cx, w->action_id, req->attempt, w->seq, PAGE, &events, &n));
+    if (n > 0) {
+        rsp.cluster_events.n = n;
+        rsp.cluster_events.p = arena_new_array(cx->mem, WorkflowClusterEvent *, n);
+        for (size_t i = 0; i < n; i++)
+            rsp.cluster_events.p[i] = service_cluster_event(cx, &events[i]);
+        TRY(stream_send(cx, st, &rsp));
+        w->seq = events[n - 1].seq;
+    }
+    if (n == PAGE)
+        return stream_again(st);
+    return service_phase_is_terminal(a->phase) || a->attempt > req->attempt ? CODE_OK : stream_wait(st);
+}
+
+/* ---- WatchActions ------------------------------------------------------------------------------------------------ */
+
+/* First the whole tree in order of creation (parents come before their children), then what has changed since. An
+ * action that changed is sent with its ancestors, whose counts of descendants changed with it. */
+struct watch_actions {
+    uint64_t run_id;
+    uint64_t after; /* while the tree is sent: last id */
+    int64_t seq;
+    bool complete; /* the tree was sent */
+};
+
+struct action_filter {
+    const str *phases;
+    size_t phase_count;
+    str name; /* contained in the short name, ignoring case; empty = all */
+};
+
+static enum code parse_filter(struct ctx *cx, const WorkflowWatchActionsRequest *req, struct action_filter *out)
+{
+    int64_t phase;
+    *out = (struct action_filter){0};
+    for (size_t i = 0; i < req->filter.n; i++) {
+        const CommonFilter *f = req->filter.p[i];
+        if (str_eq_nocase(f->field, STR("PHASE")) && f->function == COMMON_FILTER_FUNCTION_VALUE_IN) {
+            for (size_t k = 0; k < f->values.n; k++)
+                if (!str_to_i64(f->values.p[k], &phase))
+                    return fail(cx, CODE_INVALID_ARGUMENT, "filter: PHASE: \"" STR_FMT "\" is not a number",
+                                STR_ARG(f->values.p[k]));
+            out->phases = f->values.p;
+            out->phase_count = f->values.n;
+        } else if (str_eq_nocase(f->field, STR("NAME")) &&
+                   f->function == COMMON_FILTER_FUNCTION_CONTAINS_CASE_INSENSITIVE && f->values.n) {
+            out->name = f->values.p[0];
+        } else {
+            return fail(cx, CODE_INVALID_ARGUMENT,
+                        "filter: only PHASE with VALUE_IN and NAME with CONTAINS_CASE_INSENSITIVE are known");
+        }
+    }
+    return CODE_OK;
+}
+
+static bool contains_nocase(str s, str part)
+{
+    for (size_t i = 0; i + part.n <= s.n; i++)
+        if (str_eq_nocase(str_make(s.p + i, part.n), part))
+            return true;
+    return false;
+}
+
+static str short_name(const struct store_action *a)
+{
+    str name = a->short_name.n ? a->short_name : a->function_name.n ? a->function_name : a->name;
+    size_t dot = str_rfind_char(name, '.');
+    return dot == SIZE_MAX ? name : str_skip(name, dot + 1);
+}
+
+static bool matches(const struct action_filter *f, const struct store_action *a)
+{
+    int64_t phase;
+    bool found = f->phase_count == 0;
+    for (size_t i = 0; i < f->phase_count && !found; i++)
+        found = str_to_i64(f->phases[i], &phase) && phase == a->phase;
+    return found && contains_nocase(short_name(a), f->name);
+}
+
+static enum code enriched(struct ctx *cx, const struct store_run *run, const struct store_action *a, str org,
+                          bool meets, WorkflowEnrichedAction **out)
+{
+    WorkflowEnrichedAction *m = pb_new(cx->mem, WorkflowEnrichedAction);
+    struct store_subtree tree;
+    TRY(store_subtree_get(cx, a->id, &tree));
+    TRY(service_action_message(cx, run, a, org, &m->action));
+    m->meets_filter = meets;
+    m->children_phase_counts.p =
+        arena_new_array(cx->mem, struct WorkflowEnrichedAction_ChildrenPhaseCountsEntry, STORE_PHASES);
+    for (int32_t i = 0; i < STORE_PHASES; i++)
+        if (tree.n[i] > 0)
+            m->children_phase_counts.p[m->children_phase_counts.n++] =
+                (struct WorkflowEnrichedAction_ChildrenPhaseCountsEntry){i, (int32_t)tree.n[i]};
+    *out = m;
+    return CODE_OK;
+}
+
+struct batch {
+    struct store_action **p; /* by id, without repetition */
+    bool *meets;
+    size_t n, cap;
+};
+
+static size_t batch_place(const struct batch *b, uint64_t id)
+{
+    size_t lo = 0, hi = b->n;
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        if (b->p[mid]->id < id)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+/* Adds a, or raises meets of what is there. */
+static void batch_add(struct ctx *cx, struct batch *b, struct store_action *a, bool meets)
+{
+    size_t at = batch_place(b, a->id);
+    if (at < b->n && b->p[at]->id == a->id) {
+        b->meets[at] |= meets;
+        return;
+    }
+    if (b->n == b->cap) {
+        size_t more = b->cap ? b->cap * 2 : 64;
+        b->p = arena_grow(cx->mem, b->p, b->cap * sizeof(*b->p), more * sizeof(*b->p));
+        b->meets = arena_grow(cx->mem, b->meets, b->cap * sizeof(*b->meets), more * sizeof(*b->meets));
+        b->cap = more;
+    }
+    memmove(b->p + at + 1, b->p + at, (b->n - at) * sizeof(*b->p));
+    memmove(b->meets + at + 1, b->meets + at, (b->n - at) * sizeof(*b->meets));
+    b->p[at] = a;
+    b->meets[at] = meets;
+    b->n++;
+}
+
+static enum code add_ancestors(struct ctx *cx, struct batch *b, const struct store_action *a, bool meets)
+{
+    uint64_t id = a->parent_id;
+    while (id) {
+        size_t at = batch_place(b, id);
+        struct store_action *parent;
+        if (at < b->n && b->p[at]->id == id)
+            parent = b->p[at];
+        else
+            TRY(store_action_get_by_id(cx, id, &parent));
+        batch_add(cx, b, parent, meets);
+        id = parent->parent_id;
+    }
+    return CODE_OK;
+}
+
+static enum code send_batch(struct ctx *cx, struct stream *st, const struct store_run *run, str org,
+                            const struct batch *b)
+{
+    WorkflowWatchActionsResponse rsp = {0};
+    if (b->n == 0)
+        return CODE_OK;
+    rsp.enriched_actions.n = b->n;
+    rsp.enriched_actions.p = arena_new_array(cx->mem, WorkflowEnrichedAction *, b->n);
+    for (size_t i = 0; i < b->n; i++)
+        TRY(enriched(cx, run, b->p[i], org, b->meets[i], &rsp.enriched_actions.p[i]));
+    return stream_send(cx, st, &rsp);
+}
+
+static enum code watch_page(struct ctx *cx, struct watch_actions *w, const struct action_filter *f, struct batch *b,
+                            size_t *n)
+{
+    struct store_action *rows;
+    TRY(store_action_page(cx, w->run_id, w->after, PAGE, &rows, n));
+    for (size_t i = 0; i < *n; i++) {
+        bool meets = matches(f, &rows[i]);
+        if (!meets)
+            continue;
+        batch_add(cx, b, &rows[i], true);
+        if (f->phase_count || f->name.n)
+            TRY(add_ancestors(cx, b, &rows[i], true));
+    }
+    if (*n)
+        w->after = rows[*n - 1].id;
+    return CODE_OK;
+}
+
+static enum code watch_changes(struct ctx *cx, struct watch_actions *w, const struct action_filter *f, struct batch *b,
+                               size_t *n)
+{
+    struct store_action *rows;
+    TRY(store_action_changes(cx, w->run_id, w->seq, PAGE, &rows, n));
+    for (size_t i = 0; i < *n; i++)
+        batch_add(cx, b, &rows[i], matches(f, &rows[i]));
+    for (size_t i = 0; i < *n; i++)
+        TRY(add_ancestors(cx, b, &rows[i], matches(f, &rows[i])));
+    if (*n)
+        w->seq = rows[*n - 1].seq;
+    return CODE_OK;
+}
+
+enum code RunService_WatchActions(struct ctx *cx, const WorkflowWatchActionsRequest *req, struct stream *st)
+{
+    struct watch_actions *w = stream_state(st, sizeof(*w));
+    struct action_filter filter;
+    struct store_run *run;
+    struct batch b = {0};
+    size_t n;
+    TRY(parse_filter(cx, req, &filter));
+    if (w->run_id == 0) {
+        TRY(store_run_get(cx, req->run_id->project, req->run_id->domain, req->run_id->name, &run));
+        w->run_id = run->id;
+        stream_subscribe(cx, st, (struct topic_key){TOPIC_RUN, run->id, 0});
+        return stream_again(st);
+    }
+    if (!stream_writable(st))
+        return stream_again(st);
+    TRY(store_run_get_by_id(cx, w->run_id, &run));
+    if (w->seq == 0 && !w->complete)
+        TRY(store_run_seq(cx, w->run_id, &w->seq)); /* changes are told from here on */
+    if (w->complete)
+        TRY(watch_changes(cx, w, &filter, &b, &n));
+    else
+        TRY(watch_page(cx, w, &filter, &b, &n));
+    TRY(send_batch(cx, st, run, req->run_id->org, &b));
+    if (n == PAGE)
+        return stream_again(st);
+    if (w->complete)
+        return stream_wait(st);
+    w->complete = true;
+    return stream_again(st);
+}
