@@ -1,0 +1,238 @@
+/* Starts and stops what lives as long as the server. Order matters: what is above depends on what is below it. */
+#include "app.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "config/config.h"
+#include "engine/engine.h"
+#include "exec/local.h"
+#include "gen/flyteidl2_project.h"
+#include "image/task.h"
+#include "lane/lane.h"
+#include "lane/topic.h"
+#include "net/http.h"
+#include "object/object.h"
+#include "rpc/rpc.h"
+#include "service/pages.h"
+#include "store/project.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#define STOP_GRACE_NS (5 * NS_PER_S)
+#define USERS_MAX 64
+
+/* ---- the folder -------------------------------------------------------------------------------------------------- */
+
+/* One server for each folder: whoever holds the lock wrote its pid into it. */
+static enum code lock_folder(struct ctx *cx, struct app *app)
+{
+    char holder[32] = "";
+    str run = arena_printf(cx->mem, "%s/run", app->data_dir.p);
+    TRY(file_mkdirs(cx, app->data_dir.p, 0700));
+    TRY(file_mkdirs(cx, run.p, 0700));
+    str path = arena_printf(cx->mem, "%s/server.lock", run.p);
+    app->lock_fd = open(path.p, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (app->lock_fd < 0)
+        return fail_errno(cx, "%s", path.p);
+    if (flock(app->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        if (pread(app->lock_fd, holder, sizeof(holder) - 1, 0) <= 0)
+            holder[0] = 0;
+        return fail(cx, CODE_FAILED_PRECONDITION,
+                    "another server (process %s) has the folder %s; stop it with: tern stop --data %s",
+                    *holder ? holder : "unknown", app->data_dir.p, app->data_dir.p);
+    }
+    int n = snprintf(holder, sizeof(holder), "%d", (int)getpid());
+    if (ftruncate(app->lock_fd, 0) != 0 || pwrite(app->lock_fd, holder, (size_t)n, 0) != n)
+        return fail_errno(cx, "%s", path.p);
+    return CODE_OK;
+}
+
+/* What a new folder has from the beginning: projects, and the task that builds images. */
+static enum code seed(struct ctx *cx, void *arg)
+{
+    const struct config *cfg = ((struct app *)arg)->config;
+    struct store_project *found;
+    for (size_t i = 0; i < cfg->projects_seed.n; i++) {
+        str id = cfg->projects_seed.p[i];
+        TRY(store_project_find(cx, id, &found));
+        if (found)
+            continue;
+        struct store_project p = {.id = id, .name = id, .description = STR(""), .state = PROJECT_PROJECT_STATE_ACTIVE};
+        p.created_ns = p.updated_ns = time_wall_ns();
+        TRY(store_project_insert(cx, &p));
+    }
+    return image_task_seed(cx);
+}
+
+static enum code start_storage(struct ctx *cx, struct app *app)
+{
+    struct lane_config lanes = {
+        .db_url = arena_printf(&app->mem, "sqlite:%s/tern.db", app->data_dir.p),
+        .app = app,
+    };
+    app->topics = topics_new();
+    TRY(lanes_start(cx, &lanes, &app->lanes));
+    TRY(object_store_open(cx, app->data_dir, &app->objects));
+    return lane_write(cx, app->lanes, seed, app);
+}
+
+/* ---- execution --------------------------------------------------------------------------------------------------- */
+
+static void on_attempt(void *arg, struct exec_key key)
+{
+    struct app *app = arg;
+    if (app->engine)
+        engine_wake(app->engine, key.action_id);
+}
+
+static void on_log(void *arg, struct exec_key key)
+{
+    struct app *app = arg;
+    topic_fire(app->topics, (struct topic_key){TOPIC_LOG, key.action_id, key.attempt});
+}
+
+#include "object/s3.h"
+static bool allow(void *arg, const struct object_scope *scope, enum object_access access, str bucket, str key)
+{
+    (void)arg, (void)scope, (void)access, (void)bucket, (void)key;
+    return true;
+}
+static enum code start_exec(struct ctx *cx, struct app *app)
+{
+    const struct config *c = app->config;
+    struct exec_local_config cfg = {
+        .data_dir = app->data_dir,
+        .python = c->exec_local_python,
+        .warm_pool = c->exec_local_warm_pool,
+        .cgroup = true,
+        .cpus = (double)c->exec_local_cpus,
+        .memory_bytes = c->exec_local_memory_bytes,
+        .ignore_gpu = c->exec_local_ignore_gpu,
+        .container_runtime = c->exec_local_container_runtime,
+        .log_notify = on_log,
+    };
+    TRY(exec_local_start(cx, &cfg, on_attempt, app, &app->exec));
+    static struct object_s3 *s3;
+    struct object_s3_config sc = {.store = app->objects, .listen = STR("localhost:0"), .access = allow};
+    TRY(object_s3_start(cx, &sc, &s3));
+    app->s3_endpoint = arena_printf(&app->mem, "http://localhost:%u", object_s3_port(s3));
+    return CODE_OK;
+}
+
+/* ---- the API ----------------------------------------------------------------------------------------------------- */
+
+/* Accounts by name or number. */
+static enum code loopback_users(struct ctx *cx, struct app *app, struct rpc_config *cfg)
+{
+    const struct config_list *list = &app->config->security_loopback_users;
+    uint32_t *uids = arena_new_array(&app->mem, uint32_t, USERS_MAX);
+    for (size_t i = 0; i < list->n; i++) {
+        uint64_t number;
+        if (cfg->user_count == USERS_MAX)
+            return fail(cx, CODE_INVALID_ARGUMENT, "security.loopback_users: more than %d", USERS_MAX);
+        if (str_eq(list->p[i], STR("*"))) {
+            cfg->any_user = true;
+            continue;
+        }
+        const struct passwd *pw = getpwnam(arena_cstr(cx->mem, list->p[i]));
+        if (!pw && !(str_to_u64(list->p[i], &number) && number < UINT32_MAX))
+            return fail(cx, CODE_INVALID_ARGUMENT, "security.loopback_users: there is no account \"" STR_FMT "\"",
+                        STR_ARG(list->p[i]));
+        uids[cfg->user_count++] = pw ? pw->pw_uid : (uint32_t)number;
+    }
+    cfg->users = uids;
+    return CODE_OK;
+}
+
+/* The address that clients are told: the host that was asked for, with the port that was bound. */
+static enum code api_endpoint(struct ctx *cx, struct app *app)
+{
+    str host;
+    uint16_t port;
+    if (!config_split_address(app->config->server_listen, &host, &port))
+        return fail(cx, CODE_INVALID_ARGUMENT, "server.listen: \"" STR_FMT "\" is no host:port",
+                    STR_ARG(app->config->server_listen));
+    bool all = str_eq(host, STR("0.0.0.0")) || str_eq(host, STR("::")) || host.n == 0;
+    bool v6 = !all && str_find_char(host, ':') != SIZE_MAX;
+    app->api_endpoint =
+        arena_printf(&app->mem, "%s" STR_FMT "%s:%u", v6 ? "[" : "", STR_ARG(all ? STR("localhost") : host),
+                     v6 ? "]" : "", http_server_port(app->http));
+    rpc_set_port(app->rpc, http_server_port(app->http));
+    return CODE_OK;
+}
+
+static enum code bind_api(struct ctx *cx, struct app *app)
+{
+    const struct config *c = app->config;
+    struct rpc_config cfg = {
+        .lanes = app->lanes,
+        .topics = app->topics,
+        .app = app,
+        .pages = service_pages,
+        .page_count = service_page_count,
+        .message_max = (size_t)c->limits_message_bytes,
+        .origins = c->security_allowed_origins.p,
+        .origin_count = c->security_allowed_origins.n,
+    };
+    TRY(loopback_users(cx, app, &cfg));
+    TRY(rpc_new(cx, &cfg, &app->rpc));
+    struct http_server_config http = {
+        .listen = c->server_listen,
+        .tls_cert_file = c->server_tls_cert,
+        .tls_key_file = c->server_tls_key,
+        .service = rpc_http_service(app->rpc),
+    };
+    TRY(http_server_bind(cx, &http, &app->http));
+    return api_endpoint(cx, app);
+}
+
+/* ---- all of it --------------------------------------------------------------------------------------------------- */
+
+static enum code start(struct ctx *cx, struct app *app)
+{
+    TRY(lock_folder(cx, app));
+    TRY(start_storage(cx, app));
+    TRY(bind_api(cx, app)); /* taken now, answered last: what connects meanwhile waits */
+    TRY(start_exec(cx, app));
+    TRY(engine_start(cx, app, &app->engine));
+    return http_server_run(cx, app->http);
+}
+
+enum code app_start(struct ctx *cx, const struct config *cfg, struct app *app)
+{
+    *app = (struct app){
+        .config = cfg, .data_dir = cfg->data, .public_endpoint = cfg->dataproxy_public_endpoint, .lock_fd = -1};
+    arena_init(&app->mem, 0);
+    cx->app = app;
+    enum code code = start(cx, app);
+    if (code != CODE_OK)
+        app_stop(app);
+    return code;
+}
+
+void app_stop(struct app *app)
+{
+    if (app->rpc)
+        rpc_drain(app->rpc, STOP_GRACE_NS);
+    http_server_stop(app->http, STOP_GRACE_NS);
+    rpc_free(app->rpc);
+    if (app->engine)
+        engine_stop(app->engine);
+    if (app->exec)
+        exec_stop(app->exec);
+    if (app->lanes)
+        lanes_stop(app->lanes);
+    object_store_close(app->objects);
+    if (app->topics)
+        topics_free(app->topics);
+    if (app->lock_fd >= 0)
+        close(app->lock_fd);
+    arena_done(&app->mem);
+    *app = (struct app){.lock_fd = -1};
+}
