@@ -1,0 +1,123 @@
+"""Traces, checkpoints, caches, conditions, reports, recovery."""
+import time
+import urllib.request
+
+import durable
+from flyte.remote import Action, Condition
+
+
+def witness(tmp_path):
+    path = tmp_path / "witness"
+    return path, {"env_vars": {"WITNESS": str(path)}}
+
+
+def lines(path):
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def test_trace_resumes_after_the_parent_crashed(run, tmp_path):
+    path, context = witness(tmp_path)
+    r = run(durable.traced, n=6, crash_at=3, context=context)
+    assert r.outputs()[0] == 150
+    assert sorted(lines(path)) == sorted(f"step {i}" for i in range(6)), "a finished step ran again"
+
+
+def test_sync_trace(run):
+    assert run(durable.sum_doubles, n=5).outputs()[0] == 20
+
+
+def test_checkpoint_of_the_last_attempt_is_given_back(run):
+    r = run(durable.counts, n=9)
+    assert r.outputs()[0] == 6
+
+
+def test_cache_hit_within_a_run(run, tmp_path):
+    path, context = witness(tmp_path)
+    first, second = run(durable.calls_cached, x=1001, context=context).outputs()[0]
+    assert first == second and len(lines(path)) == 1
+
+
+def test_cache_hit_across_runs_root_and_child(run, tmp_path):
+    path, context = witness(tmp_path)
+    value = run(durable.cached, x=1002, context=context).outputs()[0]
+    again = run(durable.cached, x=1002, context=context)
+    assert again.outputs()[0] == value
+    assert run(durable.calls_cached, x=1002, context=context).outputs()[0] == [value, value]
+    assert len(lines(path)) == 1
+    assert again.action.details().pb2.status.cache_status == 2  # HIT
+
+
+def test_cache_disabled_and_overwritten(run, tmp_path):
+    path, context = witness(tmp_path)
+    value = run(durable.cached, x=1003, context=context).outputs()[0]
+    fresh = run(durable.cached, x=1003, context={**context, "overwrite_cache": True}).outputs()[0]
+    assert fresh != value
+    assert run(durable.cached, x=1003, context=context).outputs()[0] == fresh
+    assert len(lines(path)) == 2
+
+
+def test_cache_serialised(run, tmp_path):
+    path, context = witness(tmp_path)
+    values = run(durable.calls_serial, x=1004, n=4, context=context).outputs()[0]
+    assert len(set(values)) == 1 and len(lines(path)) == 1
+
+
+def wait_for_condition(name):
+    for _ in range(120):
+        found = [c for c in Condition.listall(run_name=name)]
+        if found:
+            return found[0]
+        time.sleep(0.25)
+    raise AssertionError("no condition appeared")
+
+
+def test_condition_signalled_by_the_sdk(sdk):
+    r = sdk.run(durable.approves, x=4)
+    wait_for_condition(r.name).signal(True)
+    r.wait(quiet=True)
+    assert r.outputs()[0] == 5
+
+
+def test_condition_signalled_from_the_cli(sdk, cli):
+    r = sdk.run(durable.asks_number)
+    c = wait_for_condition(r.name)
+    assert "number" in cli("get", "condition", r.name).stdout
+    cli("signal", "condition", r.name, c.action_name, "17")
+    r.wait(quiet=True)
+    assert r.outputs()[0] == 17
+
+
+def test_report(run):
+    r = run(durable.reports)
+    from flyte.remote import Action
+    a = Action.get(run_name=r.name, name="a0")
+    report = a.get_report() if hasattr(a, "get_report") else None
+    assert report is not None and "the report" in str(report)
+
+
+def test_rerun_and_recover(sdk, run, tmp_path):
+    path, context = witness(tmp_path)
+    seed = run(durable.pipeline, n=3, expect="failed", context=context)
+    assert sorted(lines(path)) == ["join", "prep 0", "prep 1", "prep 2"]
+    env = {"env_vars": {**context["env_vars"], "JOIN_OK": "1"}}
+    again = sdk.with_runcontext(**env).rerun(seed.name, recover=True)
+    again.wait(quiet=True)
+    assert again.outputs()[0] == 5
+    assert sorted(lines(path)) == ["join", "join", "prep 0", "prep 1", "prep 2"]
+    phases = [str(a.phase).lower() for a in Action.listall(for_run_name=again.name)]
+    assert sum("recovered" in p for p in phases) == 3
+    plain = sdk.with_runcontext(**env).rerun(seed.name)
+    plain.wait(quiet=True)
+    assert plain.outputs()[0] == 5
+    assert len(lines(path)) == 9
+
+
+def test_secrets(sdk, run, cli):
+    import secrets_
+    cli("create", "secret", "api-key", "--value", "s3cr3t-value")
+    cli("create", "secret", "cert", "--value", "file-value")
+    assert "api-key" in cli("get", "secret").stdout
+    assert run(secrets_.read_env).outputs()[0] == "s3cr3t-value"
+    assert run(secrets_.read_file).outputs()[0] == "file-value"
+    cli("delete", "secret", "api-key")
+    assert "api-key" not in cli("get", "secret").stdout

@@ -1,0 +1,74 @@
+"""Errors, retries, timeouts, memory: what the user and the parent see."""
+import failures
+
+
+def details(r):
+    return r.action.details().pb2
+
+
+def test_user_error_reaches_the_client(run):
+    r = run(failures.raises, text="pear", expect="failed")
+    info = details(r).error_info
+    assert "bad pear" in info.message and info.kind == info.KIND_USER
+
+
+def test_user_error_is_caught_in_the_parent_with_its_type(run):
+    out = run(failures.catches).outputs()[0]
+    assert out.startswith("ValueError|") and "bad apple" in out
+
+
+def test_retries_until_success(run):
+    r = run(failures.third_time)
+    assert r.outputs()[0] == 2
+    attempts = details(r).attempts
+    assert [a.attempt for a in attempts] == [1, 2, 3]
+    assert [a.phase for a in attempts] == [6, 6, 5]  # FAILED, FAILED, SUCCEEDED
+
+
+def test_retries_exhausted(run):
+    r = run(failures.never, expect="failed")
+    assert len(details(r).attempts) == 2
+    assert "attempt 1 fails" in details(r).error_info.message
+
+
+def test_non_recoverable_is_not_retried(run):
+    assert len(details(run(failures.hopeless, expect="failed")).attempts) == 1
+
+
+def test_backoff_grows(run):
+    r = run(failures.backs_off)
+    a = details(r).attempts
+    gaps = [a[i + 1].start_time.ToMicroseconds() - a[i].end_time.ToMicroseconds() for i in range(2)]
+    assert gaps[0] >= 900_000 and gaps[1] >= 1_900_000
+
+
+def test_out_of_memory_is_told_as_such(run):
+    assert run(failures.catches_oom).outputs()[0].startswith("oom:")
+
+
+def test_process_that_dies_without_a_word(run):
+    info = details(run(failures.exits, status=7, expect="failed")).error_info
+    assert "7" in info.message
+
+
+def test_process_that_is_killed(run):
+    info = details(run(failures.killed, expect="failed")).error_info
+    assert "9" in info.message or "SIGKILL" in info.message
+
+
+def test_max_runtime(run):
+    run(failures.too_long, expect="timed_out")
+
+
+def test_timeout_is_caught_in_the_parent(run):
+    assert run(failures.catches_timeout).outputs()[0] != "no timeout"
+
+
+def test_deadline_over_all_attempts(run):
+    r = run(failures.past_deadline, expect="timed_out")
+    assert len(details(r).attempts) < 10
+
+
+def test_gpu_that_is_not_there_fails_at_once(run):
+    info = details(run(failures.needs_gpu, expect="failed")).error_info
+    assert "gpu" in info.message.lower()

@@ -1,0 +1,157 @@
+"""Runs: in every way that a user starts one, nested, mapped, grouped."""
+import json
+import re
+import subprocess
+import sys
+
+import basic
+
+PROGRAMS = basic.__file__.rsplit("/", 1)[0]
+
+
+def test_run_nested_map(run):
+    assert run(basic.main, n=5).outputs()[0] == 30
+
+
+def test_run_async_nested(run):
+    assert run(basic.nested, n=4).outputs()[0] == 6
+
+
+def test_groups_are_recorded(run, sdk):
+    r = run(basic.grouped, n=3)
+    assert r.outputs()[0] == [0, 1, 2, 100, 101, 102]
+    from flyte.remote import Action
+    groups = sorted(a.pb2.metadata.group for a in Action.listall(for_run_name=r.name) if a.pb2.metadata.group)
+    assert groups == ["first"] * 3 + ["second"] * 3
+
+
+def test_same_call_many_times_is_many_actions(run):
+    from flyte.remote import Action
+    r = run(basic.same_call_twice, x=1)
+    assert r.outputs()[0] == [2, 2, 2, 2]
+    assert len(list(Action.listall(for_run_name=r.name))) == 5
+
+
+def test_child_names_do_not_depend_on_the_run(run):
+    from flyte.remote import Action
+    names = [sorted(a.name for a in Action.listall(for_run_name=run(basic.nested, n=3).name)) for _ in range(2)]
+    assert names[0] == names[1] and len(names[0]) == 4
+
+
+def test_recursion_deeper_than_the_machine_has_slots(run):
+    assert run(basic.recur, depth=8).outputs()[0] == 8
+
+
+def test_custom_context_reaches_children(run):
+    assert run(basic.context_parent).outputs()[0]["colour"] == "green"
+
+
+def test_env_vars_and_labels(sdk, run):
+    r = run(basic.environment, names=["MY_VAR", "RUN_NAME", "ACTION_NAME", "_U_USE_ACTIONS"],
+            context={"env_vars": {"MY_VAR": "v"}, "labels": {"team": "blue"}})
+    seen = r.outputs()[0]
+    assert seen == {"MY_VAR": "v", "RUN_NAME": r.name, "ACTION_NAME": "a0", "_U_USE_ACTIONS": "1"}
+    assert dict(r.details().pb2.run_spec.labels.values)["team"] == "blue"
+
+
+def test_named_run_and_its_duplicate(sdk, run):
+    assert run(basic.nothing, text="x", context={"name": "my-first-run"}).name == "my-first-run"
+    try:
+        sdk.with_runcontext(name="my-first-run").run(basic.nothing, text="other")
+    except Exception as e:
+        assert "already" in str(e).lower()
+    else:
+        raise AssertionError("a second run of the same name was accepted")
+
+
+def test_run_without_outputs(run):
+    run(basic.nothing, text="hello")
+
+
+def test_inputs_can_be_read_back(run):
+    r = run(basic.nested, n=2)
+    assert r.inputs().to_dict()["n"] == 2
+
+
+def test_cancel_of_a_child(run):
+    assert run(basic.cancels, seconds=120).outputs()[0] == "cancelled"
+
+
+# ---- the command line -------------------------------------------------------------------------------------------------
+
+def run_name(text):
+    return re.search(r"/runs/([a-z0-9-]+)", text.replace("\n", "")).group(1)
+
+
+def test_cli_run_follow_prints_the_log(cli):
+    done = cli("run", "--follow", "basic.py", "nothing", "--text", "from the task")
+    assert "nothing: from the task" in done.stdout
+
+
+def test_cli_run_by_file_and_get(cli):
+    done = cli("run", "--follow", "basic.py", "main", "--n", "4")
+    name = run_name(done.stdout)
+    runs = json.loads(cli("-of", "json", "get", "run").stdout)
+    assert name in json.dumps(runs)
+    assert "a0" in cli("get", "action", name).stdout
+    assert "14" in cli("get", "io", name).stdout
+    cli("get", "logs", name)
+
+
+def test_cli_deploy_and_run_deployed(cli):
+    cli("deploy", "basic.py", "env")
+    assert "basic.main" in cli("get", "task").stdout
+    done = cli("run", "--follow", "deployed-task", "basic.main", "--n", "3")
+    name = run_name(done.stdout)
+    assert "5" in cli("get", "io", name).stdout
+    assert "basic.main" in cli("get", "task", "basic.main").stdout
+
+
+def test_cli_abort_run(cli, tern):
+    done = cli("run", "basic.py", "slow", "--seconds", "300")
+    name = run_name(done.stdout)
+    cli("abort", "run", name, "--reason", "enough")
+    out = cli("get", "run", name).stdout
+    assert "ABORTED" in out.upper()
+
+
+def test_cli_get_code(cli, tmp_path):
+    done = cli("run", "--follow", "basic.py", "nothing", "--text", "x")
+    cli("get", "code", run_name(done.stdout), cwd=tmp_path, check=True)
+
+
+def test_cli_rerun(cli):
+    done = cli("run", "--follow", "basic.py", "main", "--n", "3")
+    again = cli("rerun", run_name(done.stdout), "--follow")
+    assert run_name(again.stdout) != run_name(done.stdout)
+
+
+def test_cli_projects_and_whoami(cli):
+    assert "flytesnacks" in cli("get", "project").stdout
+    cli("create", "project", "--id", "second", "--name", "Second")
+    assert "second" in cli("get", "project").stdout
+    cli("update", "project", "second", "--description", "the other one")
+    assert "the other one" in cli("get", "project", "second").stdout
+    assert cli("whoami").returncode == 0
+
+
+def test_run_url_is_a_page(cli, tern):
+    import urllib.request
+    name = run_name(cli("run", "--follow", "basic.py", "main", "--n", "2").stdout)
+    url = f"http://{tern.endpoint}/v2/domain/development/project/flytesnacks/runs/{name}"
+    page = urllib.request.urlopen(url).read().decode()
+    assert "a0" in page and "SUCCEEDED" in page.upper() and "basic.square" in page
+
+
+def test_script_run(tern):
+    """flyte.init_from_config() + flyte.run() in a script, as the documentation shows."""
+    script = ("import flyte, basic\n"
+              "flyte.init_from_config()\n"
+              "r = flyte.run(basic.main, n=3)\n"
+              "r.wait()\n"
+              "print('RESULT', r.outputs()[0])\n")
+    env = tern.env()
+    tern.write_client_config(tern.home)
+    done = subprocess.run([sys.executable, "-c", script], env=env, cwd=PROGRAMS,
+                          capture_output=True, text=True, timeout=120)
+    assert "RESULT 5" in done.stdout, done.stdout + done.stderr
