@@ -89,6 +89,7 @@ static void on_attempt(void *arg, struct exec_key key)
     struct app *app = arg;
     if (app->engine)
         engine_wake(app->engine, key.action_id);
+    topic_fire(app->topics, (struct topic_key){TOPIC_LOG, key.action_id, key.attempt}); /* its log may have ended */
 }
 
 static void on_log(void *arg, struct exec_key key)
