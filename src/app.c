@@ -6,6 +6,7 @@
 #include "base/time.h"
 #include "config/config.h"
 #include "engine/engine.h"
+#include "exec/endpoint.h"
 #include "exec/local.h"
 #include "gen/flyteidl2_project.h"
 #include "image/task.h"
@@ -26,6 +27,7 @@
 
 #define STOP_GRACE_NS (5 * NS_PER_S)
 #define USERS_MAX 64
+#define S3_WAIT_NS (15 * NS_PER_S)
 
 /* ---- the folder -------------------------------------------------------------------------------------------------- */
 
@@ -98,15 +100,17 @@ static void on_log(void *arg, struct exec_key key)
     topic_fire(app->topics, (struct topic_key){TOPIC_LOG, key.action_id, key.attempt});
 }
 
-#include "object/s3.h"
-static bool allow(void *arg, const struct object_scope *scope, enum object_access access, str bucket, str key)
+/* With a free port for the API and nothing said about the other, both are free ports. */
+static str s3_listen(const struct config *c)
 {
-    (void)arg, (void)scope, (void)access, (void)bucket, (void)key;
-    return true;
+    bool said = c->source[CONFIG_server_s3_listen] != CONFIG_FROM_DEFAULT;
+    return !said && str_ends(c->server_listen, STR(":0")) ? STR("localhost:0") : c->server_s3_listen;
 }
+
 static enum code start_exec(struct ctx *cx, struct app *app)
 {
     const struct config *c = app->config;
+    str endpoint;
     struct exec_local_config cfg = {
         .data_dir = app->data_dir,
         .python = c->exec_local_python,
@@ -116,13 +120,12 @@ static enum code start_exec(struct ctx *cx, struct app *app)
         .memory_bytes = c->exec_local_memory_bytes,
         .ignore_gpu = c->exec_local_ignore_gpu,
         .container_runtime = c->exec_local_container_runtime,
+        .s3_listen = s3_listen(c),
         .log_notify = on_log,
     };
     TRY(exec_local_start(cx, &cfg, on_attempt, app, &app->exec));
-    static struct object_s3 *s3;
-    struct object_s3_config sc = {.store = app->objects, .listen = STR("localhost:0"), .access = allow};
-    TRY(object_s3_start(cx, &sc, &s3));
-    app->s3_endpoint = arena_printf(&app->mem, "http://localhost:%u", object_s3_port(s3));
+    TRY(exec_endpoint_find(cx, app->data_dir, S3_WAIT_NS, &endpoint));
+    app->s3_endpoint = arena_printf(&app->mem, "http://" STR_FMT, STR_ARG(endpoint));
     return CODE_OK;
 }
 

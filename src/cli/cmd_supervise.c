@@ -9,6 +9,8 @@ const struct cli_option cli_cmd_supervise_options[] = {
      "How long to stay without tasks and servers (default 60)"},
     {"--no-cgroup", CLI_FLAG, offsetof(struct exec_supervise_options, no_cgroup), NULL,
      "Sample memory instead of limiting it"},
+    {"--s3-listen", CLI_TEXT, offsetof(struct exec_supervise_options, s3_listen), "HOST:PORT",
+     "Address of the S3 endpoint; without it there is none"},
     {"--ready-fd", CLI_INT, offsetof(struct exec_supervise_options, ready_fd), "N", "Where to say that it is ready"},
     {0},
 };

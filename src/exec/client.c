@@ -48,6 +48,7 @@ struct exec_client {
     struct ctx cx;
     char program[4096];
     char data_dir[4096];
+    char s3_listen[256];
 };
 
 /* ---- connecting -------------------------------------------------------------------------------------------------- */
@@ -109,7 +110,7 @@ static enum code receive_msg(struct ctx *cx, int fd, buf *in, struct exec_msg *o
 
 struct start_plan {
     const char *program, *log;
-    const char *argv[12];
+    const char *argv[14];
     int null_fd, log_fd, ready_fd;
     char ready_text[16], idle_text[24];
 };
@@ -191,6 +192,10 @@ static enum code start_supervisor(struct exec_client *c)
     memcpy(p.argv, base, sizeof(base));
     if (!c->cfg.cgroup)
         p.argv[n++] = "--no-cgroup";
+    if (c->s3_listen[0]) {
+        p.argv[n++] = "--s3-listen";
+        p.argv[n++] = c->s3_listen;
+    }
     if (c->cfg.idle_exit_s > 0) {
         snprintf(p.idle_text, sizeof(p.idle_text), "%lld", (long long)c->cfg.idle_exit_s);
         p.argv[n++] = "--idle-exit";
@@ -460,6 +465,7 @@ static enum code find_program(struct ctx *cx, struct exec_client *c)
     if (str_ends(program, STR(" (deleted)")))
         c->program[n - 10] = 0;
     memcpy(c->data_dir, c->cfg.data_dir.p, c->cfg.data_dir.n);
+    snprintf(c->s3_listen, sizeof(c->s3_listen), STR_FMT, STR_ARG(c->cfg.s3_listen));
     return CODE_OK;
 }
 

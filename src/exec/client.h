@@ -9,7 +9,8 @@ struct exec_client;
 
 struct exec_client_config {
     str data_dir;
-    str program; /* "" = this program */
+    str program;   /* "" = this program */
+    str s3_listen; /* of the S3 endpoint that the supervisor keeps running; "" = none */
     bool cgroup;
     int64_t idle_exit_s; /* 0 = default */
     /* On the client's thread. After every (re)connection: WELCOME, a STATE per attempt, SYNCED; then news. */

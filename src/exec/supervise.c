@@ -302,7 +302,8 @@ static void reap(struct exec_super *s)
     int status, pid;
     struct rusage used;
     while ((pid = wait4(-1, &status, WNOHANG, &used)) > 0)
-        (void)exec_attempt_reaped(s, pid, status, &used); /* or a zygote, or an orphan that a task has left */
+        if (!exec_super_s3_reaped(s, pid))
+            (void)exec_attempt_reaped(s, pid, status, &used); /* or a zygote, or an orphan that a task has left */
     exec_attempt_sweep(s);
 }
 
@@ -407,12 +408,14 @@ static enum code set_up(struct exec_super *s, const struct exec_supervise_option
     TRY(exec_journal_open(&s->cx, run, exec_attempt_replay, s, &s->journal));
     exec_attempt_adopt(s);
     TRY(watch_signals(s));
+    exec_super_s3_start(s);
     return listen_at(s, run.p);
 }
 
 static void super_init(struct exec_super *s, const struct exec_supervise_options *o)
 {
     *s = (struct exec_super){.idle_exit_ns = (o->idle_exit_s ? o->idle_exit_s : IDLE_EXIT_S) * NS_PER_S};
+    snprintf(s->s3_listen, sizeof(s->s3_listen), STR_FMT, STR_ARG(o->s3_listen));
     arena_init(&s->mem, 0);
     ctx_init(&s->cx, &s->mem);
     map_init(&s->attempts);
@@ -428,6 +431,7 @@ static void tear_down(struct exec_super *s)
 {
     exec_attempt_flush(s);
     send_all(s);
+    exec_super_s3_stop(s);
     exec_pool_free(s->pool);
     for (int i = 0; i < 20 && !list_empty(&s->lingering); i++) {
         usleep(10000);

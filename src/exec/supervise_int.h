@@ -39,6 +39,9 @@ struct exec_super {
     int64_t idle_exit_ns;
     size_t compacted; /* size of the journal after the last replacement */
     str build;
+    char s3_listen[256]; /* "" = no S3 endpoint */
+    int s3_pid;          /* 0 = not running, or not ours */
+    struct loop_timer s3_again;
 };
 
 /* One attempt. fact holds what is known of it, as it is told to servers and to the journal; its strings are on the
@@ -109,6 +112,12 @@ void exec_pool_free(struct exec_pool *p);
 bool exec_pool_ask(struct exec_pool *p, struct exec_attempt *a, const struct exec_msg *launch);
 /* The attempt is gone before its answer came. */
 void exec_pool_drop(struct exec_pool *p, struct exec_attempt *a);
+
+/* ---- super_s3.c: the process of the S3 endpoint ------------------------------------------------------------------ */
+void exec_super_s3_start(struct exec_super *s);
+/* False when the child that ended is another. */
+bool exec_super_s3_reaped(struct exec_super *s, int pid);
+void exec_super_s3_stop(struct exec_super *s);
 
 /* ---- supervise.c ----------------------------------------------------------------------------------------------- */
 void exec_super_tell(struct exec_super *s, const struct exec_msg *m); /* to every connected server */

@@ -1,0 +1,190 @@
+/* The S3 endpoint's process, and how others find it. See endpoint.h. */
+#include "exec/endpoint.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "object/s3.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FILE_MAX ((size_t)512)
+#define STOP_GRACE_NS (2 * NS_PER_S)
+#define LOOK_EVERY_US 5000
+
+static str path_of(struct ctx *cx, str data_dir, const char *name)
+{
+    return arena_printf(cx->mem, STR_FMT "/run/%s", STR_ARG(data_dir), name);
+}
+
+static void close_fd(const int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+}
+
+/* ---- what a key may do ------------------------------------------------------------------------------------------- */
+
+/* The first `n` pieces of the key. */
+static bool piece_is(str key, size_t n, str want)
+{
+    str piece = STR("");
+    for (size_t i = 0; i <= n; i++)
+        if (!str_next(&key, '/', &piece))
+            return false;
+    return str_eq(piece, want);
+}
+
+/* Tasks read what they are given a URI of, cached results of other runs included, and write below their own run, or below
+ * a prefix that the run was started with; never into uploads or another run of their project and domain. */
+static bool may_write(const struct object_scope *scope, str key)
+{
+    if (piece_is(key, 0, STR("uploads")))
+        return false;
+    if (piece_is(key, 0, scope->project) && piece_is(key, 1, scope->domain))
+        return piece_is(key, 2, scope->run);
+    return true;
+}
+
+static bool allow(void *arg, const struct object_scope *scope, enum object_access access, str bucket, str key)
+{
+    (void)arg;
+    if (!str_eq(bucket, STR(OBJECT_BUCKET)))
+        return false;
+    if (access != OBJECT_WRITE)
+        return true;
+    return scope->kind == OBJECT_KEY_ATTEMPT && may_write(scope, key);
+}
+
+/* ---- the process ------------------------------------------------------------------------------------------------- */
+
+static enum code take_lock(struct ctx *cx, str data_dir, int *out)
+{
+    str path = path_of(cx, data_dir, "s3.lock");
+    int fd = open(path.p, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return fail_errno(cx, "%s", path.p);
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        close(fd);
+        return fail(cx, CODE_FAILED_PRECONDITION, "another S3 endpoint serves this folder");
+    }
+    *out = fd;
+    return CODE_OK;
+}
+
+/* The address that was used last, unless another port is asked for. */
+static str last_address(struct ctx *cx, str data_dir, str listen)
+{
+    str text, line, rest;
+    if (!str_ends(listen, STR(":0")) ||
+        file_read(cx, path_of(cx, data_dir, "s3.endpoint").p, FILE_MAX, &text) != CODE_OK) {
+        ctx_clear_err(cx);
+        return STR("");
+    }
+    str_cut(text, '\n', &line, &rest);
+    return line;
+}
+
+static enum code listen_somewhere(struct ctx *cx, struct object_s3_config *cfg, str data_dir, struct object_s3 **out)
+{
+    str wanted = cfg->listen, last = last_address(cx, data_dir, wanted);
+    unlink(path_of(cx, data_dir, "s3.endpoint").p);
+    if (last.n) {
+        cfg->listen = last;
+        if (object_s3_start(cx, cfg, out) == CODE_OK)
+            return CODE_OK;
+        ctx_clear_err(cx);
+    }
+    cfg->listen = wanted;
+    return object_s3_start(cx, cfg, out);
+}
+
+static enum code announce(struct ctx *cx, str data_dir, str listen, const struct object_s3 *s3)
+{
+    size_t colon = str_rfind_char(listen, ':');
+    str host = colon == SIZE_MAX ? STR("localhost") : str_head(listen, colon);
+    str text = arena_printf(cx->mem, STR_FMT ":%u\n%d\n", STR_ARG(host), object_s3_port(s3), (int)getpid());
+    return file_write(cx, path_of(cx, data_dir, "s3.endpoint").p, text, 0600);
+}
+
+static void close_store(struct object_store **s)
+{
+    object_store_close(*s);
+}
+
+enum code exec_endpoint_run(struct ctx *cx, str data_dir, str listen)
+{
+    cleanup_(close_fd) int lock = -1;
+    cleanup_(close_store) struct object_store *store = NULL;
+    struct object_s3 *s3 = NULL;
+    sigset_t stop;
+    int sig;
+    prctl(PR_SET_DUMPABLE, 0);
+    prctl(PR_SET_NAME, "tern-s3");
+    umask(077);
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGTERM);
+    sigaddset(&stop, SIGINT);
+    sigprocmask(SIG_BLOCK, &stop, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    TRY(file_mkdirs(cx, path_of(cx, data_dir, "").p, 0700));
+    TRY(take_lock(cx, data_dir, &lock));
+    TRY(object_store_open(cx, data_dir, &store));
+    struct object_s3_config cfg = {.store = store, .listen = listen, .access = allow};
+    TRY(listen_somewhere(cx, &cfg, data_dir, &s3));
+    enum code code = announce(cx, data_dir, listen, s3);
+    while (code == CODE_OK && sigwait(&stop, &sig) == EINTR)
+        ;
+    object_s3_stop(s3, STOP_GRACE_NS);
+    return code;
+}
+
+/* ---- finding it -------------------------------------------------------------------------------------------------- */
+
+static bool is_held(struct ctx *cx, str data_dir)
+{
+    cleanup_(close_fd) int fd = open(path_of(cx, data_dir, "s3.lock").p, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
+static bool read_announced(struct ctx *cx, str data_dir, str *address, int64_t *pid)
+{
+    str text, rest;
+    if (!is_held(cx, data_dir) || file_read(cx, path_of(cx, data_dir, "s3.endpoint").p, FILE_MAX, &text) != CODE_OK) {
+        ctx_clear_err(cx);
+        return false;
+    }
+    return str_cut(text, '\n', address, &rest) && str_to_i64(str_trim(rest), pid);
+}
+
+enum code exec_endpoint_find(struct ctx *cx, str data_dir, int64_t wait_ns, str *out)
+{
+    int64_t pid, end_ns = time_now_ns() + wait_ns;
+    while (!read_announced(cx, data_dir, out, &pid)) {
+        if (time_now_ns() >= end_ns)
+            return fail(cx, CODE_UNAVAILABLE,
+                        "the S3 endpoint does not start; its log is " STR_FMT "/log/supervisor.log", STR_ARG(data_dir));
+        usleep(LOOK_EVERY_US);
+    }
+    return CODE_OK;
+}
+
+void exec_endpoint_stop(struct ctx *cx, str data_dir)
+{
+    str address;
+    int64_t pid;
+    /* The lock is held, so the process that wrote the file is alive and the number is its own. */
+    if (!read_announced(cx, data_dir, &address, &pid) || pid <= 1)
+        return;
+    kill((pid_t)pid, SIGTERM);
+    for (int i = 0; i < 600 && is_held(cx, data_dir); i++)
+        usleep(LOOK_EVERY_US);
+}

@@ -1,0 +1,19 @@
+/* The S3 endpoint's process, `tern s3`: it serves the data folder's objects on a port of its own and outlives both the
+ * server and the supervisor's death (D-13, docs/decisions/0002). The supervisor starts it, starts it again when it dies,
+ * and ends it with itself. Where it listens is in <data>/run/s3.endpoint, which is right while <data>/run/s3.lock is held. */
+#ifndef EXEC_ENDPOINT_H
+#define EXEC_ENDPOINT_H
+
+#include "base/ctx.h"
+
+/* The process itself: serves until SIGTERM. listen: "host:port"; with port 0 the port that was used last is tried first.
+ * Errors: FAILED_PRECONDITION when another one serves the folder, or the port is taken. */
+must_check_ enum code exec_endpoint_run(struct ctx *cx, str data_dir, str listen);
+
+/* "localhost:30002" of the process that serves now; waits for one at most wait_ns. Errors: UNAVAILABLE, saying where its log
+ * is. */
+must_check_ enum code exec_endpoint_find(struct ctx *cx, str data_dir, int64_t wait_ns, str *out);
+/* Ends the process that serves now, if there is one. */
+void exec_endpoint_stop(struct ctx *cx, str data_dir);
+
+#endif
