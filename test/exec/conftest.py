@@ -18,7 +18,7 @@ BUILD = pathlib.Path(os.environ.get('TERN_BUILD', ROOT / 'build'))
 OVER = ('EXITED', 'LOST', 'REFUSED')
 
 
-def test_venv():
+def sdk_venv():
     """The venv with the SDK: TERN_TEST_VENV, else the project's."""
     for path in (os.environ.get('TERN_TEST_VENV'), ROOT / '.venv'):
         if path and (pathlib.Path(path) / 'bin' / 'a0').exists():
@@ -197,11 +197,11 @@ def execd(data):
 
 @pytest.fixture
 def venv():
-    path = test_venv()
+    path = sdk_venv()
     if path is None:
         pytest.skip('no venv with flyte: set TERN_TEST_VENV')
     return path
 
 
 def pytest_report_header():
-    return 'tern: %s, venv: %s, python %s' % (BUILD, test_venv(), sys.version.split()[0])
+    return 'tern: %s, venv: %s, python %s' % (BUILD, sdk_venv(), sys.version.split()[0])

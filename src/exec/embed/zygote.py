@@ -230,6 +230,9 @@ class HeldThreads:
         self.threading.Thread.start, self.asyncio.new_event_loop = self.start_thread, self.new_event_loop
 
     def release(self):
+        main = self.threading.main_thread()
+        if hasattr(main, '_set_native_id'):
+            main._set_native_id()  # a fork leaves the one of the process it came from
         for thread, owner in self.held:
             owner.loop = self.asyncio.new_event_loop()
             thread.start()
@@ -389,10 +392,13 @@ def start():
         answer = ['ready', str(len(paths))] + paths + names
     except Exception as e:
         code, threads, answer = None, None, ['fail', '%s' % e if isinstance(e, Refused) else repr(e)]
+    before = set(sys.modules)
     import gc
     import socket
     gc.collect()
     gc.freeze()
+    if 'gc' not in before:
+        del sys.modules['gc']
     control = socket.socket(fileno=CONTROL)
     control.send('\0'.join(answer).encode('utf-8', 'surrogateescape'))
     if code is None:
@@ -400,14 +406,24 @@ def start():
     return code, serve(control, a0, threads)
 
 
+def leave(error):
+    """What to raise so that the interpreter ends as if it had got the error itself, without the frame of this file."""
+    error.__traceback__ = error.__traceback__.tb_next
+    if isinstance(error, SystemExit):
+        return SystemExit(error.code)
+    sys.last_type, sys.last_value, sys.last_traceback = type(error), error, error.__traceback__
+    sys.excepthook(type(error), error, error.__traceback__)
+    if isinstance(error, KeyboardInterrupt):
+        sys.excepthook = lambda *_: None
+        return KeyboardInterrupt()
+    return SystemExit(1)
+
+
 CODE, MAIN = start()
+END = None
 try:
     exec(CODE, MAIN)
-except (SystemExit, KeyboardInterrupt):
-    raise
-except BaseException as error:
-    # As the interpreter would report it, without the frame of this file.
-    sys.last_type, sys.last_value, sys.last_traceback = type(error), error, error.__traceback__.tb_next
-    error.__traceback__ = error.__traceback__.tb_next
-    sys.excepthook(type(error), error, error.__traceback__)
-    sys.exit(1)
+except BaseException as e:
+    END = leave(e)
+if END is not None:
+    raise END
