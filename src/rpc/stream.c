@@ -103,6 +103,7 @@ static void hand_over(struct stream *st)
     while ((m = stream_inbox_take(&st->arrived)))
         stream_inbox_add(&st->todo, m);
     st->todo_is_last = st->half_closed;
+    st->handed_bytes = st->todo.bytes;
 }
 
 /* Something has happened: a step, unless one is under way (then another one follows) or the client takes no more. */
@@ -142,7 +143,8 @@ static void on_timer(struct loop_timer *t)
 
 static void resume_reading(struct stream *st)
 {
-    if (!st->paused || st->arrived.bytes + st->todo.bytes >= STREAM_MARK)
+    st->handed_bytes = st->todo.bytes;
+    if (!st->paused || st->arrived.bytes + st->handed_bytes >= STREAM_MARK)
         return;
     st->paused = false;
     http_pause(st->call->x, false);
@@ -279,7 +281,7 @@ static void on_data(struct call *c, str chunk)
     if (code != CODE_OK) {
         call_fail_after(c, &cx.err, st->refused_n > chunk.n ? st->refused_n - chunk.n : 0);
     } else if (st->arrived.first && c->method->pb->client_stream) {
-        if (!st->paused && st->arrived.bytes + st->todo.bytes >= STREAM_MARK) {
+        if (!st->paused && st->arrived.bytes + st->handed_bytes >= STREAM_MARK) {
             st->paused = true;
             http_pause(c->x, true);
         }

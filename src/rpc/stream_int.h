@@ -54,6 +54,7 @@ struct stream {
     uint8_t head_n;
     size_t refused_n; /* bytes of a message that is too large */
     struct inbox arrived;
+    size_t handed_bytes; /* of todo, when it was last the loop's */
     bool half_closed, paused, ready, again, dying;
 };
 
