@@ -90,7 +90,6 @@ struct call *call_new(struct rpc *r, struct http_exchange *x, const struct head 
     c->access = *a;
     c->started_ns = time_now_ns();
     c->deadline_ns = INT64_MAX;
-    c->timeout_ns = -1;
     c->http1 = h->req->version == 1;
     c->in.max = r->cfg.message_max;
     c->out.max = r->cfg.response_max;
@@ -269,26 +268,26 @@ void call_fail_after(struct call *c, const struct err *e, size_t bytes)
         call_fail_err(c, e);
         return;
     }
-    c->held = mem_copy(e, sizeof(*e));
-    c->held->details = NULL;
-    c->swallow = bytes;
+    c->held = mem_new(struct held);
+    *c->held = (struct held){*e, bytes};
+    c->held->err.details = NULL;
 }
 
 bool call_swallow(struct call *c, str chunk)
 {
     if (!c->held)
         return false;
-    if (chunk.n >= c->swallow)
-        call_fail_err(c, c->held);
+    if (chunk.n >= c->held->bytes)
+        call_fail_err(c, &c->held->err);
     else
-        c->swallow -= chunk.n;
+        c->held->bytes -= chunk.n;
     return true;
 }
 
 bool call_swallow_end(struct call *c)
 {
     if (c->held)
-        call_fail_err(c, c->held);
+        call_fail_err(c, &c->held->err);
     return c->held != NULL;
 }
 
@@ -390,5 +389,6 @@ enum code rpc_move(struct ctx *cx, enum lane_kind lane)
 
 int64_t rpc_timeout_ns(const struct ctx *cx)
 {
-    return cx->call ? run_of(cx)->call->timeout_ns : -1;
+    const struct call *c = cx->call ? run_of(cx)->call : NULL;
+    return c && c->deadline_ns != INT64_MAX ? c->deadline_ns - c->started_ns : -1;
 }

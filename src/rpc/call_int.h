@@ -13,7 +13,7 @@
 #include "rpc/message.h"
 #include "rpc/text.h"
 
-#define CALL_REQUEST_ID_MAX 64
+#define CALL_REQUEST_ID_MAX 40
 /* Headers and trailers that a handler may set. */
 #define CALL_META_MAX 64
 /* Of a response, ours and the handler's. */
@@ -54,6 +54,12 @@ struct run {
     struct rpc_page_response page_rsp;
 };
 
+/* An error that waits until so many more bytes of the request have come. */
+struct held {
+    struct err err;
+    size_t bytes;
+};
+
 /* What a kind of call does at the events of its exchange. */
 struct call_ops {
     void (*data)(struct call *c, str chunk);
@@ -77,15 +83,13 @@ struct call {
     struct run *run;   /* NULL = a parked stream */
     struct stream *st; /* NULL unless streaming */
     struct meta *meta;
-    size_t meta_count;
     struct loop_timer timer;
     int64_t started_ns, deadline_ns; /* INT64_MAX = none */
-    int64_t timeout_ns;              /* as the client said; -1 = none */
     int64_t counted_bytes;           /* of rpc->inflight_bytes */
     struct message_form in, out;
     struct text_base64 base64;
-    struct err *held; /* waits for `swallow` more bytes */
-    size_t swallow;
+    struct held *held;
+    uint8_t meta_count;
     bool http1;
     bool get; /* Connect GET */
     bool head_sent;

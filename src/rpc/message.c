@@ -58,7 +58,7 @@ enum code message_read(struct ctx *cx, const struct message_form *form, str payl
     if (gzip && payload.n) /* some clients say gzip of a body that is not there */
         TRY(gzip_inflate(cx, payload, form->max, &payload));
     if (payload.n > form->max)
-        return fail(cx, CODE_RESOURCE_EXHAUSTED, "message of %zu bytes is larger than %zu", payload.n, form->max);
+        return fail(cx, CODE_RESOURCE_EXHAUSTED, "message of %zu bytes is larger than %u", payload.n, form->max);
     if (form->codec == CODEC_JSON && payload.n)
         return pb_json_decode(cx, type, payload, true, out);
     return pb_decode(cx, type, payload, out);
@@ -102,7 +102,7 @@ static void to_text(struct ctx *cx, buf *b, size_t from)
 
 static enum code too_large(struct ctx *cx, const struct message_form *form)
 {
-    return fail(cx, CODE_RESOURCE_EXHAUSTED, "response is larger than %zu bytes", form->max);
+    return fail(cx, CODE_RESOURCE_EXHAUSTED, "response is larger than %u bytes", form->max);
 }
 
 static enum code put_message(struct ctx *cx, const struct message_form *form, const struct pb_type *type,

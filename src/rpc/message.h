@@ -11,12 +11,12 @@ enum codec { CODEC_PROTO, CODEC_JSON };
 
 /* How the messages of one direction of a call are written. */
 struct message_form {
-    enum codec codec;
+    enum codec codec : 8;
     bool gzip;     /* in: how compressed ones are; out: the client takes it */
     bool envelope; /* each behind a flag byte and its length */
     bool text;     /* the whole in base64 (gRPC-Web text) */
-    size_t max;    /* bytes, inflated */
-    size_t gzip_min;
+    uint32_t max;  /* bytes, inflated */
+    uint32_t gzip_min;
 };
 
 #define ENVELOPE_HEAD ((size_t)5)

@@ -6,7 +6,7 @@ struct row {
     enum lane_kind lane;
     enum stream_kind kind;
     bool priority;
-    size_t max;
+    uint32_t max;
 };
 
 #define URGENCY_NORMAL false
@@ -77,9 +77,9 @@ enum code method_table(struct ctx *cx, struct rpc *r)
     for (size_t i = 0; i < n; i++) {
         struct row row = policy(&from[i]);
         row.lane = r->cfg.handlers_sleep ? LANE_WORK : row.lane;
-        size_t max = row.max && row.max < r->cfg.message_max ? row.max : r->cfg.message_max;
+        uint32_t max = row.max && row.max < r->cfg.message_max ? row.max : r->cfg.message_max;
         str path = str_from(from[i].path);
-        r->methods[i] = (struct method){&from[i], row.lane, row.kind, row.priority, max, str_skip(path, 1)};
+        r->methods[i] = (struct method){&from[i], row.lane, row.kind, row.priority, max, path, str_skip(path, 1)};
         add_route(r, path, (uint32_t)i + 1);
     }
     return CODE_OK;
@@ -90,7 +90,7 @@ const struct method *method_find(const struct rpc *r, str path)
     size_t at = str_hash(path) & r->route_mask;
     for (; r->routes[at]; at = (at + 1) & r->route_mask) {
         const struct method *m = &r->methods[r->routes[at] - 1];
-        if (str_eq(str_skip(path, 1), m->name))
+        if (str_eq(path, m->path))
             return m;
     }
     return NULL;

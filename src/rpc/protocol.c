@@ -57,7 +57,6 @@ enum code protocol_encodings(struct ctx *cx, struct call *c, str sent, str accep
 
 void protocol_timeout(struct call *c, int64_t ns)
 {
-    c->timeout_ns = ns;
     if (__builtin_add_overflow(c->started_ns, ns, &c->deadline_ns))
         c->deadline_ns = INT64_MAX;
 }

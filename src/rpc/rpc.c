@@ -145,10 +145,10 @@ enum code rpc_new(struct ctx *cx, const struct rpc_config *cfg, struct rpc **out
 {
     struct rpc *r = mem_new(struct rpc);
     r->cfg = *cfg;
-    r->cfg.message_max = cfg->message_max ? cfg->message_max : (size_t)32 << 20;
-    r->cfg.response_max = cfg->response_max ? cfg->response_max : (size_t)64 << 20;
+    r->cfg.message_max = cfg->message_max ? cfg->message_max : UINT32_C(32) << 20;
+    r->cfg.response_max = cfg->response_max ? cfg->response_max : UINT32_C(64) << 20;
     r->cfg.inflight_max = cfg->inflight_max ? cfg->inflight_max : (size_t)512 << 20;
-    r->cfg.gzip_min = cfg->gzip_min ? cfg->gzip_min : (size_t)64 << 10;
+    r->cfg.gzip_min = cfg->gzip_min ? cfg->gzip_min : UINT32_C(64) << 10;
     r->service = (struct http_service){r, on_headers, on_data, on_end, on_writable, on_close};
     r->error_base = random_u64();
     arena_init(&r->mem, 0);

@@ -10,7 +10,7 @@
 
 #define RPC_LOOPS_MAX 64
 /* Runs kept for reuse by a loop, each with a block of memory. */
-#define RPC_RUNS_KEPT 64
+#define RPC_RUNS_KEPT 256
 
 enum stream_kind {
     STREAM_NONE,  /* unary */
@@ -24,8 +24,9 @@ struct method {
     enum lane_kind lane;
     enum stream_kind kind;
     bool priority; /* write lane: the share of the queue kept for Enqueue (D-04) */
-    size_t max;    /* bytes of one message */
-    str name;      /* "flyteidl2.workflow.RunService/CreateRun" */
+    uint32_t max;  /* bytes of one message */
+    str path;      /* "/flyteidl2.workflow.RunService/CreateRun" */
+    str name;      /* the same without the slash */
 };
 
 struct run;

@@ -68,9 +68,11 @@ void *stream_state(struct stream *st, size_t size)
 
 struct arena *stream_mem(struct stream *st)
 {
-    if (!st->mem.blocks)
-        arena_init_small(&st->mem, 0, 128);
-    return &st->mem;
+    if (!st->mem) {
+        st->mem = mem_new(struct arena);
+        arena_init_small(st->mem, 0, 128);
+    }
+    return st->mem;
 }
 
 void stream_send_head(struct stream *st)
@@ -135,16 +137,16 @@ enum code stream_again(struct stream *st)
 
 enum code stream_recv(struct ctx *cx, struct stream *st, void **out)
 {
-    struct inbound *m = stream_inbox_take(&st->todo);
+    struct inbound *m = st->in ? stream_inbox_take(&st->in->todo) : NULL;
     if (!m) {
         *out = NULL;
         return CODE_OK;
     }
-    stream_inbox_add(&st->spent, m);
+    stream_inbox_add(&st->in->spent, m);
     return decode(cx, st, m, true, out);
 }
 
 bool stream_recv_done(const struct stream *st)
 {
-    return st->todo_is_last && !st->todo.first;
+    return !st->in || (st->in->todo_is_last && !st->in->todo.first);
 }

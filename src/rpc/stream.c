@@ -17,6 +17,19 @@ static void inbox_free(struct call *c, struct inbox *box)
     }
 }
 
+static void inlet_free(struct stream *st)
+{
+    struct inlet *in = st->in;
+    if (!in)
+        return;
+    inbox_free(st->call, &in->arrived);
+    inbox_free(st->call, &in->todo);
+    inbox_free(st->call, &in->spent);
+    mem_free(in->partial);
+    mem_free(in);
+    st->in = NULL;
+}
+
 /* Gives back what only a stream that goes on needs. Not while a worker holds the stream. */
 static void release(struct stream *st)
 {
@@ -24,16 +37,16 @@ static void release(struct stream *st)
     if (st->sub)
         topic_unsubscribe(c->rpc->cfg.topics, st->sub);
     st->sub = NULL;
-    inbox_free(c, &st->arrived);
-    inbox_free(c, &st->todo);
-    inbox_free(c, &st->spent);
+    inlet_free(st);
     mem_free(st->request);
-    mem_free(st->partial);
     mem_free(st->state);
-    st->request = st->partial = NULL;
+    st->request = NULL;
     st->state = NULL;
     c->meta = NULL;
-    arena_done(&st->mem);
+    if (st->mem)
+        arena_done(st->mem);
+    mem_free(st->mem);
+    st->mem = NULL;
     if (c->run)
         call_run_free(c->run);
     c->run = NULL;
@@ -97,13 +110,13 @@ static void send_head(struct call *c)
 static void on_stepped(struct run *run);
 
 /* Moves what has arrived to the step. */
-static void hand_over(struct stream *st)
+static void hand_over(struct inlet *in)
 {
     struct inbound *m;
-    while ((m = stream_inbox_take(&st->arrived)))
-        stream_inbox_add(&st->todo, m);
-    st->todo_is_last = st->half_closed;
-    st->handed_bytes = st->todo.bytes;
+    while ((m = stream_inbox_take(&in->arrived)))
+        stream_inbox_add(&in->todo, m);
+    in->todo_is_last = in->half_closed;
+    in->handed_bytes = in->todo.bytes;
 }
 
 /* Something has happened: a step, unless one is under way (then another one follows) or the client takes no more. */
@@ -117,7 +130,8 @@ static void kick(struct stream *st)
         return;
     }
     st->again = false;
-    hand_over(st);
+    if (st->in)
+        hand_over(st->in);
     if (!c->run)
         c->run = call_run_new(c);
     if (c->timer.slot && c->timer.at_ns != c->deadline_ns)
@@ -141,19 +155,25 @@ static void on_timer(struct loop_timer *t)
         kick(c->st);
 }
 
-static void resume_reading(struct stream *st)
+/* What the step has taken is no longer held. True when it took something and left something. */
+static bool after_reading(struct stream *st)
 {
-    st->handed_bytes = st->todo.bytes;
-    if (!st->paused || st->arrived.bytes + st->handed_bytes >= STREAM_MARK)
-        return;
-    st->paused = false;
-    http_pause(st->call->x, false);
+    struct inlet *in = st->in;
+    if (!in)
+        return false;
+    bool more = in->spent.first && in->todo.first;
+    inbox_free(st->call, &in->spent);
+    in->handed_bytes = in->todo.bytes;
+    if (in->paused && in->arrived.bytes + in->handed_bytes < STREAM_MARK) {
+        in->paused = false;
+        http_pause(st->call->x, false);
+    }
+    return more;
 }
 
 static void park(struct stream *st)
 {
     struct call *c = st->call;
-    bool progress = st->spent.first && st->todo.first;
     bool only_server = !c->method->pb->client_stream;
     if (atomic_load_explicit(&c->rpc->draining, memory_order_relaxed)) {
         call_fail(c, CODE_UNAVAILABLE, "the server is shutting down");
@@ -161,12 +181,11 @@ static void park(struct stream *st)
     }
     if (only_server || st->head_asked)
         send_head(c);
-    inbox_free(c, &st->spent);
+    bool more = after_reading(st);
     http_drop_head(c->x);
     call_run_free(c->run);
     c->run = NULL;
-    resume_reading(st);
-    if (st->again || progress || st->verdict == VERDICT_AGAIN)
+    if (st->again || more || st->verdict == VERDICT_AGAIN)
         kick(st);
     if (!c->on_lane && !c->answered)
         set_timer(c);
@@ -209,80 +228,82 @@ static void on_fired(struct loop_post *post)
 
 /* ---- the request ------------------------------------------------------------------------------------------------- */
 
-static enum code begin_message(struct ctx *cx, struct stream *st)
+static enum code begin_message(struct ctx *cx, struct call *c)
 {
-    struct call *c = st->call;
-    size_t n = message_envelope_length(st->head);
-    uint8_t flags = (uint8_t)st->head[0];
+    struct inlet *in = c->st->in;
+    size_t n = message_envelope_length(in->head);
+    uint8_t flags = (uint8_t)in->head[0];
     TRY(message_flags(cx, &c->in, flags));
     if (n > c->in.max) {
-        st->refused_n = n;
-        return fail(cx, CODE_RESOURCE_EXHAUSTED, "message of %zu bytes is larger than %zu", n, c->in.max);
+        in->refused_n = n;
+        return fail(cx, CODE_RESOURCE_EXHAUSTED, "message of %zu bytes is larger than %u", n, c->in.max);
     }
-    st->partial = mem_resize(NULL, sizeof(struct inbound) + n);
-    *st->partial = (struct inbound){.n = n, .gzip = flags & ENVELOPE_GZIP};
-    st->partial_n = 0;
-    st->head_n = 0;
+    in->partial = mem_resize(NULL, sizeof(struct inbound) + n);
+    *in->partial = (struct inbound){.n = n, .gzip = flags & ENVELOPE_GZIP};
+    in->partial_n = 0;
+    in->head_n = 0;
     return CODE_OK;
 }
 
 /* Takes what chunk has of the message's head or body. */
-static enum code take_some(struct ctx *cx, struct stream *st, str *chunk)
+static enum code take_some(struct ctx *cx, struct call *c, str *chunk)
 {
-    if (!st->partial) {
-        str part = str_head(*chunk, ENVELOPE_HEAD - st->head_n);
-        memcpy(st->head + st->head_n, part.p, part.n);
-        st->head_n = (uint8_t)(st->head_n + part.n);
+    struct inlet *in = c->st->in;
+    if (!in->partial) {
+        str part = str_head(*chunk, ENVELOPE_HEAD - in->head_n);
+        memcpy(in->head + in->head_n, part.p, part.n);
+        in->head_n = (uint8_t)(in->head_n + part.n);
         *chunk = str_skip(*chunk, part.n);
-        return st->head_n == ENVELOPE_HEAD ? begin_message(cx, st) : CODE_OK;
+        return in->head_n == ENVELOPE_HEAD ? begin_message(cx, c) : CODE_OK;
     }
-    str part = str_head(*chunk, st->partial->n - st->partial_n);
-    memcpy(st->partial->data + st->partial_n, part.p, part.n);
-    st->partial_n += part.n;
+    str part = str_head(*chunk, in->partial->n - in->partial_n);
+    memcpy(in->partial->data + in->partial_n, part.p, part.n);
+    in->partial_n += part.n;
     *chunk = str_skip(*chunk, part.n);
-    return call_hold(st->call, part.n)
-               ? CODE_OK
-               : fail(cx, CODE_RESOURCE_EXHAUSTED, "the server holds too many bytes of requests");
+    return call_hold(c, part.n) ? CODE_OK
+                                : fail(cx, CODE_RESOURCE_EXHAUSTED, "the server holds too many bytes of requests");
 }
 
 /* On failure *chunk is what was not taken. */
-static enum code receive(struct ctx *cx, struct stream *st, str *chunk)
+static enum code receive(struct ctx *cx, struct call *c, str *chunk)
 {
+    struct inlet *in = c->st->in;
     while (chunk->n) {
-        TRY(take_some(cx, st, chunk));
-        if (st->partial && st->partial_n == st->partial->n) {
-            stream_inbox_add(&st->arrived, st->partial);
-            st->partial = NULL;
+        TRY(take_some(cx, c, chunk));
+        if (in->partial && in->partial_n == in->partial->n) {
+            stream_inbox_add(&in->arrived, in->partial);
+            in->partial = NULL;
         }
     }
     return CODE_OK;
 }
 
-static enum code receive_text(struct ctx *cx, struct stream *st, str chunk)
+static enum code receive_text(struct ctx *cx, struct call *c, str chunk)
 {
     buf plain;
     buf_init_arena(&plain, cx->mem, chunk.n + 3);
-    if (!text_base64_read(&st->call->base64, chunk, &plain))
+    if (!text_base64_read(&c->base64, chunk, &plain))
         return fail(cx, CODE_INVALID_ARGUMENT, "request is not base64");
     chunk = buf_view(&plain);
-    return receive(cx, st, &chunk);
+    return receive(cx, c, &chunk);
 }
 
 static void on_data(struct call *c, str chunk)
 {
     struct stream *st = c->st;
+    struct inlet *in = st->in;
     struct arena mem;
     struct ctx cx;
     if (c->answered || call_swallow(c, chunk))
         return;
     arena_init(&mem, 0);
     ctx_init(&cx, &mem);
-    enum code code = c->in.text ? receive_text(&cx, st, chunk) : receive(&cx, st, &chunk);
+    enum code code = c->in.text ? receive_text(&cx, c, chunk) : receive(&cx, c, &chunk);
     if (code != CODE_OK) {
-        call_fail_after(c, &cx.err, st->refused_n > chunk.n ? st->refused_n - chunk.n : 0);
-    } else if (st->arrived.first && c->method->pb->client_stream) {
-        if (!st->paused && st->arrived.bytes + st->handed_bytes >= STREAM_MARK) {
-            st->paused = true;
+        call_fail_after(c, &cx.err, in->refused_n > chunk.n ? in->refused_n - chunk.n : 0);
+    } else if (in->arrived.first && c->method->pb->client_stream) {
+        if (!in->paused && in->arrived.bytes + in->handed_bytes >= STREAM_MARK) {
+            in->paused = true;
             http_pause(c->x, true);
         }
         kick(st);
@@ -294,27 +315,28 @@ static void on_data(struct call *c, str chunk)
 static void take_request(struct call *c)
 {
     struct stream *st = c->st;
-    st->request = stream_inbox_take(&st->arrived);
-    if (!st->request || st->arrived.first) {
+    st->request = stream_inbox_take(&st->in->arrived);
+    if (!st->request || st->in->arrived.first) {
         call_fail(c, CODE_UNIMPLEMENTED, "a server stream takes one message, %s came", st->request ? "more" : "none");
         return;
     }
+    inlet_free(st);
     st->ready = true;
     kick(st);
 }
 
 static void on_end(struct call *c)
 {
-    struct stream *st = c->st;
+    struct inlet *in = c->st->in;
     if (c->answered || call_swallow_end(c))
         return;
-    st->half_closed = true;
-    if (st->partial || st->head_n)
+    in->half_closed = true;
+    if (in->partial || in->head_n)
         call_fail(c, CODE_INVALID_ARGUMENT, "the last message is cut short");
     else if (!c->method->pb->client_stream)
         take_request(c);
     else
-        kick(st);
+        kick(c->st);
 }
 
 static void on_writable(struct call *c)
@@ -348,6 +370,7 @@ void stream_init(struct call *c)
     struct stream *st = mem_new(struct stream);
     c->st = st;
     st->call = c;
+    st->in = mem_new(struct inlet);
     st->fired_post.fn = on_fired;
     list_add(&c->loop->streams, &st->node);
     metric_add(METRIC_streams_open, 1);

@@ -23,39 +23,48 @@ struct inbox {
 
 enum verdict { VERDICT_END, VERDICT_WAIT, VERDICT_AGAIN };
 
+/* Where a client's messages wait. A server stream has one until its request is complete. */
+struct inlet {
+    /* Whoever holds the stream: the worker during a step, else the loop. */
+    struct inbox todo;  /* handed to the step */
+    struct inbox spent; /* taken by it; freed when it is over */
+    bool todo_is_last;  /* the client has half-closed behind todo */
+    /* The loop. */
+    struct inbox arrived;
+    struct inbound *partial; /* being received */
+    size_t partial_n;
+    size_t handed_bytes; /* of todo, when it was last the loop's */
+    size_t refused_n;    /* bytes of a message that is too large */
+    char head[ENVELOPE_HEAD];
+    uint8_t head_n;
+    bool half_closed, paused;
+};
+
+/* Small, since ten thousand may be parked. */
 struct stream {
     struct call *call;
     struct list node; /* of the loop's streams */
 
     /* Whoever holds the stream: the worker during a step, else the loop. */
+    struct inlet *in;        /* NULL: the request is below */
+    struct inbound *request; /* of a server stream */
     void *state;
     size_t state_size;
-    struct arena mem; /* made when first asked for */
+    struct arena *mem; /* made when first asked for */
     struct topic_sub *sub;
     struct topic_key key;
-    struct inbound *request; /* of a server stream */
-    struct inbox todo;       /* handed to the step */
-    struct inbox spent;      /* taken by it; freed when it is over */
-    bool todo_is_last;       /* the client has half-closed behind todo */
-    bool validated;
-    bool head_asked;
-    enum verdict verdict;
     int64_t wake_ns;
     size_t sent;
-
-    /* Any thread. */
-    struct loop_post fired_post;
-    _Atomic bool fired; /* fired_post is on its way */
+    enum verdict verdict;
+    bool validated;
+    bool head_asked;
 
     /* The loop. */
-    struct inbound *partial; /* being received */
-    size_t partial_n;
-    char head[ENVELOPE_HEAD];
-    uint8_t head_n;
-    size_t refused_n; /* bytes of a message that is too large */
-    struct inbox arrived;
-    size_t handed_bytes; /* of todo, when it was last the loop's */
-    bool half_closed, paused, ready, again, dying;
+    bool ready, again, dying;
+
+    /* Any thread. */
+    _Atomic bool fired; /* fired_post is on its way */
+    struct loop_post fired_post;
 };
 
 void stream_inbox_add(struct inbox *box, struct inbound *m);

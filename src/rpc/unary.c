@@ -7,7 +7,7 @@
 
 /* A request for the write lane is decoded before it gets there, since that lane is one thread with a transaction open:
  * on the loop when it is small (also when inflated), else on the work lane. */
-#define DECODE_ON_LOOP_MAX ((size_t)32 << 10)
+#define DECODE_ON_LOOP_MAX (UINT32_C(32) << 10)
 
 /* ---- the answer -------------------------------------------------------------------------------------------------- */
 
@@ -67,7 +67,7 @@ static void on_back(struct run *run)
 /* ---- on a worker ------------------------------------------------------------------------------------------------- */
 
 /* max: of the message when inflated. */
-static enum code prepare(struct ctx *cx, struct run *run, size_t max)
+static enum code prepare(struct ctx *cx, struct run *run, uint32_t max)
 {
     const struct call *c = run->call;
     const struct pb_type *input = c->method->pb->input;
@@ -122,7 +122,7 @@ static void start_write(struct call *c)
 {
     struct run *run = c->run;
     struct ctx cx;
-    size_t max = c->in.max < DECODE_ON_LOOP_MAX ? c->in.max : DECODE_ON_LOOP_MAX;
+    uint32_t max = c->in.max < DECODE_ON_LOOP_MAX ? c->in.max : DECODE_ON_LOOP_MAX;
     call_ctx(c, run, &cx);
     enum code code = run->message.n > max ? CODE_RESOURCE_EXHAUSTED : prepare(&cx, run, max);
     if (code == CODE_OK)
@@ -176,7 +176,7 @@ void unary_open(struct call *c, const struct head *h)
     if (length <= 0 || c->in.text || (uint64_t)length <= body_max(c))
         return;
     call_ctx(c, c->run, &cx);
-    (void)fail(&cx, CODE_RESOURCE_EXHAUSTED, "request of %lld bytes is larger than %zu", (long long)length, c->in.max);
+    (void)fail(&cx, CODE_RESOURCE_EXHAUSTED, "request of %lld bytes is larger than %u", (long long)length, c->in.max);
     call_fail_after(c, &cx.err, (size_t)length);
 }
 
@@ -192,7 +192,7 @@ static enum code receive(struct ctx *cx, struct call *c, str chunk)
     }
     TRY(call_receive(cx, c, chunk, body_max(c)));
     if (c->in.envelope && body->n >= ENVELOPE_HEAD && message_envelope_length(body->p) > c->in.max)
-        return fail(cx, CODE_RESOURCE_EXHAUSTED, "message is larger than %zu bytes", c->in.max);
+        return fail(cx, CODE_RESOURCE_EXHAUSTED, "message is larger than %u bytes", c->in.max);
     return CODE_OK;
 }
 
