@@ -19,7 +19,7 @@
 
 static size_t arena_cap(const struct rpc *r)
 {
-    size_t max = r->cfg.message_max;
+    size_t max = r->message_max;
     return max < ARENA_MAX / ARENA_FACTOR ? max * ARENA_FACTOR : ARENA_MAX;
 }
 
@@ -91,9 +91,9 @@ struct call *call_new(struct rpc *r, struct http_exchange *x, const struct head 
     c->started_ns = time_now_ns();
     c->deadline_ns = INT64_MAX;
     c->http1 = h->req->version == 1;
-    c->in.max = r->cfg.message_max;
-    c->out.max = r->cfg.response_max;
-    c->out.gzip_min = r->cfg.gzip_min;
+    c->in.max = r->message_max;
+    c->out.max = r->response_max;
+    c->out.gzip_min = r->gzip_min;
     if (id.n)
         memcpy(c->request_id, id.p, id.n);
     c->run = call_run_new(c);

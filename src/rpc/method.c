@@ -77,7 +77,7 @@ enum code method_table(struct ctx *cx, struct rpc *r)
     for (size_t i = 0; i < n; i++) {
         struct row row = policy(&from[i]);
         row.lane = r->cfg.handlers_sleep ? LANE_WORK : row.lane;
-        uint32_t max = row.max && row.max < r->cfg.message_max ? row.max : r->cfg.message_max;
+        uint32_t max = row.max && row.max < r->message_max ? row.max : r->message_max;
         str path = str_from(from[i].path);
         r->methods[i] = (struct method){&from[i], row.lane, row.kind, row.priority, max, path, str_skip(path, 1)};
         add_route(r, path, (uint32_t)i + 1);

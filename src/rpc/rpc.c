@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* Of every size in the configuration: calls keep them in 32 bits. */
+#define SIZE_LIMIT (UINT32_C(1) << 30)
+
 /* ---- loops ------------------------------------------------------------------------------------------------------- */
 
 /* The end of a loop's round: one chain for each lane. */
@@ -141,14 +144,21 @@ static void on_close(struct http_exchange *x, void *arg, bool complete)
 
 /* ---- life -------------------------------------------------------------------------------------------------------- */
 
+static uint32_t size_or(size_t said, uint32_t otherwise)
+{
+    if (!said)
+        return otherwise;
+    return said < SIZE_LIMIT ? (uint32_t)said : SIZE_LIMIT;
+}
+
 enum code rpc_new(struct ctx *cx, const struct rpc_config *cfg, struct rpc **out)
 {
     struct rpc *r = mem_new(struct rpc);
     r->cfg = *cfg;
-    r->cfg.message_max = cfg->message_max ? cfg->message_max : UINT32_C(32) << 20;
-    r->cfg.response_max = cfg->response_max ? cfg->response_max : UINT32_C(64) << 20;
+    r->message_max = size_or(cfg->message_max, UINT32_C(32) << 20);
+    r->response_max = size_or(cfg->response_max, UINT32_C(64) << 20);
+    r->gzip_min = size_or(cfg->gzip_min, UINT32_C(64) << 10);
     r->cfg.inflight_max = cfg->inflight_max ? cfg->inflight_max : (size_t)512 << 20;
-    r->cfg.gzip_min = cfg->gzip_min ? cfg->gzip_min : UINT32_C(64) << 10;
     r->service = (struct http_service){r, on_headers, on_data, on_end, on_writable, on_close};
     r->error_base = random_u64();
     arena_init(&r->mem, 0);

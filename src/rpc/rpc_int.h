@@ -50,6 +50,7 @@ struct rpc_loop {
 
 struct rpc {
     struct rpc_config cfg;
+    uint32_t message_max, response_max, gzip_min; /* of cfg, as calls keep them */
     struct http_service service;
     struct method *methods; /* in the order of the table */
     size_t method_count;
