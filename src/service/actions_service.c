@@ -7,9 +7,6 @@
 #include "service/enqueue.h"
 #include "store/identity.h"
 
-/* Children that one step sends at most. */
-#define PAGE 256
-
 enum code ActionsService_Enqueue(struct ctx *cx, const ActionsEnqueueRequest *req, ActionsEnqueueResponse *rsp)
 {
     (void)rsp;
@@ -55,54 +52,23 @@ enum code ActionsService_Update(struct ctx *cx, const ActionsUpdateRequest *req,
     return engine_change_save(cx, &clock, a, run, a->phase, a->attempt);
 }
 
-/* ---- watching children --------------------------------------------------------------------------------------------
- */
-
-struct watch {
-    uint64_t parent_id;
-    int64_t seq;    /* sent up to here */
-    bool caught_up; /* the sentinel has been sent */
-};
-
-static enum code send_update(struct ctx *cx, struct stream *st, const CommonRunIdentifier *run,
-                             const struct store_action *a)
+static enum code send(struct ctx *cx, struct stream *st, WorkflowActionUpdate *update)
 {
-    ActionsWatchForUpdatesResponse rsp = {.message_case = ActionsWatchForUpdatesResponse_action_update_tag};
-    TRY(service_enqueue_update(cx, run, a, &rsp.action_update));
+    WorkflowControlMessage sentinel = {.sentinel = true};
+    ActionsWatchForUpdatesResponse rsp = {0};
+    if (update) {
+        rsp.message_case = ActionsWatchForUpdatesResponse_action_update_tag;
+        rsp.action_update = update;
+    } else {
+        rsp.message_case = ActionsWatchForUpdatesResponse_control_message_tag;
+        rsp.control_message = &sentinel;
+    }
     return stream_send(cx, st, &rsp);
 }
 
-static enum code send_sentinel(struct ctx *cx, struct stream *st)
-{
-    WorkflowControlMessage control = {.sentinel = true};
-    ActionsWatchForUpdatesResponse rsp = {.message_case = ActionsWatchForUpdatesResponse_control_message_tag,
-                                          .control_message = &control};
-    return stream_send(cx, st, &rsp);
-}
-
-/* The state of all children, the sentinel, then whatever changes, each child's latest state: cursor and order are the
- * run's sequence numbers, so that nothing is lost and nothing repeated while the stream lasts. Never ends by itself. */
 enum code ActionsService_WatchForUpdates(struct ctx *cx, const ActionsWatchForUpdatesRequest *req, struct stream *st)
 {
-    struct watch *w = stream_state(st, sizeof(*w));
-    struct store_action *list;
-    size_t n;
     if (req->filter_case != ActionsWatchForUpdatesRequest_parent_action_id_tag)
         return fail(cx, CODE_INVALID_ARGUMENT, "filter: parent_action_id is required");
-    if (!w->parent_id)
-        TRY(service_enqueue_parent(cx, req->parent_action_id, &w->parent_id));
-    stream_subscribe(cx, st, (struct topic_key){.kind = TOPIC_CHILDREN, .id1 = w->parent_id});
-    if (!stream_writable(st))
-        return stream_again(st);
-    TRY(store_action_children(cx, w->parent_id, w->seq, PAGE, &list, &n));
-    for (size_t i = 0; i < n; i++) {
-        TRY(send_update(cx, st, req->parent_action_id->run, &list[i]));
-        w->seq = list[i].seq;
-    }
-    if (n == PAGE)
-        return stream_again(st);
-    if (!w->caught_up)
-        TRY(send_sentinel(cx, st));
-    w->caught_up = true;
-    return stream_wait(st);
+    return service_enqueue_watch(cx, st, req->parent_action_id, send);
 }

@@ -3,8 +3,12 @@
 
 #include "engine/abort.h"
 #include "engine/create.h"
-#include "engine/phase.h"
+#include "engine/uri.h"
+#include "lane/topic.h"
 #include "store/identity.h"
+
+/* Children that one step tells at most. */
+#define PAGE 256
 
 static enum code check(struct ctx *cx, const ActionsAction *a)
 {
@@ -73,8 +77,31 @@ static CoreExecutionError *error_of(struct ctx *cx, const struct store_action *a
     return e;
 }
 
-enum code service_enqueue_update(struct ctx *cx, const CommonRunIdentifier *run, const struct store_action *a,
-                                 WorkflowActionUpdate **out)
+/* What a watch keeps between its steps. */
+struct watch {
+    uint64_t parent_id;
+    struct store_run run; /* name, project, domain, base_uri */
+    int64_t seq;          /* told up to here */
+    bool caught_up;       /* the sentinel has been sent */
+};
+
+static enum code open_watch(struct ctx *cx, struct stream *st, const CommonActionIdentifier *id, struct watch *w)
+{
+    struct store_run *run;
+    struct store_action *a;
+    TRY(store_action_get(cx, id->run->project, id->run->domain, id->run->name, id->name, &run, &a));
+    struct arena *mem = stream_mem(st);
+    w->parent_id = a->id;
+    w->run = (struct store_run){.id = run->id,
+                                .name = arena_str(mem, run->name),
+                                .project = arena_str(mem, run->project),
+                                .domain = arena_str(mem, run->domain),
+                                .base_uri = arena_str(mem, run->base_uri)};
+    return CODE_OK;
+}
+
+static enum code make_update(struct ctx *cx, const struct store_run *run, const struct store_action *a,
+                             WorkflowActionUpdate **out)
 {
     WorkflowActionUpdate *u = pb_new(cx->mem, WorkflowActionUpdate);
     void *value;
@@ -85,8 +112,10 @@ enum code service_enqueue_update(struct ctx *cx, const CommonRunIdentifier *run,
     u->action_id->run->domain = run->domain;
     u->action_id->run->name = run->name;
     u->phase = a->phase;
-    u->output_uri = a->output_uri;
     u->error = error_of(cx, a);
+    u->output_uri = a->output_uri;
+    if (!u->output_uri.n && a->type == WORKFLOW_ACTION_TYPE_TASK) /* clients want to know it from the beginning */
+        u->output_uri = engine_uri_attempt(cx->mem, run, a->name, a->attempt);
     if (a->value.n) {
         TRY(pb_decode(cx, &CoreLiteral_type, a->value, &value));
         u->value = value;
@@ -95,11 +124,28 @@ enum code service_enqueue_update(struct ctx *cx, const CommonRunIdentifier *run,
     return CODE_OK;
 }
 
-enum code service_enqueue_parent(struct ctx *cx, const CommonActionIdentifier *id, uint64_t *out)
+enum code service_enqueue_watch(struct ctx *cx, struct stream *st, const CommonActionIdentifier *parent,
+                                service_enqueue_send_fn *send)
 {
-    struct store_run *run;
-    struct store_action *a;
-    TRY(store_action_get(cx, id->run->project, id->run->domain, id->run->name, id->name, &run, &a));
-    *out = a->id;
-    return CODE_OK;
+    struct watch *w = stream_state(st, sizeof(*w));
+    struct store_action *list;
+    size_t n;
+    if (!w->parent_id)
+        TRY(open_watch(cx, st, parent, w));
+    stream_subscribe(cx, st, (struct topic_key){.kind = TOPIC_CHILDREN, .id1 = w->parent_id});
+    if (!stream_writable(st))
+        return stream_again(st);
+    TRY(store_action_children(cx, w->parent_id, w->seq, PAGE, &list, &n));
+    for (size_t i = 0; i < n; i++) {
+        WorkflowActionUpdate *u;
+        TRY(make_update(cx, &w->run, &list[i], &u));
+        TRY(send(cx, st, u));
+        w->seq = list[i].seq;
+    }
+    if (n == PAGE)
+        return stream_again(st);
+    if (!w->caught_up)
+        TRY(send(cx, st, NULL));
+    w->caught_up = true;
+    return stream_wait(st);
 }

@@ -1,12 +1,10 @@
 /* StateService: Watch is ActionsService.WatchForUpdates by its older name; Put and Get keep an opaque text per action.
  */
 #include "gen/services.h"
-#include "lane/topic.h"
 #include "rpc/stream.h"
 #include "service/enqueue.h"
 #include "store/state.h"
 
-#define PAGE 256
 #define STATE_MAX ((size_t)1 << 20)
 
 static enum code find(struct ctx *cx, const CommonActionIdentifier *id, struct store_action **out)
@@ -43,40 +41,23 @@ enum code StateService_Get(struct ctx *cx, const WorkflowGetRequest *req, Workfl
     return CODE_OK;
 }
 
-struct watch {
-    uint64_t parent_id;
-    int64_t seq;
-    bool caught_up;
-};
+static enum code send(struct ctx *cx, struct stream *st, WorkflowActionUpdate *update)
+{
+    WorkflowControlMessage sentinel = {.sentinel = true};
+    WorkflowWatchResponse rsp = {0};
+    if (update) {
+        rsp.message_case = WorkflowWatchResponse_action_update_tag;
+        rsp.action_update = update;
+    } else {
+        rsp.message_case = WorkflowWatchResponse_control_message_tag;
+        rsp.control_message = &sentinel;
+    }
+    return stream_send(cx, st, &rsp);
+}
 
-/* As ActionsService_WatchForUpdates(), see there. */
 enum code StateService_Watch(struct ctx *cx, const WorkflowWatchRequest *req, struct stream *st)
 {
-    struct watch *w = stream_state(st, sizeof(*w));
-    struct store_action *list;
-    size_t n;
     if (req->filter_case != WorkflowWatchRequest_parent_action_id_tag)
         return fail(cx, CODE_INVALID_ARGUMENT, "filter: parent_action_id is required");
-    if (!w->parent_id)
-        TRY(service_enqueue_parent(cx, req->parent_action_id, &w->parent_id));
-    stream_subscribe(cx, st, (struct topic_key){.kind = TOPIC_CHILDREN, .id1 = w->parent_id});
-    if (!stream_writable(st))
-        return stream_again(st);
-    TRY(store_action_children(cx, w->parent_id, w->seq, PAGE, &list, &n));
-    for (size_t i = 0; i < n; i++) {
-        WorkflowWatchResponse rsp = {.message_case = WorkflowWatchResponse_action_update_tag};
-        TRY(service_enqueue_update(cx, req->parent_action_id->run, &list[i], &rsp.action_update));
-        TRY(stream_send(cx, st, &rsp));
-        w->seq = list[i].seq;
-    }
-    if (n == PAGE)
-        return stream_again(st);
-    if (!w->caught_up) {
-        WorkflowControlMessage control = {.sentinel = true};
-        WorkflowWatchResponse rsp = {.message_case = WorkflowWatchResponse_control_message_tag,
-                                     .control_message = &control};
-        TRY(stream_send(cx, st, &rsp));
-    }
-    w->caught_up = true;
-    return stream_wait(st);
+    return service_enqueue_watch(cx, st, req->parent_action_id, send);
 }
