@@ -21,6 +21,8 @@ static enum s3_error feed(struct s3_request *r, str in, sink_fn *sink)
             S3_TRY(object_chunked_next(&r->cx, r->chunked, &in, &data));
         else
             in = STR_NONE;
+        if (!data.n)
+            continue; /* the line of a chunk's size, say */
         object_s3_verify_add(&r->verify, data);
         S3_TRY(sink(r, data));
     }

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from conftest import BUCKET, Raw, Signer
+from conftest import BUCKET, S3D, Raw, Signer
 
 MIB = 1 << 20
 
@@ -152,7 +152,7 @@ def test_a_slow_reader_holds_up_nobody(s3d):
     for i in range(50):
         assert raw.key('PUT', f'slow/{i}', b'x')[0] == 200
     rss = int([l for l in open(f'/proc/{s3d.process.pid}/status') if l.startswith('VmRSS')][0].split()[1])
-    assert rss < 100 * 1024
+    assert rss < 100 * 1024 or 'san' in S3D.parts[-3]  # sanitizers keep what was freed
     for s in slow:
         s.close()
 
