@@ -33,6 +33,22 @@ static bool reads_back(const char *text, double v, bool single)
     return single ? (float)read == (float)v : read == v;
 }
 
+/* Above a power of two the next value is twice as far as below it, so that the decimal on that side may read back where
+ * the nearest one, below, does not. */
+static bool rounded_up(char *to, int digits, double v, bool single)
+{
+    snprintf(to, PB_JSON_NUMBER_MAX, "%.*e", digits - 1, v);
+    char *last = strchr(to, 'e') - 1;
+    for (; last > to && (*last == '9' || *last == '.'); last--) {
+        if (*last == '9')
+            *last = '0';
+    }
+    if (*last < '0' || *last > '8')
+        return false;
+    ++*last;
+    return reads_back(to, v, single);
+}
+
 size_t pb_json_number_real(char to[PB_JSON_NUMBER_MAX], double v, bool single)
 {
     if (v == 0 && signbit(v)) {
@@ -42,12 +58,13 @@ size_t pb_json_number_real(char to[PB_JSON_NUMBER_MAX], double v, bool single)
     if (v == trunc(v) && fabs(v) < 1e15)
         return pb_json_number_i64(to, (int64_t)v);
     /* Every decimal of that many digits survives the type, so fewer digits need no try; not so for subnormals. */
-    int digits = single ? 6 : 15, most = single ? 9 : 17;
+    int exponent, digits = single ? 6 : 15, most = single ? 9 : 17;
+    bool power_of_two = fabs(frexp(v, &exponent)) == 0.5;
     if (fabs(v) < (single ? 1.2e-38 : 2.3e-308))
         digits = 1;
-    int n;
-    do
-        n = snprintf(to, PB_JSON_NUMBER_MAX, "%.*g", digits, v);
-    while (digits++ < most && !reads_back(to, v, single));
-    return (size_t)n;
+    for (;; digits++) {
+        snprintf(to, PB_JSON_NUMBER_MAX, "%.*g", digits, v);
+        if (digits == most || reads_back(to, v, single) || (power_of_two && rounded_up(to, digits, v, single)))
+            return strlen(to);
+    }
 }

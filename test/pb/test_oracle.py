@@ -1,8 +1,11 @@
 """The codec against the official protobuf package, on random messages of every type: both must read and refuse the same
 inputs, and mean the same by them. Seeds are fixed; PB_SEEDS=n tries n of them per type."""
+import decimal
 import json
+import math
 import os
 import random
+import struct
 
 import pytest
 from google.protobuf import json_format
@@ -193,6 +196,17 @@ def test_damaged_json(tool, seed):
             read += status == OK
             refused += status != OK
     assert refused > 500
+
+
+def test_doubles_are_the_shortest(tool):
+    r = random.Random(1)
+    values = [2.0**e for e in range(-1074, 1024)] + [10.0**e for e in range(-323, 309)]
+    values += [struct.unpack('<d', r.randbytes(8))[0] for _ in range(3000)] + [r.randrange(10**9) / 1000 for _ in range(500)]
+    for v in values:
+        if v != 0 and math.isfinite(v):
+            kind = TYPES['google.protobuf.DoubleValue']
+            _, got = tool('j', 'google.protobuf.DoubleValue', kind(value=v).SerializeToString())
+            assert decimal.Decimal(got.decode()).normalize() == decimal.Decimal(repr(v)).normalize(), (v, got)
 
 
 DEEP = 'google.protobuf.Value'
