@@ -19,7 +19,12 @@ CFLAGS_release := -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
 # Under the sanitizers gcc loses the ranges of values that -Wformat-truncation needs.
 CFLAGS_asan := -O1 -g -Wno-format-truncation -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 CFLAGS_tsan := -O1 -g -Wno-format-truncation -fno-omit-frame-pointer -fsanitize=thread
+CFLAGS_fuzz := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 CFLAGS_fault := -O1 -g -DTERN_FAULTS
+# The fuzzers are built by clang, whose warnings are others.
+ifeq ($(MODE),fuzz)
+WARN := -w
+endif
 CFLAGS += -std=gnu17 -D_GNU_SOURCE $(CFLAGS_$(MODE)) -fno-strict-aliasing -MMD -MP
 CPPFLAGS += -Isrc -I$(BUILD) -I$(LLHTTP_H)
 LDFLAGS += $(filter -fsanitize=%,$(CFLAGS_$(MODE))) -rdynamic
@@ -43,7 +48,7 @@ PB_EXTRA := google/rpc/error_details.proto google/rpc/status.proto \
   wrappers.proto)
 # The names of the generated sources follow from the packages, so the generator lists them: GEN_OBJ.
 # Targets that set up first and build by calling make again.
-OUTER := help clean setup run test test-all lint format asan tsan
+OUTER := help clean setup run test test-all lint format asan tsan fuzz fuzz-%
 ifneq ($(filter-out $(OUTER),$(or $(MAKECMDGOALS),all)),)
 -include $(BUILD)/gen/pb.mk
 endif
@@ -194,6 +199,27 @@ test-pb: pb-ready ## messages, JSON, rules and IDL against the published package
 
 # Suites with rules of their own.
 include $(wildcard test/*/*.mk)
+
+# ---- fuzzers: test/fuzz/fuzz_<x>.c, built by clang into build/fuzz; what they keep goes to build/fuzz/corpus/<x> ------
+FUZZ := $(patsubst test/fuzz/fuzz_%.c,fuzz-%,$(sort $(wildcard test/fuzz/fuzz_*.c)))
+FUZZ_SECONDS ?= 20
+fuzz: ## every fuzzer for FUZZ_SECONDS=20
+	+@$(AGAIN) MODE=fuzz BUILD=build/fuzz CC=clang $(FUZZ:fuzz-%=build/fuzz/fuzz_%)
+	+@$(AGAIN) $(FUZZ)
+
+.PHONY: $(FUZZ)
+
+$(FUZZ): fuzz-%:
+	+@$(AGAIN) MODE=fuzz BUILD=build/fuzz CC=clang build/fuzz/fuzz_$*
+	@mkdir -p build/fuzz/corpus/$* build/fuzz/found
+	@echo "== $* for $(FUZZ_SECONDS) s"
+	@build/fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 -max_len=16384 -print_final_stats=1 \
+	  -artifact_prefix=build/fuzz/found/$*- build/fuzz/corpus/$* $(wildcard test/fuzz/corpus/$*) \
+	  >build/fuzz/$*.log 2>&1 || { tail -40 build/fuzz/$*.log; exit 1; }
+	@sed -n 's/^stat::number_of_executed_units: */$* inputs: /p; s/^stat::peak_rss_mb: */$* peak MB: /p' build/fuzz/$*.log
+
+build/fuzz/fuzz_%: test/fuzz/fuzz_%.c build/fuzz/libtern.a
+	clang $(CPPFLAGS) $(CFLAGS) -fsanitize=fuzzer -rdynamic -o $@ $< build/fuzz/libtern.a $(LDLIBS)
 
 clean: ## remove everything built
 	rm -rf $(BUILD)

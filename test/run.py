@@ -130,6 +130,7 @@ SUITES = [
     Suite('object', pytest, ('test/object',)),
     Suite('conform', conform),
     Suite('api', pytest, ('test/api',)),
+    Suite('fuzz', command, ('make', '--no-print-directory', 'fuzz'), long=True),
     Suite('asan', command, ('make', '--no-print-directory', 'asan'), long=True),
     Suite('tsan', command, ('make', '--no-print-directory', 'tsan'), long=True),
 ]

@@ -256,10 +256,10 @@ def emit_type(schema, m, pool):
     maps = 'true' if any(schema.entry(f) for f in fields) else 'false'
     out += [f'{"static " if m.map_entry else ""}const struct pb_type {name}_type = {{',
             f'    .name = "{m.full_name}", .name_len = {len(m.full_name)}, .pool = pool,',
-            f'    .fields = {name + "_fields" if fields else "NULL"}, .n = {len(fields)}, .dense = {dense},',
+            f'    .fields = {name + "_fields" if fields else "pb_no_fields"}, .n = {len(fields)}, .dense = {dense},',
             f'    .size = sizeof({name}), .wkt = PB_WKT_{wkt}, .is_entry = {str(m.map_entry).lower()}, '
             f'.has_maps = {maps},',
-            f'    .rules = {name + "_rules" if rules else "NULL"}, .rule_n = {len(rules)},',
+            f'    .rules = {name + "_rules" if rules else "pb_no_rules"}, .rule_n = {len(rules)},',
             f'    .checked = {str(m.full_name in schema.rules.checked).lower()},', '};', '']
     return out
 

@@ -267,10 +267,12 @@ static const char *packed(struct decoder *d, const struct pb_field *f, struct pb
         count = n / size;
     for (const char *q = p; !fixed && q < end; q++)
         count += (uint8_t)*q < 128;
+    if (!n)
+        return p;
     if (!pb_array_reserve(d->mem, a, size, a->n + count))
         return too_large(d);
     char *to = (char *)a->p + a->n * size;
-    if (fixed && n)
+    if (fixed)
         memcpy(to, p, n);
     a->n += count;
     for (uint64_t v; !fixed && p < end; to += size) {

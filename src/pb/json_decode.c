@@ -10,8 +10,6 @@
 #include "pb/json_value_int.h"
 #include "pb/pb_int.h"
 
-/* Each Any is read twice, so nested ones are bounded apart. */
-#define ANY_DEPTH_MAX 16
 /* Fields of a message whose presence is noted on the stack. */
 #define SEEN_WORDS 2
 
@@ -540,7 +538,7 @@ enum code pb_json_decode(struct ctx *cx, const struct pb_type *type, str text, b
                        .cx = cx,
                        .ignore_unknown = ignore_unknown,
                        .depth = PB_DEPTH_MAX + 1,
-                       .any_depth = ANY_DEPTH_MAX};
+                       .any_depth = PB_ANY_DEPTH_MAX};
     void *msg = pb_take(cx->mem, type->size);
     if (!msg)
         return fail(cx, CODE_RESOURCE_EXHAUSTED, "JSON of %s: message needs too much memory", type->name);

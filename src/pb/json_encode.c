@@ -16,7 +16,7 @@
 struct encoder {
     struct ctx *cx;
     struct json_out out;
-    int depth;
+    int depth, any_depth;
 };
 
 static enum code put_message(struct encoder *e, const struct pb_type *t, const void *msg);
@@ -305,6 +305,8 @@ static enum code put_any(struct encoder *e, const struct pb_type *t, const void 
         if (!it)
             return fail(e->cx, CODE_INTERNAL, "JSON: google.protobuf.Any of unknown type \"" STR_FMT "\"",
                         STR_ARG(str_head(m->type_url, 100)));
+        if (e->any_depth-- <= 0)
+            return fail(e->cx, CODE_INTERNAL, "JSON: message is nested too deeply");
         TRY(pb_decode(e->cx, it, m->value, &inner));
         put_name(e, STR("@type"));
         TRY(put_string(e, m->type_url));
@@ -316,6 +318,7 @@ static enum code put_any(struct encoder *e, const struct pb_type *t, const void 
             TRY(put_fields(e, it, inner));
             json_out_drop_comma(&e->out);
         }
+        e->any_depth++;
     }
     json_out_char(&e->out, '}');
     return CODE_OK;
@@ -355,7 +358,7 @@ static enum code put_message(struct encoder *e, const struct pb_type *t, const v
 
 enum code pb_json_encode(struct ctx *cx, const struct pb_type *type, const void *msg, str *out)
 {
-    struct encoder e = {.cx = cx, .out = {.mem = cx->mem}, .depth = PB_DEPTH_MAX + 1};
+    struct encoder e = {.cx = cx, .out = {.mem = cx->mem}, .depth = PB_DEPTH_MAX + 1, .any_depth = PB_ANY_DEPTH_MAX};
     TRY(put_message(&e, type, msg));
     json_out_char(&e.out, '\0');
     if (e.out.full)

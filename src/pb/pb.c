@@ -3,6 +3,9 @@
 
 #include "pb/pb_int.h"
 
+const struct pb_field pb_no_fields[1];
+const struct pb_rule pb_no_rules[1];
+
 const uint8_t pb_kind_size[] = {
     [PB_BOOL] = 1,
     [PB_INT32] = 4,

@@ -9,6 +9,9 @@ enum pb_wire { PB_VARINT = 0, PB_I64 = 1, PB_LEN = 2, PB_GROUP = 3, PB_GROUP_END
 /* A message of more bytes is malformed or too large to write. */
 #define PB_SIZE_MAX ((size_t)INT32_MAX)
 
+/* JSON reads each Any twice, so nested ones are bounded apart. */
+#define PB_ANY_DEPTH_MAX 16
+
 /* Bytes of one value in C, and its wire type when not packed, by enum pb_kind. */
 extern const uint8_t pb_kind_size[];
 extern const uint8_t pb_kind_wire[];

@@ -137,6 +137,10 @@ struct pb_enum {
     bool is_null; /* google.protobuf.NullValue: null in JSON */
 };
 
+/* Of types that have none: a pointer that may be added to. */
+extern const struct pb_field pb_no_fields[1];
+extern const struct pb_rule pb_no_rules[1];
+
 /* Everything generated from one descriptor set. Types and enums are sorted by name, methods by path. */
 struct pb_registry {
     const struct pb_type *const *types;
