@@ -79,8 +79,7 @@ def run(sdk):
 
 
 def error_of(r):
-    info = r.action.details().pb2.error_info if hasattr(r.action, "details") else None
-    return info.message if info else ""
+    return r.details().action_details.pb2.error_info.message
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def test_cache_hit_across_runs_root_and_child(run, tmp_path):
     assert again.outputs()[0] == value
     assert run(durable.calls_cached, x=1002, context=context).outputs()[0] == [value, value]
     assert len(lines(path)) == 1
-    assert again.action.details().pb2.status.cache_status == 2  # HIT
+    assert again.details().action_details.pb2.status.cache_status == 2  # HIT
 
 
 def test_cache_disabled_and_overwritten(run, tmp_path):

@@ -3,7 +3,7 @@ import failures
 
 
 def details(r):
-    return r.action.details().pb2
+    return r.details().action_details.pb2
 
 
 def test_user_error_reaches_the_client(run):

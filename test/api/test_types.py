@@ -41,7 +41,7 @@ def test_notebook_process_opens_outputs(run, tern, tmp_path):
             env[key] = value.strip("'\"")
     assert "FLYTE_AWS_ENDPOINT" in env
     script = f"""
-import asyncio, flyte, pandas as pd
+import asyncio, flyte, flyte.io, pandas as pd
 from flyte.remote import Run
 flyte.init(endpoint="{tern.endpoint}", insecure=True, project="flytesnacks", domain="development")
 async def main():

@@ -59,8 +59,8 @@ async def maybe(v: Optional[int] = None) -> Optional[int]:
 
 
 @env.task
-async def big(n: int) -> bytes:
-    return b"x" * n
+async def big(n: int) -> str:
+    return "x" * n
 
 
 @env.task
