@@ -224,8 +224,11 @@ static void run_batch(struct object_commit *c, struct object_op *batch)
 
 static void checkpoint(struct object_commit *c)
 {
-    if (c->open && object_keeper_wal(c->store->keeper, c->wal_frames))
-        sqlite3_wal_checkpoint_v2(c->ix.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    enum object_keeper_rest rest = c->open ? object_keeper_wal(c->store->keeper, c->wal_frames) : OBJECT_REST_NONE;
+    if (rest != OBJECT_REST_NONE)
+        sqlite3_wal_checkpoint_v2(c->ix.db, NULL,
+                                  rest == OBJECT_REST_ALL ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE, NULL,
+                                  NULL);
 }
 
 static void *writer(void *arg)

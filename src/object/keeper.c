@@ -18,6 +18,8 @@
  */
 #define WAL_BULK 2048
 #define WAL_REST 1500
+/* 32 MB: two processes may miss each other's moments for long. */
+#define WAL_MAX 8192
 #define SWEEP_FIRST_NS (60 * NS_PER_S)
 #define SWEEP_EVERY_NS (3600 * NS_PER_S)
 /* Multipart uploads that nobody has completed for so long are aborted. */
@@ -56,14 +58,14 @@ void object_keeper_remove(struct object_keeper *k, const struct object_file_id *
     pthread_mutex_unlock(&k->mutex);
 }
 
-bool object_keeper_wal(struct object_keeper *k, int frames)
+enum object_keeper_rest object_keeper_wal(struct object_keeper *k, int frames)
 {
-    bool mine = false;
+    enum object_keeper_rest rest = OBJECT_REST_NONE;
     if (frames < WAL_BULK)
-        return false;
+        return rest;
     pthread_mutex_lock(&k->mutex);
-    if (k->bulk_done && frames - k->checkpointed < WAL_REST) {
-        mine = true;
+    if (k->bulk_done && (frames - k->checkpointed < WAL_REST || frames > WAL_MAX)) {
+        rest = frames > WAL_MAX ? OBJECT_REST_ALL : OBJECT_REST_SMALL;
         k->bulk_done = false;
     } else if (!k->checkpoint) {
         k->checkpoint = true;
@@ -71,7 +73,7 @@ bool object_keeper_wal(struct object_keeper *k, int frames)
         pthread_cond_signal(&k->wake);
     }
     pthread_mutex_unlock(&k->mutex);
-    return mine;
+    return rest;
 }
 
 /* ---- sweeping

@@ -16,9 +16,14 @@ void object_keeper_free(struct object_keeper *k);
 
 /* Any thread. Copies the ids. */
 void object_keeper_remove(struct object_keeper *k, const struct object_file_id *ids, size_t n);
-/* From the commit thread: so many frames are in the WAL now. Returns true when the writer itself should checkpoint the
- * rest before its next transaction, so that the file starts anew. */
-bool object_keeper_wal(struct object_keeper *k, int frames);
+/* What the writer itself should checkpoint before its next transaction, so that the WAL starts anew. */
+enum object_keeper_rest {
+    OBJECT_REST_NONE,
+    OBJECT_REST_SMALL, /* the little that is left: nobody waits */
+    OBJECT_REST_ALL,   /* the other process has always been faster: with its writers held up */
+};
+/* From the commit thread: so many frames are in the WAL now. */
+enum object_keeper_rest object_keeper_wal(struct object_keeper *k, int frames);
 
 /* One sweep, on the caller's thread; returns how many files it removed. The keeper does this by itself, a minute after
  * the start and then every hour; what another process sweeps at the moment is left to it. */
