@@ -199,7 +199,9 @@ static enum code write_end(struct ctx *cx, struct engine_item *it, const struct 
                                 .cache_status = d->cache_status};
     if (d->phase == COMMON_ACTION_PHASE_ABORTED)
         end.abort_reason = it->run->abort_ns ? STR("the run was aborted") : STR("the parent has ended");
-    if (!it->at && it->a->attempt > 1)
+    /* A row that was written since it was made may have said what it waits for in a row of the attempt. */
+    bool written = it->a->attempt > 1 || it->a->updated_ns != it->a->created_ns;
+    if (!it->at && written && it->a->type == WORKFLOW_ACTION_TYPE_TASK)
         TRY(attempt_row(cx, it));
     if (success && !it->output_uri.n && it->task && it->task->kind == ENGINE_TASK_PROCESS)
         it->output_uri = it->at ? it->at->output_uri : STR("");
