@@ -31,7 +31,7 @@ static bool next_variable(str text, str *before, str *name, str *after)
         at += from;
         str rest = skip_spaces(str_skip(text, at + 2));
         size_t end = 0;
-        from = at + 2;
+        from = at + 1;
         if (!rest.n || (rest.p[0] != '.' && rest.p[0] != '$'))
             continue;
         rest = str_skip(rest, 1);
