@@ -68,17 +68,28 @@ enum code object_get(struct ctx *cx, struct object_store *s, str bucket, str key
 
 struct delete_op {
     struct object_op op;
-    str bucket, key;
+    str bucket;
+    const str *keys;
+    size_t n;
 };
 
 static enum code run_delete(struct object_op *op, struct ctx *cx, struct object_index *ix)
 {
     struct delete_op *d = container_of(op, struct delete_op, op);
-    return object_index_delete(cx, ix, d->bucket, d->key);
+    for (size_t i = 0; i < d->n; i++)
+        TRY(object_index_delete(cx, ix, d->bucket, d->keys[i]));
+    return CODE_OK;
+}
+
+enum code object_delete_many(struct ctx *cx, struct object_store *s, str bucket, const str *keys, size_t n)
+{
+    struct delete_op d = {.op.run = run_delete, .bucket = bucket, .keys = keys, .n = n};
+    if (n > OBJECT_DELETE_MAX)
+        return fail(cx, CODE_INVALID_ARGUMENT, "at most 1,000 objects are deleted at once, not %zu", n);
+    return n ? object_commit_run(cx, s->commit, &d.op) : CODE_OK;
 }
 
 enum code object_delete(struct ctx *cx, struct object_store *s, str bucket, str key)
 {
-    struct delete_op d = {.op.run = run_delete, .bucket = bucket, .key = key};
-    return object_commit_run(cx, s->commit, &d.op);
+    return object_delete_many(cx, s, bucket, &key, 1);
 }

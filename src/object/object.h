@@ -58,6 +58,9 @@ must_check_ enum code object_list(struct ctx *cx, struct object_store *s, str bu
                                   struct object_list *out);
 /* Deleting what is not there is no error. */
 must_check_ enum code object_delete(struct ctx *cx, struct object_store *s, str bucket, str key);
+/* All of them or none, in one transaction. Errors: INVALID_ARGUMENT for more than OBJECT_DELETE_MAX. */
+#define OBJECT_DELETE_MAX ((size_t)1000)
+must_check_ enum code object_delete_many(struct ctx *cx, struct object_store *s, str bucket, const str *keys, size_t n);
 
 /* ---- large objects: nothing holds more than a chunk in memory -------------------------------------------------------
  */

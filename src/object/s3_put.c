@@ -6,8 +6,6 @@
 #include "object/s3_xml_int.h"
 #include "object/store_int.h"
 
-#define DELETE_MAX 1000
-
 /* What the body's bytes become; r->put has the bytes already. Does not block. */
 enum s3_error object_s3_put_object(struct s3_request *r)
 {
@@ -127,9 +125,9 @@ struct delete_entry {
 };
 
 struct delete_many {
-    struct object_op op;
     struct s3_request *r;
     VEC(struct delete_entry) list;
+    VEC(str) allowed;
     size_t number; /* of the record that was read last */
     bool quiet;
 };
@@ -141,24 +139,17 @@ static enum s3_error on_field(void *arg, size_t number, str record, str field, s
         d->quiet = str_eq(str_trim(text), STR("true"));
     if (!str_eq(record, STR("Object")) || !str_eq(field, STR("Key")))
         return S3_OK;
-    if (d->list.n == DELETE_MAX || !text.n || (d->list.n && number == d->number))
+    if (d->list.n == OBJECT_DELETE_MAX || !text.n || (d->list.n && number == d->number))
         return S3_MalformedXML;
     if (text.n > OBJECT_KEY_MAX)
         return S3_KeyTooLongError;
     struct delete_entry *e = vec_push(&d->list, &d->r->mem);
     e->key = text;
     e->denied = !object_s3_head_allowed(d->r, OBJECT_WRITE, d->r->bucket, text);
+    if (!e->denied)
+        *(str *)vec_push(&d->allowed, &d->r->mem) = text;
     d->number = number;
     return S3_OK;
-}
-
-static enum code run_delete_many(struct object_op *op, struct ctx *cx, struct object_index *ix)
-{
-    struct delete_many *d = container_of(op, struct delete_many, op);
-    for (size_t i = 0; i < d->list.n; i++)
-        if (!d->list.p[i].denied)
-            TRY(object_index_delete(cx, ix, d->r->bucket, d->list.p[i].key));
-    return CODE_OK;
 }
 
 static void put_result(buf *b, const struct delete_many *d, const struct delete_entry *e)
@@ -177,12 +168,12 @@ static void put_result(buf *b, const struct delete_many *d, const struct delete_
 
 enum s3_error object_s3_delete_many(struct s3_request *r)
 {
-    struct delete_many d = {.op.run = run_delete_many, .r = r};
+    struct delete_many d = {.r = r};
     buf b;
     S3_TRY(object_s3_xml_walk(&r->cx, buf_view(&r->small), "Delete", on_field, &d));
     if (!d.list.n)
         return S3_MalformedXML;
-    S3_TRY_CODE(&r->cx, object_commit_run(&r->cx, r->server->store->commit, &d.op));
+    S3_TRY_CODE(&r->cx, object_delete_many(&r->cx, r->server->store, r->bucket, d.allowed.p, d.allowed.n));
     buf_init_arena(&b, &r->mem, 16 << 20);
     object_s3_xml_begin(&b, S3_XML_NS, "DeleteResult");
     for (size_t i = 0; i < d.list.n; i++)

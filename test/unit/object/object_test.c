@@ -135,6 +135,24 @@ static void replacing_frees_the_old_bytes(void **state)
     sqlite3_close(db);
 }
 
+static void many_are_deleted_at_once(void **state)
+{
+    struct fixture *f = *state;
+    str keys[OBJECT_DELETE_MAX + 1];
+    for (size_t i = 0; i < OBJECT_DELETE_MAX + 1; i++)
+        keys[i] = arena_printf(&f->mem, "d/%zu", i);
+    for (size_t i = 0; i < 20; i++)
+        assert_ok(&f->cx, object_put(&f->cx, f->s, BUCKET, keys[i * 50], STR(""), STR("x")));
+    assert_ok(&f->cx, object_put(&f->cx, f->s, BUCKET, STR("kept"), STR(""), STR("x")));
+    assert_code(&f->cx, object_delete_many(&f->cx, f->s, BUCKET, keys, OBJECT_DELETE_MAX + 1), CODE_INVALID_ARGUMENT);
+    fixture_expect(f, keys[950], STR("x"));
+    assert_ok(&f->cx, object_delete_many(&f->cx, f->s, BUCKET, keys, OBJECT_DELETE_MAX));
+    struct object_list list;
+    assert_ok(&f->cx, object_list(&f->cx, f->s, BUCKET, STR(""), STR(""), 100, &list));
+    assert_int_equal(list.n, 1);
+    assert_str_equal(list.p[0].key, "kept");
+}
+
 static void an_open_reader_keeps_what_it_opened(void **state)
 {
     struct fixture *f = *state;
@@ -555,6 +573,7 @@ int main(void)
         fixture_test(bad_keys_are_refused),
         fixture_test(keys_are_bytes_not_paths),
         fixture_test(replacing_frees_the_old_bytes),
+        fixture_test(many_are_deleted_at_once),
         fixture_test(an_open_reader_keeps_what_it_opened),
         fixture_test(a_writer_that_does_not_commit_leaves_nothing),
         fixture_test(a_writer_keeps_headers_and_conditions),

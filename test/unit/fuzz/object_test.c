@@ -1,0 +1,5 @@
+#include "../../fuzz/fuzz_object.c"
+
+#include "../../fuzz/corpus.h"
+
+CORPUS_MAIN("object")
