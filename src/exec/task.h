@@ -19,7 +19,7 @@ void exec_task_machine(const struct exec_local_config *cfg, struct exec_machine 
 must_check_ enum code exec_task_plan(struct ctx *cx, const struct exec_local_config *cfg,
                                      const struct exec_machine *machine, struct exec_python_cache *pythons,
                                      const struct exec_task *task, struct exec_msg *out, const char **error_code);
-/* <data>/work/<project>/<domain>/<run>/<action>/<attempt>, each name made safe. */
+/* The work folder: work/<project>/<domain>/<run>/<action>/<attempt> in the data folder, each name made safe. */
 str exec_task_folder(struct ctx *cx, str data_dir, const struct exec_place *place);
 
 #endif

@@ -36,6 +36,7 @@ class Execd:
             args += ['--' + name.replace('_', '-'), str(value)]
         env = {k: v for k, v in os.environ.items() if k not in ('VIRTUAL_ENV',)}
         env['PATH'] = '/usr/bin:/bin'
+        env.setdefault('ASAN_OPTIONS', 'detect_leaks=0')  # the supervisor is not dumpable: leaks cannot be looked for
         self.process = subprocess.Popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
         self.answers, self.changed = queue.Queue(), threading.Condition()
         self.events = []
@@ -176,7 +177,16 @@ def data():
         except AssertionError:
             os.kill(pid, signal.SIGKILL)
             raise
+    check_log(path)
     shutil.rmtree(path)
+
+
+def check_log(path):
+    """No sanitizer's report stands in the supervisor's log."""
+    log = pathlib.Path(path) / 'log' / 'supervisor.log'
+    if log.exists():
+        text = log.read_text(errors='replace')
+        assert 'Sanitizer' not in text and 'runtime error' not in text, text
 
 
 @pytest.fixture
