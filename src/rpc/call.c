@@ -37,12 +37,13 @@ struct run *call_run_new(struct call *c)
         arena_init(&run->mem, arena_cap(c->rpc));
     }
     run->call = c;
+    run->loop = l;
     return run;
 }
 
 void call_run_free(struct run *run)
 {
-    struct rpc_loop *l = run->call->loop;
+    struct rpc_loop *l = run->loop;
     if (l->kept_count >= RPC_RUNS_KEPT || run->mem.used > KEPT_BYTES_MAX) {
         arena_done(&run->mem);
         mem_free(run);

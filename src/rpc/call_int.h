@@ -20,6 +20,7 @@
 #define CALL_HEADERS_MAX (CALL_META_MAX + 16)
 
 struct media;
+struct shared;
 struct stream;
 
 /* A header or trailer that the handler set. */
@@ -33,6 +34,7 @@ struct run {
     struct lane_entry entry;
     struct loop_post post;
     struct call *call;
+    struct rpc_loop *loop;
     struct run *kept_next;
     void (*back)(struct run *run);
     enum code code; /* the outcome */
@@ -52,6 +54,8 @@ struct run {
     bool out_gzip;
     struct rpc_page_request page_req;
     struct rpc_page_response page_rsp;
+    struct stream *followers;    /* streams that take over what this step makes */
+    const struct shared *shared; /* for them */
 };
 
 /* An error that waits until so many more bytes of the request have come. */

@@ -19,6 +19,7 @@ static void flush(struct loop_post *post)
 {
     struct rpc_loop *l = container_of(post, struct rpc_loop, flush);
     l->flush_asked = false;
+    l->round++; /* what is submitted from here on sees a later snapshot */
     for (int kind = 0; kind < LANE_KINDS_; kind++) {
         struct lane_entry *chain = l->batch[kind].first;
         if (!chain)
@@ -50,6 +51,7 @@ static void loop_init(struct rpc_loop *l, struct rpc *r, struct loop *loop)
 {
     l->rpc = r;
     l->loop = loop;
+    l->round = 1;
     l->flush.fn = flush;
     l->drain.fn = on_drain;
     for (int kind = 0; kind < LANE_KINDS_; kind++)

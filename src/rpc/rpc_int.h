@@ -31,6 +31,14 @@ struct method {
 
 struct run;
 
+/* Steps that a loop submits in one round and that others may share. */
+#define RPC_SHARES 512
+struct rpc_share {
+    struct run *run;
+    uint64_t hash;
+    uint64_t round; /* older than the loop's: empty */
+};
+
 /* What belongs to one event loop; its thread only. */
 struct rpc_loop {
     struct rpc *rpc;
@@ -41,6 +49,8 @@ struct rpc_loop {
     } batch[LANE_KINDS_];
     struct loop_post flush;
     bool flush_asked;
+    uint64_t round;
+    struct rpc_share shares[RPC_SHARES];
     struct run *kept; /* for reuse */
     size_t kept_count;
     struct list streams;

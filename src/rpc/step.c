@@ -105,16 +105,22 @@ void stream_on_topic(void *arg)
         loop_post(st->call->loop->loop, &st->fired_post);
 }
 
-void stream_subscribe(struct ctx *cx, struct stream *st, struct topic_key key)
+bool stream_subscribe_to(struct stream *st, struct topic_key key)
 {
     struct topics *topics = st->call->rpc->cfg.topics;
-    (void)cx;
     if (st->sub && key.kind == st->key.kind && key.id1 == st->key.id1 && key.id2 == st->key.id2)
-        return;
+        return false;
     struct topic_sub *old = st->sub;
     st->sub = topic_subscribe(topics, key, stream_on_topic, st);
     st->key = key;
     topic_unsubscribe(topics, old);
+    return true;
+}
+
+void stream_subscribe(struct ctx *cx, struct stream *st, struct topic_key key)
+{
+    (void)cx;
+    (void)stream_subscribe_to(st, key);
 }
 
 enum code stream_wait(struct stream *st)

@@ -60,7 +60,9 @@ struct stream {
     bool head_asked;
 
     /* The loop. */
+    struct stream *follow_next; /* while another stream's step runs for this one too */
     bool ready, again, dying;
+    bool unshared; /* its state has pointers */
 
     /* Any thread. */
     _Atomic bool fired; /* fired_post is on its way */
@@ -69,6 +71,20 @@ struct stream {
 
 void stream_inbox_add(struct inbox *box, struct inbound *m);
 struct inbound *stream_inbox_take(struct inbox *box);
+
+/* False when it was subscribed to that already. */
+bool stream_subscribe_to(struct stream *st, struct topic_key key);
+
+/* ---- share.c: steps of equal watchers ---- */
+
+/* True: a step that is on its way to a lane will do for this stream too; c->on_lane is set until it is back. */
+bool share_join(struct stream *st);
+/* Others of this round may join the run, which is submitted right after. */
+void share_lead(struct stream *st, struct run *run);
+/* The step is back: keeps what the followers need. Before the leader goes on. */
+void share_keep(struct run *run);
+/* Gives a follower what the step made. False: it must make a step of its own. */
+bool share_take(struct stream *st, const struct run *run);
 
 /* step.c: one step, on a worker. */
 enum code stream_step(struct lane_entry *e, struct ctx *cx);

@@ -123,14 +123,44 @@ static enum code tick(struct ctx *cx, const void *req, struct stream *st)
     return CODE_OK;
 }
 
+/* How often it was woken. */
+static enum code count(struct ctx *cx, const void *req, struct stream *st)
+{
+    int *n = stream_state(st, sizeof(*n));
+    (void)req;
+    stream_subscribe(cx, st, topic);
+    TRY(say(cx, st, arena_printf(cx->mem, "%d", ++*n)));
+    return stream_wait(st);
+}
+
+/* Says what it said before and one more letter; the text is in the stream's memory from the second step on. */
+static enum code remember(struct ctx *cx, const void *req, struct stream *st)
+{
+    struct memory {
+        int n;
+        char *text;
+    } *m = stream_state(st, sizeof(*m));
+    stream_subscribe(cx, st, topic);
+    if (m->n++ == 0) {
+        TRY(say(cx, st, ((const Text *)req)->service));
+        return stream_wait(st);
+    }
+    str old = m->text ? str_from(m->text) : ((const Text *)req)->service;
+    m->text = arena_cstr(stream_mem(st), arena_concat(cx->mem, old, STR("x")));
+    TRY(say(cx, st, str_from(m->text)));
+    return stream_wait(st);
+}
+
 #define METHOD(n, c, s, f)                                                                                             \
     {                                                                                                                  \
         .service = "t.S", .name = n, .path = "/t.S/" n, .input = TEXT, .output = TEXT, .client_stream = c,             \
         .server_stream = s, .stream = f, .no_side_effects = true                                                       \
     }
 static const struct pb_method methods[] = {
-    METHOD("Chat", true, true, chat),  METHOD("Collect", true, false, collect), METHOD("Flood", false, true, flood),
-    METHOD("Tick", false, true, tick), METHOD("Watch", false, true, watch),
+    METHOD("Chat", true, true, chat),    METHOD("Collect", true, false, collect),
+    METHOD("Count", false, true, count), METHOD("Flood", false, true, flood),
+    METHOD("Tick", false, true, tick),   METHOD("Remember", false, true, remember),
+    METHOD("Watch", false, true, watch),
 };
 #define METHODS .methods = methods, .method_count = sizeof(methods) / sizeof(*methods)
 
@@ -305,6 +335,120 @@ static void draining_ends_parked_streams(void **state)
         assert_str_equal(take_end(&s[i]), "unavailable");
         close_stream(&s[i]);
     }
+    fixture_stop(&f);
+}
+
+/* ---- shared steps ------------------------------------------------------------------------------------------------ */
+
+static struct loop_post hold;
+static _Atomic bool let_go;
+
+static void hold_loop(struct loop_post *post)
+{
+    (void)post;
+    while (!let_go)
+        usleep(100);
+}
+
+/* Fires so that all watchers learn of it in one round of the loop. */
+static void fire_at_once(struct fixture *f)
+{
+    let_go = false;
+    hold.fn = hold_loop;
+    loop_post(f->rpc->loops[0].loop, &hold);
+    usleep(1000); /* whether it holds already or not, the firings wait behind it */
+    topic_fire(f->topics, topic);
+    let_go = true;
+}
+
+static void equal_watchers_share_a_step(void **state)
+{
+    enum { N = 600, OTHERS = 5 }; /* more than are served in one round */
+    struct fixture f;
+    static struct stream_client s[N + OTHERS];
+    (void)state;
+    fixture_start(&f, &(struct rpc_config){METHODS});
+    version = 1;
+    for (int i = 0; i < N + OTHERS; i++) {
+        open_stream(&s[i], &f, "/t.S/Watch", STREAMING, text_json(&f, i < N ? "v" : "w"));
+        expect_head(&s[i]);
+        assert_str_equal(take_text(&s[i]), i < N ? "v1" : "w1");
+    }
+    for (int v = 2; v < 5; v++) {
+        int before = steps;
+        version = v;
+        fire_at_once(&f);
+        for (int i = 0; i < N + OTHERS; i++)
+            assert_str_equal(take_text(&s[i]), arena_printf(&f.mem, "%c%d", i < N ? 'v' : 'w', v).p);
+        assert_int_equal(steps, before + 2); /* one for each request */
+    }
+    for (int i = 0; i < N; i += 2) /* some leave, the leader perhaps among them */
+        close_stream(&s[i]);
+    version = 5;
+    fire_at_once(&f);
+    for (int i = 1; i < N; i += 2)
+        assert_str_equal(take_text(&s[i]), "v5");
+    version = 0; /* the handler ends them */
+    fire_at_once(&f);
+    for (int i = 1; i < N; i += 2) {
+        assert_str_equal(take_text(&s[i]), "v0");
+        assert_str_equal(take_end(&s[i]), "");
+        close_stream(&s[i]);
+    }
+    for (int i = N; i < N + OTHERS; i++)
+        close_stream(&s[i]);
+    await_open_streams(0);
+    fixture_stop(&f);
+}
+
+/* Watchers that are not at the same place do not get each other's frames. */
+static void watchers_at_different_places_do_not_share(void **state)
+{
+    struct fixture f;
+    struct stream_client early, late;
+    (void)state;
+    fixture_start(&f, &(struct rpc_config){METHODS});
+    version = 1;
+    open_stream(&early, &f, "/t.S/Count", STREAMING, text_json(&f, ""));
+    expect_head(&early);
+    assert_str_equal(take_text(&early), "1");
+    fire_at_once(&f);
+    assert_str_equal(take_text(&early), "2");
+    open_stream(&late, &f, "/t.S/Count", STREAMING, text_json(&f, ""));
+    expect_head(&late);
+    assert_str_equal(take_text(&late), "1");
+    for (int i = 2; i < 10; i++) {
+        fire_at_once(&f);
+        assert_str_equal(take_text(&early), arena_printf(&f.mem, "%d", i + 1).p);
+        assert_str_equal(take_text(&late), arena_printf(&f.mem, "%d", i).p);
+    }
+    close_stream(&early);
+    close_stream(&late);
+    fixture_stop(&f);
+}
+
+/* A state that points into the stream's own memory stays its own. */
+static void private_states_are_not_shared(void **state)
+{
+    enum { N = 20 };
+    struct fixture f;
+    struct stream_client s[N];
+    (void)state;
+    fixture_start(&f, &(struct rpc_config){METHODS});
+    version = 1;
+    for (int i = 0; i < N; i++) {
+        open_stream(&s[i], &f, "/t.S/Remember", STREAMING, text_json(&f, "r"));
+        expect_head(&s[i]);
+        assert_str_equal(take_text(&s[i]), "r");
+    }
+    for (int round = 0; round < 3; round++) {
+        fire_at_once(&f);
+        for (int i = 0; i < N; i++)
+            assert_str_equal(take_text(&s[i]), arena_printf(&f.mem, "r%.*s", round + 1, "xxx").p);
+    }
+    for (int i = 0; i < N; i++)
+        close_stream(&s[i]);
+    await_open_streams(0);
     fixture_stop(&f);
 }
 
@@ -576,6 +720,9 @@ int main(void)
         cmocka_unit_test(a_parked_stream_has_sent_its_head),
         cmocka_unit_test(a_deadline_ends_a_parked_stream),
         cmocka_unit_test(draining_ends_parked_streams),
+        cmocka_unit_test(equal_watchers_share_a_step),
+        cmocka_unit_test(watchers_at_different_places_do_not_share),
+        cmocka_unit_test(private_states_are_not_shared),
         cmocka_unit_test(timers_wake_a_stream),
         cmocka_unit_test(a_slow_reader_is_pushed_back_and_misses_nothing),
         cmocka_unit_test(a_client_stream_is_read_to_its_end),
