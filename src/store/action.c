@@ -127,32 +127,42 @@ enum code store_action_page(struct ctx *cx, uint64_t run_id, uint64_t after, siz
 #define INSERT_ACTION                                                                                                  \
     "INSERT INTO action (" CHANGING(ROW_NAME) FIXED(ROW_NAME) "id,seq) VALUES (" CHANGING(ROW_PLACE) FIXED(ROW_PLACE)
 
-/* The next ordinal and the next seq of the run. Both are one step down an index. */
-#define NEXT_ID "(SELECT max(id)+1 FROM action WHERE id >= $36 AND id < $37)"
+/* What the next action and the next change of a run get. Asked first, not with RETURNING: that makes SQLite build a table
+ * in memory for each statement. The caller is the only writer, in a transaction. Both are one step down an index. */
 #define NEXT_SEQ(run) "(SELECT max(seq)+1 FROM action WHERE run_id=" run ")"
+
+static enum code insert(struct ctx *cx, const struct store_action *row, uint64_t id, int64_t seq)
+{
+    const struct db_value args[] = {CHANGING(ROW_ARG) FIXED(ROW_ARG) DB_I(id), DB_I(seq)};
+    return db_query(cx, INSERT_ACTION "$36,$37)", args, sizeof(args) / sizeof(*args), NULL);
+}
 
 static enum code insert_root(struct ctx *cx, struct store_action *row)
 {
-    row->id = store_action_root(row->run_id);
+    uint64_t id = store_action_root(row->run_id);
+    TRY(insert(cx, row, id, 1));
+    row->id = id;
     row->seq = 1;
-    const struct db_value args[] = {CHANGING(ROW_ARG) FIXED(ROW_ARG) DB_I(row->id)};
-    return db_query(cx, INSERT_ACTION "$36,1)", args, sizeof(args) / sizeof(*args), NULL);
+    return CODE_OK;
 }
 
 static enum code insert_child(struct ctx *cx, struct store_action *row)
 {
     struct db_rows rows;
-    const struct db_value args[] = {CHANGING(ROW_ARG) FIXED(ROW_ARG) DB_I(store_action_root(row->run_id)),
-                                    DB_I(store_action_root(row->run_id + 1))};
-    enum code c = db_query(cx, INSERT_ACTION NEXT_ID "," NEXT_SEQ("$23") ") RETURNING id, seq", args,
-                           sizeof(args) / sizeof(*args), &rows);
+    TRY(db_query(
+        cx, "SELECT (SELECT max(id)+1 FROM action WHERE id >= $1 AND id < $2), " NEXT_SEQ("$3"),
+        DB_ARGS(DB_I(store_action_root(row->run_id)), DB_I(store_action_root(row->run_id + 1)), DB_I(row->run_id)),
+        &rows));
+    uint64_t id = (uint64_t)db_row(&rows, 0)[0].i;
+    int64_t seq = db_row(&rows, 0)[1].i;
+    if (store_action_run(id) != row->run_id)
+        return fail(cx, CODE_RESOURCE_EXHAUSTED, "the run has too many actions");
+    enum code c = insert(cx, row, id, seq);
     if (c == CODE_ALREADY_EXISTS)
         return fail(cx, c, "action already exists: " STR_FMT, STR_ARG(row->name));
     TRY(c);
-    row->id = (uint64_t)db_row(&rows, 0)[0].i;
-    row->seq = db_row(&rows, 0)[1].i;
-    if (store_action_run(row->id) != row->run_id)
-        return fail(cx, CODE_RESOURCE_EXHAUSTED, "the run has too many actions");
+    row->id = id;
+    row->seq = seq;
     return CODE_OK;
 }
 
@@ -164,16 +174,26 @@ enum code store_action_insert(struct ctx *cx, struct store_action *a)
     return store_subtree_move(cx, a->parent_id, a->depth - 1, 0, a->phase, 1, a->ended_ns ? 0 : 1, &a->siblings_open);
 }
 
-enum code store_action_save(struct ctx *cx, struct store_action *row, int32_t was, bool was_open)
+/* Errors: ABORTED when the row is no longer as it was loaded. */
+static enum code next_seq(struct ctx *cx, const struct store_action *row, int64_t *out)
 {
     struct db_rows rows;
-    const struct db_value args[] = {CHANGING(ROW_ARG) DB_I(row->id), DB_I(row->seq), DB_I(row->run_id)};
-    TRY(db_query(
-        cx, "UPDATE action SET " CHANGING(ROW_SET) "seq=" NEXT_SEQ("$25") " WHERE id=$23 AND seq=$24 RETURNING seq",
-        args, sizeof(args) / sizeof(*args), &rows));
-    if (!rows.n)
+    TRY(db_query(cx, "SELECT seq, " NEXT_SEQ("$2") " FROM action WHERE id=$1",
+                 DB_ARGS(DB_I(row->id), DB_I(row->run_id)), &rows));
+    if (!rows.n || db_row(&rows, 0)[0].i != row->seq)
         return fail(cx, CODE_ABORTED, "action " STR_FMT " changed meanwhile", STR_ARG(row->name));
-    row->seq = db_row(&rows, 0)[0].i;
+    *out = db_row(&rows, 0)[1].i;
+    return CODE_OK;
+}
+
+enum code store_action_save(struct ctx *cx, struct store_action *row, int32_t was, bool was_open)
+{
+    int64_t seq = 0;
+    TRY(next_seq(cx, row, &seq));
+    const struct db_value args[] = {CHANGING(ROW_ARG) DB_I(row->id), DB_I(seq)};
+    TRY(db_query(cx, "UPDATE action SET " CHANGING(ROW_SET) "seq=$24 WHERE id=$23", args, sizeof(args) / sizeof(*args),
+                 NULL));
+    row->seq = seq;
     int64_t opened = (row->ended_ns ? 0 : 1) - (was_open ? 1 : 0);
     if (row->parent_id && (was != row->phase || opened))
         TRY(store_subtree_move(cx, row->parent_id, row->depth - 1, was, row->phase, 1, opened, &row->siblings_open));

@@ -6,13 +6,16 @@
 enum code store_event_add(struct ctx *cx, struct store_event *e)
 {
     struct db_rows rows;
-    TRY(db_query(cx,
-                 "INSERT INTO event (action_id, seq, attempt, time_ns, kind, reason, message) VALUES ($1,"
-                 " (SELECT coalesce(max(seq), 0)+1 FROM event WHERE action_id=$1), $2, $3, $4, $5, $6) RETURNING seq",
-                 DB_ARGS(DB_I(e->action_id), DB_I(e->attempt), DB_I(e->time_ns), DB_I(e->kind), DB_S(e->reason),
-                         DB_S(e->message)),
+    TRY(db_query(cx, "SELECT coalesce(max(seq), 0)+1 FROM event WHERE action_id=$1", DB_ARGS(DB_I(e->action_id)),
                  &rows));
-    e->seq = db_row(&rows, 0)[0].i;
+    int64_t seq = db_row(&rows, 0)[0].i;
+    TRY(db_query(cx,
+                 "INSERT INTO event (action_id, seq, attempt, time_ns, kind, reason, message)"
+                 " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                 DB_ARGS(DB_I(e->action_id), DB_I(seq), DB_I(e->attempt), DB_I(e->time_ns), DB_I(e->kind),
+                         DB_S(e->reason), DB_S(e->message)),
+                 NULL));
+    e->seq = seq;
     return CODE_OK;
 }
 

@@ -51,19 +51,28 @@ static struct store_run *first(struct ctx *cx, const struct db_rows *rows)
     return r;
 }
 
-enum code store_run_insert(struct ctx *cx, struct store_run *row)
+/* Asked first, not with RETURNING: that makes SQLite build a table in memory for each statement. The caller is the only
+ * writer, in a transaction. */
+static enum code next_id(struct ctx *cx, uint64_t *out)
 {
     struct db_rows rows;
-    const struct db_value args[] = {COLUMNS(ROW_ARG)};
-    enum code c = db_query(cx,
-                           "INSERT INTO run (" COLUMNS(ROW_NAME) "id) VALUES (" COLUMNS(
-                               ROW_PLACE) "(SELECT coalesce(max(id),0)+1 FROM run)) RETURNING id",
-                           args, sizeof(args) / sizeof(*args), &rows);
+    TRY(db_query(cx, "SELECT coalesce(max(id), 0)+1 FROM run", NULL, 0, &rows));
+    *out = (uint64_t)db_row(&rows, 0)[0].i;
+    return CODE_OK;
+}
+
+enum code store_run_insert(struct ctx *cx, struct store_run *row)
+{
+    uint64_t id;
+    TRY(next_id(cx, &id));
+    const struct db_value args[] = {COLUMNS(ROW_ARG) DB_I(id)};
+    enum code c = db_query(cx, "INSERT INTO run (" COLUMNS(ROW_NAME) "id) VALUES (" COLUMNS(ROW_PLACE) "$17)", args,
+                           sizeof(args) / sizeof(*args), NULL);
     if (c == CODE_ALREADY_EXISTS)
         return fail(cx, c, "run already exists: " STR_FMT "/" STR_FMT "/" STR_FMT, STR_ARG(row->project),
                     STR_ARG(row->domain), STR_ARG(row->name));
     TRY(c);
-    row->id = (uint64_t)db_row(&rows, 0)[0].i;
+    row->id = id;
     return CODE_OK;
 }
 

@@ -20,10 +20,30 @@ enum code store_subtree_get(struct ctx *cx, uint64_t action_id, struct store_sub
 #define DELTAS "$3, $4, $5, $6, $7, $8, $9, $10, $11, $12"
 #define ADD "n1=n1+$3, n2=n2+$4, n3=n3+$5, n4=n4+$6, n5=n5+$7, n6=n6+$8, n7=n7+$9, n8=n8+$10, n9=n9+$11, n10=n10+$12"
 
+/* Most parents have a row: an INSERT that meets a conflict, or RETURNING, would cost each of them more. */
+static enum code add(struct ctx *cx, const struct db_value *args, size_t n)
+{
+    struct db_rows rows;
+    TRY(db_query(cx, "UPDATE subtree SET open_children=open_children+$2, " ADD " WHERE action_id=$1", args, n, &rows));
+    if (rows.changed)
+        return CODE_OK;
+    return db_query(cx,
+                    "INSERT INTO subtree (action_id, open_children, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10)"
+                    " VALUES ($1, $2, " DELTAS ")",
+                    args, n, NULL);
+}
+
+static enum code count_open(struct ctx *cx, uint64_t action_id, int64_t *out)
+{
+    struct db_rows rows;
+    TRY(db_query(cx, "SELECT open_children FROM subtree WHERE action_id=$1", DB_ARGS(DB_I(action_id)), &rows));
+    *out = db_row(&rows, 0)[0].i;
+    return CODE_OK;
+}
+
 enum code store_subtree_move(struct ctx *cx, uint64_t parent_id, uint32_t parent_depth, int32_t from, int32_t to,
                              int64_t count, int64_t open, int64_t *open_now)
 {
-    struct db_rows rows;
     struct db_value args[2 + STORE_PHASES - 1];
     int64_t delta[STORE_PHASES] = {0};
     if (from < 0 || from >= STORE_PHASES || to < 0 || to >= STORE_PHASES)
@@ -34,13 +54,9 @@ enum code store_subtree_move(struct ctx *cx, uint64_t parent_id, uint32_t parent
     args[1] = DB_I(open);
     for (int i = 1; i < STORE_PHASES; i++)
         args[1 + i] = DB_I(delta[i]);
-    TRY(db_query(cx,
-                 "INSERT INTO subtree (action_id, open_children, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10)"
-                 " VALUES ($1, $2, " DELTAS ") ON CONFLICT (action_id) DO UPDATE SET"
-                 " open_children=open_children+$2, " ADD " RETURNING open_children",
-                 args, sizeof(args) / sizeof(*args), &rows));
+    TRY(add(cx, args, sizeof(args) / sizeof(*args)));
     if (open_now)
-        *open_now = db_row(&rows, 0)[0].i;
+        TRY(count_open(cx, parent_id, open_now));
     if (!parent_depth || from == to)
         return CODE_OK;
     return db_query(cx,

@@ -33,6 +33,7 @@
 
 static struct {
     const char *host, *op, *seed;
+    char authority[64];
     int port, connections, streams;
     long count, pid;
 } opt = {.host = "127.0.0.1", .op = "create", .seed = "x", .connections = 64, .streams = 1, .count = 10000};
@@ -226,8 +227,8 @@ static struct message upload(struct arena *mem, long i)
 static const struct op {
     const char *name, *path;
     struct message (*make)(struct arena *mem, long i);
-    bool needs_run;  /* a run of core-echo to read */
-    bool needs_open; /* a run that stays open */
+    bool needs_run;   /* a run of core-echo to read */
+    bool needs_open;  /* a run that stays open */
     bool then_create; /* each answer is followed by a CreateRun: one call is both */
 } ops[] = {
     {"create", RUNS "CreateRun", create, false, false, false},
@@ -304,9 +305,13 @@ static void submit(struct connection *c, struct call *call, const char *path, st
     arena_done(&mem);
     snprintf(length, sizeof(length), "%zu", call->size);
 #define HEADER(k, v) {(uint8_t *)k, (uint8_t *)(uintptr_t)(v), strlen(k), strlen(v), NGHTTP2_NV_FLAG_NONE}
-    nghttp2_nv nv[] = {HEADER(":method", "POST"), HEADER(":scheme", "http"), HEADER(":authority", "localhost"),
-                       HEADER(":path", path), HEADER("content-type", "application/proto"),
-                       HEADER("connect-protocol-version", "1"), HEADER("content-length", length)};
+    nghttp2_nv nv[] = {HEADER(":method", "POST"),
+                       HEADER(":scheme", "http"),
+                       HEADER(":authority", opt.authority),
+                       HEADER(":path", path),
+                       HEADER("content-type", "application/proto"),
+                       HEADER("connect-protocol-version", "1"),
+                       HEADER("content-length", length)};
     nghttp2_data_provider body_source = {.source.ptr = call, .read_callback = read_body};
     if (nghttp2_submit_request(c->session, NULL, nv, sizeof(nv) / sizeof(*nv), &body_source, call) < 0)
         die("submit");
@@ -377,8 +382,8 @@ static int on_close(nghttp2_session *s, int32_t id, uint32_t error, void *arg)
         return 0;
     }
     if (!ok && failed++ == 0)
-        snprintf(first_failure, sizeof(first_failure), "%d %.*s", call->status, (int)(call->got < 300 ? call->got : 300),
-                 call->reply);
+        snprintf(first_failure, sizeof(first_failure), "%d %.*s", call->status,
+                 (int)(call->got < 300 ? call->got : 300), call->reply);
     latencies[done++] = time_now_ns() - call->started_ns;
     if (next_number < opt.count)
         start_call(c, call);
@@ -560,6 +565,7 @@ static void parse(int argc, char **argv)
             *colon = 0;
             opt.port = (int)strtol(colon + 1, NULL, 10);
             opt.host = strcmp(v, "localhost") == 0 ? "127.0.0.1" : v;
+            snprintf(opt.authority, sizeof(opt.authority), "%s:%d", v, opt.port);
         } else if (strcmp(argv[i], "--op") == 0)
             opt.op = v;
         else if (strcmp(argv[i], "--seed") == 0)
