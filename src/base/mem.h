@@ -18,6 +18,8 @@ void mem_free(void *p);
 /* Whether caches of freed memory may hand it out again: not under AddressSanitizer, which then sees use after free. */
 #if defined(__SANITIZE_ADDRESS__)
 #define MEM_REUSE 0
+#elif defined(__has_feature)
+#define MEM_REUSE !__has_feature(address_sanitizer)
 #else
 #define MEM_REUSE 1
 #endif

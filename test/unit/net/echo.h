@@ -26,6 +26,8 @@
 struct echo {
     struct http_service service;
     const char *file; /* for /file */
+    int64_t big_max;  /* of /big and /file; 0 = none */
+    bool no_threads;  /* /late answers at once */
     atomic_long opened, closed, completed, data_after_end;
 };
 
@@ -112,6 +114,10 @@ static void echo_late_end(struct echo_call *c)
 {
     pthread_t t;
     pthread_attr_t a;
+    if (c->echo->no_threads) {
+        http_reply(c->x, 200, STR("text/plain"), STR("late\n"));
+        return;
+    }
     pthread_attr_init(&a);
     pthread_attr_setdetachstate(&a, PTHREAD_CREATE_DETACHED);
     c->post.fn = echo_on_loop;
@@ -128,6 +134,14 @@ static void echo_park(struct echo_call *c)
     http_drop_head(c->x);
 }
 
+static int64_t echo_size(const struct echo_call *c)
+{
+    int64_t n;
+    if (!str_to_i64(http_request(c->x)->query, &n) || n < 0)
+        return 0;
+    return c->echo->big_max && n > c->echo->big_max ? c->echo->big_max : n;
+}
+
 static void echo_fill(struct echo_call *c)
 {
     static const char block[16384] = {'b', 'i', 'g'};
@@ -140,8 +154,7 @@ static void echo_fill(struct echo_call *c)
 
 static void echo_big(struct echo_call *c)
 {
-    if (!str_to_i64(http_request(c->x)->query, &c->left))
-        c->left = 0;
+    c->left = echo_size(c);
     http_respond(c->x, 200, NULL, 0, c->left, false);
     if (c->left)
         echo_fill(c);
@@ -160,9 +173,7 @@ static void echo_file_rest(struct echo_call *c)
 
 static void echo_file(struct echo_call *c)
 {
-    int64_t n;
-    if (!str_to_i64(http_request(c->x)->query, &n))
-        n = 0;
+    int64_t n = echo_size(c);
     c->sent = n / 2;
     c->left = n - c->sent;
     http_respond(c->x, 200, NULL, 0, n % 2 ? -1 : n, false);

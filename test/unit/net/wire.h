@@ -3,8 +3,8 @@
 #ifndef TEST_NET_WIRE_H
 #define TEST_NET_WIRE_H
 
+#include "echo.h"
 #include "net/conn_int.h"
-#include "net/echo.h"
 
 struct wire {
     struct worker w; /* first: the sink finds the wire by it */
