@@ -236,6 +236,10 @@ void http_write(struct http_exchange *x, str bytes, bool end)
 
 static void write_file(struct http_exchange *x, int fd, int64_t offset, int64_t len, bool end)
 {
+    if (fd < 0) { /* the caller could not open it: no body that looks complete */
+        http_reset(x);
+        return;
+    }
     if (cannot_send(x) || x->mute || len < 0) {
         close(fd);
         if (end && !cannot_send(x))

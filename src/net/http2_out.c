@@ -7,7 +7,7 @@
 #define FILL_BYTES ((size_t)64 * 1024)
 /* More than this waiting on one connection stops all its streams. */
 #define QUEUED_MAX ((size_t)1024 * 1024)
-#define FIELDS_MAX 64
+#define FIELDS_MAX 256
 
 /* ---- heads ------------------------------------------------------------------------------------------------------- */
 
