@@ -126,6 +126,7 @@ SUITES = [
     Suite('unit', unit),
     Suite('tools', pytest, ('test/tools',)),
     Suite('pb', pb),
+    Suite('net', pytest, ('test/net',)),
     Suite('exec', pytest, ('test/exec',)),
     Suite('object', pytest, ('test/object',)),
     Suite('conform', conform),
