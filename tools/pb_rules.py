@@ -252,5 +252,14 @@ class Rules:
             grew = bool(more)
             self.checked |= more
 
+    def check_rows(self, m):
+        """A row for each field of the message that validation looks at."""
+        rules, out = self.rules.get(m.full_name, []), []
+        for i, f in enumerate(sorted(m.fields, key=lambda f: f.number)):
+            own = [n for n, r in enumerate(rules) if r.field == i]
+            if own or (f.type_name in self.checked and f.name not in self.skip[m.full_name]):
+                out.append(f'    {{{i}, {own[0] if own else 0}, {len(own)}}},')
+        return out
+
     def rows(self, name):
         return [f'    {{{r.field}, PB_RULE_{r.op}, PB_RULE_ON_{r.target}, {{{r.arg}}}}},' for r in self.rules.get(name, [])]

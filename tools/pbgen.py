@@ -237,15 +237,26 @@ def field_row(schema, m, f, pool):
         sub = f'.type = &{c_name(schema.messages[f.type_name])}_type'
     elif f.type == pd.ENUM:
         sub = f'.enums = &{c_name(schema.enums[f.type_name])}_enum'
-    return (f'    {{{{{sub or ".type = NULL"}}}, {f.number << 3 | wire}, {name}, offsetof({struct}, {c_field(f.name)}), '
-            f'{has}, PB_{kind}, PB_{shape}, {len(f.name)}, {len(json)}}},')
+    offset = f'offsetof({struct}, {c_field(f.name)})'
+    if m.map_entry:
+        probe = '0, 0, 0'  # always there
+    elif has != '0':
+        probe = f'PB_PROBE({has}, 4, {f.number})' if shape == 'ONEOF' else f'PB_PROBE({has}, 1, 0)'
+    elif schema.size(f) == 16:  # the length of a string or an array
+        probe = f'PB_PROBE({offset} + 8, 8, 0)'
+    else:
+        probe = f'PB_PROBE({offset}, {schema.size(f)}, 0)'
+    return (f'    {{{{{sub or ".type = NULL"}}}, {f.number << 3 | wire}, {name}, {offset}, '
+            f'{has}, PB_{kind}, PB_{shape}, {len(f.name)}, {len(json)}, {probe}}},')
 
 
 def emit_type(schema, m, pool):
     name, fields = c_name(m), sorted(m.fields, key=lambda f: f.number)
-    out, rules = [], schema.rules.rows(m.full_name)
+    out, rules, checks = [], schema.rules.rows(m.full_name), schema.rules.check_rows(m)
+    if checks:
+        out += [f'static const struct pb_check {name}_checks[] = {{'] + checks + ['};']
     if rules:
-        out = [f'static const struct pb_rule {name}_rules[] = {{'] + rules + ['};']
+        out += [f'static const struct pb_rule {name}_rules[] = {{'] + rules + ['};']
     if fields:
         out += [f'static const struct pb_field {name}_fields[] = {{']
         out += [field_row(schema, m, f, pool) for f in fields] + ['};']
@@ -260,7 +271,7 @@ def emit_type(schema, m, pool):
             f'    .size = sizeof({name}), .wkt = PB_WKT_{wkt}, .is_entry = {str(m.map_entry).lower()}, '
             f'.has_maps = {maps},',
             f'    .rules = {name + "_rules" if rules else "pb_no_rules"}, .rule_n = {len(rules)},',
-            f'    .checked = {str(m.full_name in schema.rules.checked).lower()},', '};', '']
+            f'    .checks = {name + "_checks" if checks else "pb_no_checks"}, .check_n = {len(checks)},', '};', '']
     return out
 
 

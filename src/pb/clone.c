@@ -56,7 +56,7 @@ static void clone_into(struct arena *mem, const struct pb_type *t, void *to, con
     if (!t->is_entry)
         clone_unknown(mem, to);
     for (const struct pb_field *f = t->fields, *end = f + t->n; f < end; f++) {
-        if (!pb_present(f, to))
+        if (!t->is_entry && !pb_present(f, to))
             continue;
         if (f->shape == PB_REPEATED || f->shape == PB_MAP)
             clone_array(mem, f, pb_slot(f, to));

@@ -80,20 +80,28 @@ static inline const char *read_length(struct decoder *d, const char *p, const ch
     return q;
 }
 
+static inline uint64_t load(const char *p, size_t n)
+{
+    uint64_t w = 0;
+    memcpy(&w, p, n);
+    return w;
+}
+
+/* ASCII, as nearly every string is, needs no more than a look at the high bits; the last word overlaps. */
 static inline bool is_utf8(const char *p, size_t n)
 {
-    uint64_t w;
-    size_t i = 0;
-    for (; i + 8 <= n; i += 8) {
-        memcpy(&w, p + i, 8);
-        if (w & 0x8080808080808080u)
-            return str_is_utf8((str){p + i, n - i});
+    uint64_t seen = 0;
+    if (n >= 8) {
+        for (size_t i = 0; i + 8 < n; i += 8)
+            seen |= load(p + i, 8);
+        seen |= load(p + n - 8, 8);
+    } else if (n >= 4) {
+        seen = load(p, 4) | load(p + n - 4, 4);
+    } else {
+        for (size_t i = 0; i < n; i++)
+            seen |= (uint8_t)p[i];
     }
-    for (; i < n; i++) {
-        if ((uint8_t)p[i] >= 128)
-            return str_is_utf8((str){p + i, n - i});
-    }
-    return true;
+    return !(seen & 0x8080808080808080u) || str_is_utf8((str){p, n});
 }
 
 /* ---- fields the schema does not know ------------------------------------------------------------------------------

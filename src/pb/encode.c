@@ -5,13 +5,16 @@
 #include "base/mem.h"
 #include "pb/pb_int.h"
 
-/* The lengths of nested messages, map entries and packed fields in the order in which they begin. */
+/* What the first pass found, in the order of the walk: for each message the indexes of its fields that are present, and
+ * END; for each nested message, map entry and packed field its length. */
 struct lengths {
     uint32_t *p;
     size_t n, cap, next;
     bool too_large;
-    uint32_t some[96];
+    uint32_t some[512];
 };
+
+#define END UINT32_MAX
 
 static size_t message_size(struct lengths *l, const struct pb_type *t, const void *msg);
 static char *write_message(struct lengths *l, const struct pb_type *t, const void *msg, char *p);
@@ -30,19 +33,26 @@ static void lengths_done(struct lengths *l)
         mem_free(l->p);
 }
 
-static size_t lengths_open(struct lengths *l)
+static void lengths_grow(struct lengths *l)
 {
-    if (l->n == l->cap) {
-        l->p = l->p == l->some ? memcpy(mem_alloc_array(l->cap * 2, sizeof(*l->p)), l->some, sizeof(l->some))
-                               : mem_resize(l->p, l->cap * 2 * sizeof(*l->p));
-        l->cap *= 2;
-    }
+    l->p = l->p == l->some ? memcpy(mem_alloc_array(l->cap * 2, sizeof(*l->p)), l->some, sizeof(l->some))
+                           : mem_resize(l->p, l->cap * 2 * sizeof(*l->p));
+    l->cap *= 2;
+}
+
+static inline size_t lengths_push(struct lengths *l, uint32_t v)
+{
+    if (__builtin_expect(l->n == l->cap, 0))
+        lengths_grow(l);
+    l->p[l->n] = v;
     return l->n++;
 }
 
 static inline size_t varint_size(uint64_t v)
 {
-    return (size_t)(((63 - __builtin_clzll(v | 1)) * 9 + 73) / 64);
+    if (__builtin_expect(v < 128, 1))
+        return 1;
+    return (size_t)(((63 - __builtin_clzll(v)) * 9 + 73) / 64);
 }
 
 /* The size of the part with its length before it. */
@@ -97,7 +107,7 @@ static inline bool is_packed(const struct pb_field *f)
 
 static size_t submessage_size(struct lengths *l, const struct pb_type *t, const void *msg)
 {
-    size_t at = lengths_open(l);
+    size_t at = lengths_push(l, 0);
     return lengths_close(l, at, msg ? message_size(l, t, msg) : 0);
 }
 
@@ -130,7 +140,7 @@ static size_t repeated_size(struct lengths *l, const struct pb_field *f, const s
     size_t tag = varint_size(f->tag), size = 0, step = pb_kind_size[f->kind];
     const char *p = a->p;
     if (is_packed(f)) {
-        size_t at = lengths_open(l);
+        size_t at = lengths_push(l, 0);
         for (size_t i = 0; i < a->n; i++)
             size += value_size(l, f, p + i * step);
         return tag + lengths_close(l, at, size);
@@ -143,7 +153,7 @@ static size_t repeated_size(struct lengths *l, const struct pb_field *f, const s
 /* Entries always have both fields, so that a reader without defaults understands them. */
 static size_t entry_size(struct lengths *l, const struct pb_type *t, const void *entry)
 {
-    size_t at = lengths_open(l), size = 2;
+    size_t at = lengths_push(l, 0), size = 2;
     size += value_size(l, &t->fields[0], pb_slot_const(&t->fields[0], entry));
     size += value_size(l, &t->fields[1], pb_slot_const(&t->fields[1], entry));
     return lengths_close(l, at, size);
@@ -162,9 +172,11 @@ static size_t map_size(struct lengths *l, const struct pb_field *f, const struct
 static size_t message_size(struct lengths *l, const struct pb_type *t, const void *msg)
 {
     size_t size = 0;
-    for (const struct pb_field *f = t->fields, *end = f + t->n; f < end; f++) {
+    for (uint32_t i = 0; i < t->n; i++) {
+        const struct pb_field *f = &t->fields[i];
         if (!pb_present(f, msg))
             continue;
+        lengths_push(l, i);
         const void *slot = pb_slot_const(f, msg);
         if (f->shape == PB_REPEATED)
             size += repeated_size(l, f, slot);
@@ -173,6 +185,7 @@ static size_t message_size(struct lengths *l, const struct pb_type *t, const voi
         else
             size += varint_size(f->tag) + value_size(l, f, slot);
     }
+    lengths_push(l, END);
     for (const struct pb_unknown *u = *(const struct pb_unknown *const *)msg; u; u = u->next)
         size += u->data.n;
     return size;
@@ -250,9 +263,8 @@ static char *write_map(struct lengths *l, const struct pb_field *f, const struct
 
 static char *write_message(struct lengths *l, const struct pb_type *t, const void *msg, char *p)
 {
-    for (const struct pb_field *f = t->fields, *end = f + t->n; f < end; f++) {
-        if (!pb_present(f, msg))
-            continue;
+    for (uint32_t i; (i = l->p[l->next++]) != END;) {
+        const struct pb_field *f = &t->fields[i];
         const void *slot = pb_slot_const(f, msg);
         if (f->shape == PB_REPEATED)
             p = write_repeated(l, f, slot, p);

@@ -65,8 +65,8 @@ static bool unknown_equal(const struct pb_unknown *a, const struct pb_unknown *b
 static bool fields_equal(const struct pb_type *t, const void *a, const void *b)
 {
     for (const struct pb_field *f = t->fields, *end = f + t->n; f < end; f++) {
-        bool has = pb_present(f, a);
-        if (has != pb_present(f, b))
+        bool has = t->is_entry || pb_present(f, a);
+        if (has != (t->is_entry || pb_present(f, b)))
             return false;
         if (!has)
             continue;

@@ -1,6 +1,8 @@
 /* Tokens of JSON text. Any thread; the arena belongs to the call. */
 #include "pb/json_scan.h"
 
+#include "pb/json_plain_int.h"
+
 bool pb_json_scan_fail(struct pb_json_scan *s, const char *problem)
 {
     s->problem = problem;
@@ -20,7 +22,7 @@ static bool unexpected(struct pb_json_scan *s)
     return pb_json_scan_fail(s, s->p < s->end ? "unexpected character" : "text ends too early");
 }
 
-char pb_json_scan_peek(struct pb_json_scan *s)
+char pb_json_scan_space(struct pb_json_scan *s)
 {
     while (s->p < s->end && (*s->p == ' ' || *s->p == '\n' || *s->p == '\t' || *s->p == '\r'))
         s->p++;
@@ -65,28 +67,6 @@ bool pb_json_scan_next(struct pb_json_scan *s, char close, bool *more)
 
 /* ---- strings ------------------------------------------------------------------------------------------------------
  */
-
-/* Bytes from p on that are neither quote, backslash nor control character. *ascii becomes false when one is >= 128. */
-static const char *plain_end(const char *p, const char *end, bool *ascii)
-{
-    const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
-    uint64_t seen = 0;
-    for (; end - p >= 8; p += 8) {
-        uint64_t w;
-        memcpy(&w, p, 8);
-        uint64_t quote = w ^ (ones * '"'), slash = w ^ (ones * '\\');
-        /* A byte >= 128 hides nothing: it is masked out of each test, and noted. */
-        uint64_t odd = (((w - ones * 0x20) | (quote - ones) | (slash - ones)) & ~w) & high;
-        if (odd)
-            break;
-        seen |= w;
-    }
-    for (; p < end && (uint8_t)*p >= 0x20 && *p != '"' && *p != '\\'; p++)
-        seen |= (uint8_t)*p;
-    if (seen & high)
-        *ascii = false;
-    return p;
-}
 
 static int hex_digit(char c)
 {
@@ -192,7 +172,7 @@ static bool escaped_string(struct pb_json_scan *s, const char *first, str *out)
     s->p = first;
     while (s->p < end) {
         bool ascii;
-        const char *stop = plain_end(s->p, end, &ascii);
+        const char *stop = json_plain_end(s->p, end, &ascii);
         to = (char *)memcpy(to, s->p, (size_t)(stop - s->p)) + (stop - s->p);
         s->p = stop;
         if (stop == end)
@@ -209,11 +189,11 @@ static bool escaped_string(struct pb_json_scan *s, const char *first, str *out)
 
 bool pb_json_scan_string(struct pb_json_scan *s, str *out)
 {
-    bool ascii = true;
+    bool ascii;
     if (pb_json_scan_peek(s) != '"')
         return pb_json_scan_fail(s, "expected a string");
     const char *first = ++s->p;
-    s->p = plain_end(first, s->end, &ascii);
+    s->p = json_plain_end(first, s->end, &ascii);
     if (s->p == s->end)
         return pb_json_scan_fail(s, "text ends too early");
     if (*s->p == '\\')

@@ -17,8 +17,13 @@ struct pb_json_scan {
 bool pb_json_scan_fail(struct pb_json_scan *s, const char *problem);
 bool pb_json_scan_full(struct pb_json_scan *s);
 
+/* Skips white space; the character behind it, or 0. */
+char pb_json_scan_space(struct pb_json_scan *s);
 /* The next character that is no white space, not consumed; 0 at the end of the text. */
-char pb_json_scan_peek(struct pb_json_scan *s);
+static inline char pb_json_scan_peek(struct pb_json_scan *s)
+{
+    return __builtin_expect(s->p < s->end && (uint8_t)*s->p > ' ', 1) ? *s->p : pb_json_scan_space(s);
+}
 /* Consumes c, or fails. */
 bool pb_json_scan_expect(struct pb_json_scan *s, char c);
 /* true, false or null. */

@@ -5,6 +5,7 @@
 
 const struct pb_field pb_no_fields[1];
 const struct pb_rule pb_no_rules[1];
+const struct pb_check pb_no_checks[1];
 
 const uint8_t pb_kind_size[] = {
     [PB_BOOL] = 1,

@@ -37,40 +37,30 @@ static inline const void *pb_slot_const(const struct pb_field *f, const void *ms
     return (const char *)msg + f->offset;
 }
 
-/* True when encoding writes the field. */
+/* True when encoding writes the field. Not for fields of map entries. */
 static inline bool pb_present(const struct pb_field *f, const void *msg)
 {
-    const char *slot = (const char *)msg + f->offset;
-    switch (f->shape) {
-    case PB_ONEOF:
-        return *(const int32_t *)(const void *)((const char *)msg + f->has) == (int32_t)pb_field_number(f);
-    case PB_OPTIONAL:
-        return *((const char *)msg + f->has) != 0;
-    case PB_REPEATED:
-    case PB_MAP:
-        return ((const struct pb_array *)(const void *)slot)->n != 0;
-    default:
-        break;
-    }
-    switch (pb_kind_size[f->kind]) {
-    case 1:
-        return *slot != 0;
-    case 4:
-        return *(const uint32_t *)(const void *)slot != 0;
-    case 8:
-        return *(const uint64_t *)(const void *)slot != 0;
-    default:
-        return ((const str *)(const void *)slot)->n != 0;
-    }
+    uint64_t v;
+    memcpy(&v, (const char *)msg + f->probe, sizeof(v));
+    v >>= f->right;
+    return f->want ? v == f->want : v != 0;
 }
 
 /* NULL when there is none. */
 const struct pb_field *pb_field_find(const struct pb_type *t, uint32_t number);
 
-/* Zeroed; NULL when the arena's cap would be passed. */
+/* Zeroed; NULL when the arena's cap would be passed. The usual case is open-coded: messages are small and many. */
 static inline void *pb_take(struct arena *mem, size_t size)
 {
-    return arena_try_alloc(mem, 1, size);
+    size_t need = (size + 15) & ~(size_t)15;
+    if (__builtin_expect((size_t)(mem->end - mem->cur) < need || (mem->cap && need > mem->cap - mem->used), 0))
+        return arena_try_alloc(mem, 1, size);
+    char *p = mem->cur;
+    mem->cur += need;
+    mem->used += need;
+    for (size_t i = 0; i < need; i += 16)
+        memset(p + i, 0, 16);
+    return p;
 }
 
 /* Makes room for `total` elements; *a->p grows to the next power of two. False when the arena's cap would be passed.

@@ -95,6 +95,12 @@ struct pb_rule {
     };
 };
 
+/* A field to look at while validating: it has rules, or its message has any inside. */
+struct pb_check {
+    uint16_t field;    /* its index */
+    uint16_t first, n; /* its rules */
+};
+
 struct pb_field {
     union {
         const struct pb_type *type;  /* PB_MESSAGE, and the entry of a map */
@@ -105,7 +111,16 @@ struct pb_field {
     uint16_t offset, has;
     uint8_t kind, shape;
     uint8_t name_len, json_len; /* json_len 0: the same as the name */
+    /* Presence without looking at kind and shape: the eight bytes at `probe`, shifted right, are not zero, or for
+     * members of a oneof (want) the field's number. */
+    uint16_t probe;
+    uint8_t right;
+    uint32_t want;
 };
+
+/* The last three of a field whose presence is in `size` bytes at `offset`. Those before are read too, and shifted out:
+ * a struct begins with a pointer, so they are part of it. */
+#define PB_PROBE(offset, size, want) (offset) + (size)-8, 64 - 8 * (size), want
 
 struct pb_type {
     const char *name; /* full name */
@@ -119,9 +134,15 @@ struct pb_type {
     uint8_t wkt;
     bool is_entry; /* of a map: no unknown_ at the start */
     bool has_maps;
-    bool checked; /* it, or a message inside it, has rules */
     uint16_t rule_n;
+    uint16_t check_n; /* with rule_n: not zero when the type, or a message inside it, has rules */
+    const struct pb_check *checks;
 };
+
+static inline bool pb_type_is_checked(const struct pb_type *t)
+{
+    return t->rule_n || t->check_n;
+}
 
 struct pb_enum_value {
     int32_t number;
@@ -140,6 +161,7 @@ struct pb_enum {
 /* Of types that have none: a pointer that may be added to. */
 extern const struct pb_field pb_no_fields[1];
 extern const struct pb_rule pb_no_rules[1];
+extern const struct pb_check pb_no_checks[1];
 
 /* Everything generated from one descriptor set. Types and enums are sorted by name, methods by path. */
 struct pb_registry {

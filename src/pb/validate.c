@@ -346,7 +346,7 @@ static enum code check_inside(struct ctx *cx, const struct pb_field *f, const vo
                               const struct step *s)
 {
     const void *msg = f->kind == PB_MESSAGE ? *(const void *const *)slot : NULL;
-    if (!msg || !f->type->checked || has_rule(g, PB_RULE_NOT_INSIDE))
+    if (!msg || !pb_type_is_checked(f->type) || has_rule(g, PB_RULE_NOT_INSIDE))
         return CODE_OK;
     return check_message(cx, f->type, msg, s);
 }
@@ -442,23 +442,19 @@ static enum code check_field(struct ctx *cx, const struct pb_type *t, const stru
 
 static enum code check_message(struct ctx *cx, const struct pb_type *t, const void *msg, const struct step *up)
 {
-    const struct pb_rule *r = t->rules, *end = r + t->rule_n;
-    for (uint16_t i = 0; i < t->n; i++) {
-        struct group g = {r, 0};
-        while (r < end && r->field == i)
-            r++;
-        g.n = (size_t)(r - g.rules);
-        const struct pb_field *f = &t->fields[i];
-        bool inside = f->shape == PB_MAP ? f->type->checked : f->kind == PB_MESSAGE && f->type->checked;
-        if (g.n || inside)
-            TRY(check_field(cx, t, f, msg, g, up));
+    size_t rules = 0;
+    for (const struct pb_check *c = t->checks, *end = c + t->check_n; c < end; c++) {
+        const struct pb_field *f = &t->fields[c->field];
+        rules += c->n;
+        if (c->n || pb_present(f, msg))
+            TRY(check_field(cx, t, f, msg, (struct group){t->rules + c->first, c->n}, up));
     }
-    for (; r < end; r++)
-        TRY(check_expression(cx, r->s, msg, up));
+    for (; rules < t->rule_n; rules++)
+        TRY(check_expression(cx, t->rules[rules].s, msg, up));
     return CODE_OK;
 }
 
 enum code pb_validate(struct ctx *cx, const struct pb_type *type, const void *msg)
 {
-    return type->checked ? check_message(cx, type, msg, NULL) : CODE_OK;
+    return pb_type_is_checked(type) ? check_message(cx, type, msg, NULL) : CODE_OK;
 }
