@@ -220,6 +220,8 @@ def field_row(schema, m, f, pool):
     wire = 2 if f.packed else WIRE.get(kind, 0)
     # The JSON name follows the name, so both are added as one text.
     json = '' if f.json_name == f.name else f.json_name
+    if not re.fullmatch(r'[A-Za-z0-9_]*', json):  # the JSON writer does not escape names
+        sys.exit(f'pbgen: {m.full_name}.{f.name}: json_name "{json}" is no identifier')
     name = pool.add(f.name + json)
     has, sub = '0', ''
     struct = c_name(m)

@@ -46,7 +46,9 @@ must_check_ enum code pb_encode(struct ctx *cx, const struct pb_type *type, cons
 void pb_encode_to(buf *b, const struct pb_type *type, const void *msg);
 size_t pb_encoded_size(const struct pb_type *type, const void *msg);
 
-/* ProtoJSON (https://protobuf.dev/programming-guides/json/). Unknown JSON fields are errors unless ignore_unknown. */
+/* ProtoJSON (https://protobuf.dev/programming-guides/json/). Strings of *out may borrow from text. Unknown fields, and
+ * unknown names of enum values, are errors unless ignore_unknown; the same field or key twice always is. Errors as
+ * pb_decode, with field and byte. */
 must_check_ enum code pb_json_decode(struct ctx *cx, const struct pb_type *type, str text, bool ignore_unknown,
                                      void **out);
 /* lowerCamelCase names, defaults left out, one line. Errors: INTERNAL for values JSON cannot say. */
