@@ -15,30 +15,27 @@
 #define CACHE_POLL_NS (5 * NS_PER_S)
 #define SYSTEM_BACKOFF_NS (1 * NS_PER_S)
 
-typedef const struct engine_look look_t;
-typedef struct engine_decision out_t;
-
 /* ---- small verbs --------------------------------------------------------------------------------------------------
  */
 
-static void need(out_t *out, unsigned what)
+static void need(struct engine_decision *out, unsigned what)
 {
-    *out = (out_t){.need = what};
+    *out = (struct engine_decision){.need = what};
 }
 
-static void stay(out_t *out, const char *why)
+static void stay(struct engine_decision *out, const char *why)
 {
     out->verb = ENGINE_STAY;
     out->wait_reason = str_from(why);
 }
 
-static void end(out_t *out, int32_t phase)
+static void end(struct engine_decision *out, int32_t phase)
 {
     out->verb = ENGINE_END;
     out->phase = phase;
 }
 
-static void end_error(out_t *out, int32_t phase, int32_t kind, const char *code, str message)
+static void end_error(struct engine_decision *out, int32_t phase, int32_t kind, const char *code, str message)
 {
     end(out, phase);
     out->error_kind = kind;
@@ -46,7 +43,7 @@ static void end_error(out_t *out, int32_t phase, int32_t kind, const char *code,
     out->message = message;
 }
 
-static void wake_at(out_t *out, int64_t at)
+static void wake_at(struct engine_decision *out, int64_t at)
 {
     if (!out->wake_ns || at < out->wake_ns)
         out->wake_ns = at;
@@ -76,7 +73,7 @@ struct failure {
     bool recoverable;
 };
 
-static bool may_retry(look_t *l, const struct failure *f)
+static bool may_retry(const struct engine_look *l, const struct failure *f)
 {
     if (!f->recoverable)
         return false;
@@ -84,7 +81,8 @@ static bool may_retry(look_t *l, const struct failure *f)
 }
 
 /* The attempt ended badly: another one, or the end. */
-static void fail_attempt(look_t *l, struct arena *mem, const struct failure *f, out_t *out)
+static void fail_attempt(const struct engine_look *l, struct arena *mem, const struct failure *f,
+                         struct engine_decision *out)
 {
     out->error_kind = f->kind;
     out->code = f->code;
@@ -103,7 +101,8 @@ static void fail_attempt(look_t *l, struct arena *mem, const struct failure *f, 
     }
 }
 
-static void time_out(look_t *l, struct arena *mem, const char *code, const char *what, int64_t limit_ns, out_t *out)
+static void time_out(const struct engine_look *l, struct arena *mem, const char *code, const char *what,
+                     int64_t limit_ns, struct engine_decision *out)
 {
     double s = (double)limit_ns / 1e9;
     struct failure f = {COMMON_ACTION_PHASE_TIMED_OUT, USER, str_from(code), STR(""), true};
@@ -120,7 +119,7 @@ static bool is_interruption(int sig)
     return sig == SIGKILL || sig == SIGTERM || sig == SIGINT || sig == SIGHUP || sig == SIGQUIT || sig == SIGSTOP;
 }
 
-static struct failure failure_of_exit(look_t *l, struct arena *mem)
+static struct failure failure_of_exit(const struct engine_look *l, struct arena *mem)
 {
     const struct exec_observation *o = &l->exec;
     struct failure f = {COMMON_ACTION_PHASE_FAILED, USER, STR("TaskProcessFailed"), STR(""), true};
@@ -148,7 +147,7 @@ static struct failure failure_of_exit(look_t *l, struct arena *mem)
     return f;
 }
 
-static bool succeeded(look_t *l)
+static bool succeeded(const struct engine_look *l)
 {
     if (l->result.kind == ENGINE_RESULT_OUTPUTS)
         return l->exec.state != EXEC_EXITED || (!l->exec.signal && !l->exec.exit_code);
@@ -156,7 +155,7 @@ static bool succeeded(look_t *l)
 }
 
 /* The process is over. error.pb counts first, then the exit status and outputs.pb. */
-static void decide_over(look_t *l, struct arena *mem, out_t *out)
+static void decide_over(const struct engine_look *l, struct arena *mem, struct engine_decision *out)
 {
     if (!(l->have & ENGINE_LOOK_RESULT)) {
         need(out, ENGINE_LOOK_RESULT);
@@ -175,7 +174,7 @@ static void decide_over(look_t *l, struct arena *mem, out_t *out)
     }
 }
 
-static void decide_refused(look_t *l, struct arena *mem, out_t *out)
+static void decide_refused(const struct engine_look *l, struct arena *mem, struct engine_decision *out)
 {
     struct failure f = {COMMON_ACTION_PHASE_FAILED, l->exec.system ? SYSTEM : USER, l->exec.error_code, l->exec.error,
                         l->exec.system};
@@ -192,7 +191,7 @@ static bool is_over(int64_t since, int64_t limit, int64_t now)
 }
 
 /* Across all attempts; nothing comes after it. True when it decided. */
-static bool deadline_passed(look_t *l, struct arena *mem, out_t *out)
+static bool deadline_passed(const struct engine_look *l, struct arena *mem, struct engine_decision *out)
 {
     int64_t limit = l->task->deadline_ns;
     if (!is_over(l->a->created_ns, limit, l->now_ns)) {
@@ -206,7 +205,7 @@ static bool deadline_passed(look_t *l, struct arena *mem, out_t *out)
     return true;
 }
 
-static bool queued_too_long(look_t *l, struct arena *mem, out_t *out)
+static bool queued_too_long(const struct engine_look *l, struct arena *mem, struct engine_decision *out)
 {
     int64_t limit = l->task->queued_timeout_ns;
     if (!is_over(l->a->queued_ns, limit, l->now_ns)) {
@@ -219,7 +218,7 @@ static bool queued_too_long(look_t *l, struct arena *mem, out_t *out)
     return true;
 }
 
-static bool ran_too_long(look_t *l, struct arena *mem, out_t *out)
+static bool ran_too_long(const struct engine_look *l, struct arena *mem, struct engine_decision *out)
 {
     int64_t limit = l->task->max_runtime_ns, since = l->at ? l->at->running_ns : 0;
     if (!since || !is_over(since, limit, l->now_ns)) {
@@ -236,7 +235,7 @@ static bool ran_too_long(look_t *l, struct arena *mem, out_t *out)
  */
 
 /* True when the cache decides: a result is there, or another action is making it. */
-static bool decide_cache(look_t *l, out_t *out)
+static bool decide_cache(const struct engine_look *l, struct engine_decision *out)
 {
     if (!l->a->cache_key.n)
         return false;
@@ -263,7 +262,7 @@ static bool decide_cache(look_t *l, out_t *out)
     return false;
 }
 
-static bool lacks(look_t *l, unsigned what, out_t *out)
+static bool lacks(const struct engine_look *l, unsigned what, struct engine_decision *out)
 {
     if (l->have & what)
         return false;
@@ -271,7 +270,7 @@ static bool lacks(look_t *l, unsigned what, out_t *out)
     return true;
 }
 
-static bool is_bad_spec(look_t *l, out_t *out)
+static bool is_bad_spec(const struct engine_look *l, struct engine_decision *out)
 {
     if (!l->bad_spec.n)
         return false;
@@ -279,7 +278,7 @@ static bool is_bad_spec(look_t *l, out_t *out)
     return true;
 }
 
-static void start_core(look_t *l, out_t *out)
+static void start_core(const struct engine_look *l, struct engine_decision *out)
 {
     if (l->task->kind == ENGINE_TASK_ECHO || l->sleep_ns <= 0) {
         end(out, COMMON_ACTION_PHASE_SUCCEEDED);
@@ -290,7 +289,7 @@ static void start_core(look_t *l, out_t *out)
     wake_at(out, l->now_ns + l->sleep_ns);
 }
 
-static void decide_start(look_t *l, struct arena *mem, out_t *out)
+static void decide_start(const struct engine_look *l, struct arena *mem, struct engine_decision *out)
 {
     bool process = l->task->kind == ENGINE_TASK_PROCESS;
     if (l->now_ns < l->a->queued_ns) {
@@ -321,14 +320,14 @@ static void decide_start(look_t *l, struct arena *mem, out_t *out)
 /* ---- after the launch ---------------------------------------------------------------------------------------------
  */
 
-static void advance(look_t *l, int32_t phase, out_t *out)
+static void advance(const struct engine_look *l, int32_t phase, struct engine_decision *out)
 {
     bool later = engine_phase_allowed(l->a->type, l->a->phase, phase, false);
     out->verb = later ? ENGINE_ADVANCE : ENGINE_STAY;
     out->phase = phase;
 }
 
-static void decide_sleeping(look_t *l, struct arena *mem, out_t *out)
+static void decide_sleeping(const struct engine_look *l, struct arena *mem, struct engine_decision *out)
 {
     if (lacks(l, ENGINE_LOOK_CORE, out) || is_bad_spec(l, out))
         return;
@@ -344,7 +343,7 @@ static void decide_sleeping(look_t *l, struct arena *mem, out_t *out)
 
 /* The intent to launch is written, but the executor does not know the attempt. Had it been seen, its traces are lost.
  */
-static void decide_unknown(look_t *l, struct arena *mem, out_t *out)
+static void decide_unknown(const struct engine_look *l, struct arena *mem, struct engine_decision *out)
 {
     if (l->a->phase > COMMON_ACTION_PHASE_WAITING_FOR_RESOURCES) {
         decide_over(l, mem, out);
@@ -355,7 +354,7 @@ static void decide_unknown(look_t *l, struct arena *mem, out_t *out)
     out->verb = ENGINE_RELAUNCH;
 }
 
-static void decide_launched(look_t *l, struct arena *mem, out_t *out)
+static void decide_launched(const struct engine_look *l, struct arena *mem, struct engine_decision *out)
 {
     if (lacks(l, ENGINE_LOOK_EXEC, out))
         return;
@@ -391,14 +390,14 @@ static void decide_launched(look_t *l, struct arena *mem, out_t *out)
 /* ---- by kind ------------------------------------------------------------------------------------------------------
  */
 
-static bool deadline_matters(look_t *l)
+static bool deadline_matters(const struct engine_look *l)
 {
     /* A process that is over counts by its result, even when nobody looked in time. */
     bool over = (l->have & ENGINE_LOOK_EXEC) && (l->exec.state == EXEC_EXITED || l->exec.state == EXEC_LOST);
     return !over;
 }
 
-static void decide_task(look_t *l, struct arena *mem, out_t *out)
+static void decide_task(const struct engine_look *l, struct arena *mem, struct engine_decision *out)
 {
     bool process = l->task->kind == ENGINE_TASK_PROCESS;
     if (l->at && process && lacks(l, ENGINE_LOOK_EXEC, out))
@@ -413,7 +412,7 @@ static void decide_task(look_t *l, struct arena *mem, out_t *out)
         decide_start(l, mem, out);
 }
 
-static void decide_condition(look_t *l, struct arena *mem, out_t *out)
+static void decide_condition(const struct engine_look *l, struct arena *mem, struct engine_decision *out)
 {
     int64_t limit = l->condition_timeout_ns;
     if (is_over(l->a->created_ns, limit, l->now_ns)) {
@@ -426,7 +425,7 @@ static void decide_condition(look_t *l, struct arena *mem, out_t *out)
 }
 
 /* The row has ended: what is left is the executor's side of it. */
-static void decide_ended(look_t *l, out_t *out)
+static void decide_ended(const struct engine_look *l, struct engine_decision *out)
 {
     if (l->a->type != WORKFLOW_ACTION_TYPE_TASK || !l->at || l->task->kind != ENGINE_TASK_PROCESS)
         return;
@@ -436,7 +435,7 @@ static void decide_ended(look_t *l, out_t *out)
     out->cleanup = !out->abort;
 }
 
-static void decide_by_type(look_t *l, struct arena *mem, out_t *out)
+static void decide_by_type(const struct engine_look *l, struct arena *mem, struct engine_decision *out)
 {
     if (l->a->ended_ns) {
         decide_ended(l, out);

@@ -9,6 +9,7 @@
 /* ---- rows ----------------------------------------------------------------------------------------------------------
  */
 
+/* long: one line for each column */
 static void test_columns_survive(void **state)
 {
     struct tables *t = *state;
