@@ -1,0 +1,5 @@
+#include "../../fuzz/fuzz_rpc.c"
+
+#include "../../fuzz/corpus.h"
+
+CORPUS_MAIN("rpc")
