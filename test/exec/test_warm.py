@@ -197,6 +197,9 @@ def test_ends_are_the_same(warm, cold, name):
 
 def lines_without_times(text):
     import re
+    if 'Task exception was never retrieved' in text:
+        # Printed whenever the collector finds the task: how far its error had come by then is a matter of timing.
+        text = ''.join(x for x in text.splitlines(True) if not x.startswith('  '))
     text = re.sub(r'Task-\d+', 'Task-N', text)
     text = re.sub(r'\d\d:\d\d:\d\d[.,]?\d*', 'TIME', text)
     text = re.sub(r'\d+\.\d+ ?(s|ms|seconds)\b', 'SPAN', text)
