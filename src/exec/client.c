@@ -110,8 +110,9 @@ static enum code receive_msg(struct ctx *cx, int fd, buf *in, struct exec_msg *o
 
 struct start_plan {
     const char *program, *log;
-    const char *argv[14];
+    const char *argv[24];
     int null_fd, log_fd, ready_fd;
+    size_t plain; /* where argv starts without the program that makes a scope */
     char ready_text[16], idle_text[24];
 };
 
@@ -132,6 +133,7 @@ _Noreturn static void start_child(struct start_plan *p)
     fcntl(p->ready_fd, F_SETFD, 0);
     if (chdir("/") == 0)
         execv(p->program, (char *const *)(uintptr_t)p->argv);
+    execv(p->argv[p->plain], (char *const *)(uintptr_t)(p->argv + p->plain));
     static const char text[] = "the program cannot be started again\n";
     _exit(write(p->ready_fd, text, sizeof(text) - 1) < 0 ? 126 : 127);
 }
@@ -180,16 +182,39 @@ static enum code run_start(struct ctx *cx, struct start_plan *p, int *ready)
     return read_ready(cx, ready[0]);
 }
 
-static enum code start_supervisor(struct exec_client *c)
+/* Where cgroup v2 is in use, an ordinary account gets a group of its own from its systemd: systemd-run makes a scope and
+ * becomes the supervisor in it (D-23). Returns how many words of argv that takes; 0 = not possible here. */
+static size_t scope_argv(struct ctx *cx, const struct exec_client *c, struct start_plan *p)
+{
+    static const char *const words[] = {
+        "systemd-run", "--user", "--scope", "--quiet", "--collect", "--property=Delegate=yes", "--"};
+    static const char *const places[] = {"/usr/bin/systemd-run", "/bin/systemd-run"};
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
+    if (!c->cfg.cgroup || geteuid() == 0 || !runtime || access("/sys/fs/cgroup/cgroup.controllers", R_OK) != 0 ||
+        access(arena_printf(cx->mem, "%s/systemd/private", runtime).p, W_OK) != 0)
+        return 0;
+    for (size_t i = 0; i < 2; i++)
+        if (access(places[i], X_OK) == 0) {
+            p->program = places[i];
+            memcpy(p->argv, words, sizeof(words));
+            return sizeof(words) / sizeof(*words);
+        }
+    return 0;
+}
+
+static enum code start_once(struct exec_client *c, bool in_scope, bool *scoped)
 {
     struct ctx *cx = &c->cx;
     struct start_plan p = {.program = c->program, .null_fd = -1, .log_fd = -1};
     str log_dir = arena_printf(cx->mem, "%s/log", c->data_dir);
     p.log = arena_printf(cx->mem, "%s/supervisor.log", log_dir.p).p;
     TRY(file_mkdirs(cx, log_dir.p, 0700));
+    size_t n = in_scope ? scope_argv(cx, c, &p) : 0;
+    *scoped = n > 0;
     const char *base[] = {c->program, "supervise", "--data", c->data_dir, "--ready-fd", p.ready_text};
-    size_t n = sizeof(base) / sizeof(*base);
-    memcpy(p.argv, base, sizeof(base));
+    p.plain = n;
+    memcpy(p.argv + n, base, sizeof(base));
+    n += sizeof(base) / sizeof(*base);
     if (!c->cfg.cgroup)
         p.argv[n++] = "--no-cgroup";
     if (c->s3_listen[0]) {
@@ -208,6 +233,17 @@ static enum code start_supervisor(struct exec_client *c)
         if (fds[i] >= 0)
             close(fds[i]);
     return code;
+}
+
+static enum code start_supervisor(struct exec_client *c)
+{
+    bool scoped;
+    enum code code = start_once(c, true, &scoped);
+    if (code == CODE_OK || code == CODE_UNAVAILABLE || !scoped)
+        return code;
+    log_warn(&c->cx, "no scope of systemd for the supervisor, starting it without", LOG_ERR(&c->cx));
+    ctx_clear_err(&c->cx);
+    return start_once(c, false, &scoped);
 }
 
 /* ---- greeting ---------------------------------------------------------------------------------------------------- */

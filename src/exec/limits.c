@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define CGROUP_ROOT "/sys/fs/cgroup"
@@ -110,31 +111,78 @@ static bool has_word(str words, str word)
     return false;
 }
 
-/* A group with processes of its own cannot have controlled children: this process moves to a leaf, and that works only
- * where nobody else is in the group, that is in a scope delegated to us. */
-static bool init_v2(struct ctx *cx, struct exec_limits *l, str name)
+static bool has_controllers(struct ctx *cx, str base, const char *file)
 {
-    str path;
-    if (access(CGROUP_ROOT "/cgroup.controllers", R_OK) < 0 || !own_path(cx, STR_NONE, &path))
-        return false;
-    str base = arena_printf(cx->mem, CGROUP_ROOT STR_FMT, STR_ARG(str_eq(path, STR("/")) ? STR_NONE : path));
-    str can = read_small(cx->mem, arena_printf(cx->mem, STR_FMT "/cgroup.controllers", STR_ARG(base)).p);
-    if (!has_word(can, STR("memory")) || !has_word(can, STR("pids")))
-        return false;
-    str leaf = arena_printf(cx->mem, STR_FMT "/" STR_FMT ".supervisor", STR_ARG(base), STR_ARG(name));
+    str can = read_small(cx->mem, arena_printf(cx->mem, STR_FMT "/%s", STR_ARG(base), file).p);
+    return has_word(can, STR("memory")) && has_word(can, STR("pids"));
+}
+
+/* Makes <base>/<name>, whose children can be limited. */
+static bool make_v2_root(struct ctx *cx, struct exec_limits *l, str base, str name)
+{
     str dir = arena_printf(cx->mem, STR_FMT "/" STR_FMT, STR_ARG(base), STR_ARG(name));
-    if ((mkdir(leaf.p, 0755) < 0 && errno != EEXIST) || !write_small(leaf.p, "cgroup.procs", "0"))
+    if (!has_controllers(cx, base, "cgroup.subtree_control") &&
+        !write_small(base.p, "cgroup.subtree_control", "+memory +pids"))
         return false;
-    if (!write_small(base.p, "cgroup.subtree_control", "+memory +pids") ||
-        (mkdir(dir.p, 0755) < 0 && errno != EEXIST) || !write_small(dir.p, "cgroup.subtree_control", "+memory +pids")) {
-        if (write_small(base.p, "cgroup.procs", "0"))
-            rmdir(leaf.p);
+    if (mkdir(dir.p, 0755) < 0 && errno != EEXIST)
+        return false;
+    if (!write_small(dir.p, "cgroup.subtree_control", "+memory +pids")) {
         rmdir(dir.p);
         return false;
     }
     l->memory_root = mem_strdup(dir.p);
     l->mode = EXEC_LIMITS_V2;
     return true;
+}
+
+/* systemd marks what it gives away. */
+static bool is_delegated(const char *dir)
+{
+    char value[8];
+    return getxattr(dir, "user.delegate", value, sizeof(value)) > 0 ||
+           getxattr(dir, "trusted.delegate", value, sizeof(value)) > 0;
+}
+
+static void move_all(struct ctx *cx, str from, str to)
+{
+    str rest = read_small(cx->mem, arena_printf(cx->mem, STR_FMT "/cgroup.procs", STR_ARG(from)).p), line;
+    while (str_next(&rest, '\n', &line))
+        if (line.n && !write_small(to.p, "cgroup.procs", arena_cstr(cx->mem, line)))
+            log_debug(cx, "a process stays in its cgroup", LOG_STR("pid", line));
+}
+
+/* A group with processes of its own cannot have limited children: they move to a leaf. This process does so by itself; the
+ * others of the group only where the group was given to us. */
+static bool init_v2_own(struct ctx *cx, struct exec_limits *l, str base, str name)
+{
+    str leaf = arena_printf(cx->mem, STR_FMT "/" STR_FMT ".supervisor", STR_ARG(base), STR_ARG(name));
+    if (!has_controllers(cx, base, "cgroup.controllers"))
+        return false;
+    if ((mkdir(leaf.p, 0755) < 0 && errno != EEXIST) || !write_small(leaf.p, "cgroup.procs", "0"))
+        return false;
+    if (make_v2_root(cx, l, base, name))
+        return true;
+    if (is_delegated(base.p)) {
+        move_all(cx, base, leaf);
+        if (make_v2_root(cx, l, base, name))
+            return true;
+    }
+    if (write_small(base.p, "cgroup.procs", "0"))
+        rmdir(leaf.p);
+    return false;
+}
+
+static bool init_v2(struct ctx *cx, struct exec_limits *l, str name)
+{
+    str path;
+    if (access(CGROUP_ROOT "/cgroup.controllers", R_OK) < 0 || !own_path(cx, STR_NONE, &path))
+        return false;
+    str base = arena_printf(cx->mem, CGROUP_ROOT STR_FMT, STR_ARG(str_eq(path, STR("/")) ? STR_NONE : path));
+    if (init_v2_own(cx, l, base, name))
+        return true;
+    /* Root, in a session's group: beside the groups of the whole machine. */
+    str top = STR(CGROUP_ROOT);
+    return geteuid() == 0 && has_controllers(cx, top, "cgroup.subtree_control") && make_v2_root(cx, l, top, name);
 }
 
 void exec_limits_init(struct ctx *cx, struct exec_limits *l, bool allow_cgroup, str name)
