@@ -121,10 +121,10 @@ static void send_reply(struct s3_request *r)
 /* ---- between threads
  * -------------------------------------------------------------------------------------------------------------- */
 
-/* Frees it when nobody has it and nobody will have it. */
-static void release(struct s3_request *r)
+/* Ends every change of who has the request: whoever makes the last one, after the peer has gone, frees it. Not to be
+ * touched afterwards when `closed`. */
+static void unlock(struct s3_request *r)
 {
-    pthread_mutex_lock(&r->mutex);
     bool last = r->closed && r->at == S3_AT_LOOP && !r->resume_posted;
     pthread_mutex_unlock(&r->mutex);
     if (last)
@@ -137,9 +137,7 @@ static bool take_back(struct s3_request *r)
     pthread_mutex_lock(&r->mutex);
     bool closed = r->closed;
     r->at = S3_AT_LOOP;
-    pthread_mutex_unlock(&r->mutex);
-    if (closed)
-        release(r);
+    unlock(r);
     return !closed;
 }
 
@@ -165,15 +163,12 @@ static void on_piece(struct loop_post *post)
 static void give_back(struct s3_request *r, void (*fn)(struct loop_post *post))
 {
     pthread_mutex_lock(&r->mutex);
-    bool closed = r->closed;
-    r->at = closed ? S3_AT_LOOP : S3_AT_POST;
-    if (!closed) {
+    r->at = r->closed ? S3_AT_LOOP : S3_AT_POST;
+    if (!r->closed) {
         r->post.fn = fn;
         loop_post(r->loop, &r->post);
     }
-    pthread_mutex_unlock(&r->mutex);
-    if (closed)
-        release(r);
+    unlock(r);
 }
 
 void object_s3_finish(struct s3_request *r, enum s3_error error)
@@ -189,10 +184,8 @@ static void on_resume(struct loop_post *post)
     bool closed = r->closed;
     r->resume_posted = false;
     r->paused = false;
-    pthread_mutex_unlock(&r->mutex);
-    if (closed)
-        release(r);
-    else
+    unlock(r);
+    if (!closed)
         http_pause(r->x, false);
 }
 
@@ -321,11 +314,10 @@ static void on_close(struct http_exchange *x, void *arg, bool complete)
     struct s3_request *r = arg;
     (void)x;
     (void)complete;
+    r->x = NULL;
     pthread_mutex_lock(&r->mutex);
     r->closed = true;
-    pthread_mutex_unlock(&r->mutex);
-    r->x = NULL;
-    release(r);
+    unlock(r);
 }
 
 /* ---- start and stop
