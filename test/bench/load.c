@@ -1,21 +1,21 @@
-/* Load generator for any server of this API: Connect unary calls over HTTP/2 with prior knowledge.
+/* Load generator for any server of this API: Connect over HTTP/2 with prior knowledge.
  *
  *     load --target HOST:PORT --op NAME [--connections N] [--streams N] [--count N] [--pid SERVER] [--seed TEXT]
  *
  * Prints one line of JSON: calls, failures, seconds, calls per second, p50/p99/max in ms, and with --pid the server's CPU
  * microseconds per call and its resident memory. One thread, one epoll loop, closed loop: each stream sends its next
- * call when the last was answered. Loopback only. */
-#include "base/arena.h"
+ * call when the last was answered. With --op watch the streams stay open, count is a number of changes, and the times
+ * are those from sending a change until a stream has it. With --op idle the connections are held until the standard
+ * input ends. Loopback only. */
+#include "load_int.h"
+
 #include "base/ctx.h"
 #include "base/time.h"
-#include "gen/flyteidl2_actions.h"
-#include "gen/flyteidl2_common.h"
-#include "gen/flyteidl2_core.h"
 #include "gen/flyteidl2_dataproxy.h"
-#include "gen/flyteidl2_task.h"
 #include "gen/flyteidl2_workflow.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -25,219 +25,14 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#define CONNECTIONS_MAX 1024
-#define SPECS 10
+#define CONNECTIONS_MAX 20000
 #define COUNT_MAX 5000000
 
-/* ---- what is sent ------------------------------------------------------------------------------------------------- */
+#define CHANGES_MAX 10000
+#define QUIET_NS (100 * NS_PER_MS)
 
-static struct {
-    const char *host, *op, *seed;
-    char authority[64];
-    int port, connections, streams;
-    long count, pid;
-} opt = {.host = "127.0.0.1", .op = "create", .seed = "x", .connections = 64, .streams = 1, .count = 10000};
-
-/* Filled by operations that need something to be there first. */
-static struct {
-    char run[64];
-    str uri, hash; /* of uploaded inputs */
-} made;
-
-static TaskTaskSpec *task_spec(struct arena *mem, const char *type, long variant)
-{
-    TaskTaskSpec *spec = pb_new(mem, TaskTaskSpec);
-    CoreTaskTemplate *t = spec->task_template = pb_new(mem, CoreTaskTemplate);
-    t->type = str_from(type);
-    t->id = pb_new(mem, CoreIdentifier);
-    t->id->resource_type = CORE_TASK;
-    t->id->project = STR("flytesnacks");
-    t->id->domain = STR("development");
-    t->id->name = arena_printf(mem, "bench.%s_%ld", type, variant);
-    t->id->version = STR("v1");
-    t->metadata = pb_new(mem, CoreTaskMetadata);
-    t->interface = pb_new(mem, CoreTypedInterface);
-    t->target_case = CoreTaskTemplate_container_tag;
-    t->container = pb_new(mem, CoreContainer);
-    t->container->image = STR("bench:1");
-    t->container->args.n = 20;
-    t->container->args.p = arena_new_array(mem, str, 20);
-    for (int i = 0; i < 20; i++)
-        t->container->args.p[i] = arena_printf(mem, "--an-argument-of-usual-length=%d", i);
-    spec->short_name = STR("bench");
-    spec->environment = pb_new(mem, TaskEnvironment);
-    spec->environment->name = STR("bench");
-    return spec;
-}
-
-static TaskRunSpec *run_spec(struct arena *mem)
-{
-    static const char *const names[] = {"LOG_LEVEL", "LOG_FORMAT", "USER_LOG_LEVEL", "_F_SYS_PATH"};
-    TaskRunSpec *r = pb_new(mem, TaskRunSpec);
-    r->envs = pb_new(mem, TaskEnvs);
-    r->envs->values.n = 4;
-    r->envs->values.p = arena_new_array(mem, CoreKeyValuePair *, 4);
-    for (int i = 0; i < 4; i++) {
-        r->envs->values.p[i] = pb_new(mem, CoreKeyValuePair);
-        r->envs->values.p[i]->key = str_from(names[i]);
-        r->envs->values.p[i]->value = STR("30");
-    }
-    return r;
-}
-
-static CommonProjectIdentifier *project(struct arena *mem)
-{
-    CommonProjectIdentifier *p = pb_new(mem, CommonProjectIdentifier);
-    p->name = STR("flytesnacks");
-    p->domain = STR("development");
-    return p;
-}
-
-static CommonRunIdentifier *run_id(struct arena *mem, const char *name)
-{
-    CommonRunIdentifier *id = pb_new(mem, CommonRunIdentifier);
-    id->project = STR("flytesnacks");
-    id->domain = STR("development");
-    id->name = str_from(name);
-    return id;
-}
-
-static TaskNamedLiteral *duration_input(struct arena *mem, int64_t seconds)
-{
-    TaskNamedLiteral *l = pb_new(mem, TaskNamedLiteral);
-    l->name = STR("duration");
-    l->value = pb_new(mem, CoreLiteral);
-    l->value->value_case = CoreLiteral_scalar_tag;
-    l->value->scalar = pb_new(mem, CoreScalar);
-    l->value->scalar->value_case = CoreScalar_primitive_tag;
-    l->value->scalar->primitive = pb_new(mem, CorePrimitive);
-    l->value->scalar->primitive->value_case = CorePrimitive_duration_tag;
-    l->value->scalar->primitive->duration = pb_new(mem, GoogleProtobufDuration);
-    l->value->scalar->primitive->duration->seconds = seconds;
-    return l;
-}
-
-static void add_duration_interface(struct arena *mem, TaskTaskSpec *spec)
-{
-    CoreVariableMap *inputs = spec->task_template->interface->inputs = pb_new(mem, CoreVariableMap);
-    inputs->variables.n = 1;
-    inputs->variables.p = arena_new_array(mem, CoreVariableEntry *, 1);
-    inputs->variables.p[0] = pb_new(mem, CoreVariableEntry);
-    inputs->variables.p[0]->key = STR("duration");
-    inputs->variables.p[0]->value = pb_new(mem, CoreVariable);
-    inputs->variables.p[0]->value->type = pb_new(mem, CoreLiteralType);
-    inputs->variables.p[0]->value->type->type_case = CoreLiteralType_simple_tag;
-    inputs->variables.p[0]->value->type->simple = CORE_DURATION;
-}
-
-struct message {
-    const struct pb_type *type;
-    void *msg;
-};
-
-/* A run of core-echo without inputs, one spec in ten distinct. */
-static struct message create(struct arena *mem, long i)
-{
-    WorkflowCreateRunRequest *r = pb_new(mem, WorkflowCreateRunRequest);
-    r->id_case = WorkflowCreateRunRequest_project_id_tag;
-    r->project_id = project(mem);
-    r->task_case = WorkflowCreateRunRequest_task_spec_tag;
-    r->task_spec = task_spec(mem, "core-echo", i % SPECS);
-    r->run_spec = run_spec(mem);
-    if (made.uri.n) {
-        r->input_wrapper_case = WorkflowCreateRunRequest_offloaded_input_data_tag;
-        r->offloaded_input_data = pb_new(mem, CommonOffloadedInputData);
-        r->offloaded_input_data->uri = made.uri;
-        r->offloaded_input_data->inputs_hash = made.hash;
-    }
-    return (struct message){&WorkflowCreateRunRequest_type, r};
-}
-
-static struct message create_sleeper(struct arena *mem, long i)
-{
-    WorkflowCreateRunRequest *r = create(mem, i).msg;
-    r->id_case = WorkflowCreateRunRequest_run_id_tag;
-    r->run_id = run_id(mem, made.run);
-    r->task_spec = task_spec(mem, "core-sleep", i);
-    add_duration_interface(mem, r->task_spec);
-    r->input_wrapper_case = WorkflowCreateRunRequest_inputs_tag;
-    r->inputs = pb_new(mem, TaskInputs);
-    r->inputs->literals.n = 1;
-    r->inputs->literals.p = arena_new_array(mem, TaskNamedLiteral *, 1);
-    r->inputs->literals.p[0] = duration_input(mem, 3600);
-    return (struct message){&WorkflowCreateRunRequest_type, r};
-}
-
-static struct message get(struct arena *mem, long i)
-{
-    WorkflowGetRunDetailsRequest *r = pb_new(mem, WorkflowGetRunDetailsRequest);
-    (void)i;
-    r->run_id = run_id(mem, made.run);
-    return (struct message){&WorkflowGetRunDetailsRequest_type, r};
-}
-
-static struct message list(struct arena *mem, long i)
-{
-    WorkflowListActionsRequest *r = pb_new(mem, WorkflowListActionsRequest);
-    (void)i;
-    r->run_id = run_id(mem, made.run);
-    r->request = pb_new(mem, CommonListRequest);
-    r->request->limit = 100;
-    return (struct message){&WorkflowListActionsRequest_type, r};
-}
-
-/* A child of the sleeper. */
-static struct message enqueue(struct arena *mem, long i)
-{
-    ActionsEnqueueRequest *r = pb_new(mem, ActionsEnqueueRequest);
-    ActionsAction *a = r->action = pb_new(mem, ActionsAction);
-    a->action_id = pb_new(mem, CommonActionIdentifier);
-    a->action_id->run = run_id(mem, made.run);
-    a->action_id->name = arena_printf(mem, "c%s%ld", opt.seed, i);
-    a->has_parent_action_name = true;
-    a->parent_action_name = STR("a0");
-    a->input_uri = arena_printf(mem, "s3://tern/bench/%s/inputs.pb", made.run);
-    a->run_output_base = arena_printf(mem, "s3://tern/bench/%s", made.run);
-    a->spec_case = ActionsAction_task_tag;
-    a->task = pb_new(mem, WorkflowTaskAction);
-    a->task->spec = task_spec(mem, "core-echo", i % SPECS);
-    a->task->id = pb_new(mem, TaskTaskIdentifier);
-    a->task->id->project = STR("flytesnacks");
-    a->task->id->domain = STR("development");
-    a->task->id->name = a->task->spec->task_template->id->name;
-    a->task->id->version = STR("v1");
-    return (struct message){&ActionsEnqueueRequest_type, r};
-}
-
-static struct message upload(struct arena *mem, long i)
-{
-    DataproxyUploadInputsRequest *r = pb_new(mem, DataproxyUploadInputsRequest);
-    r->id_case = DataproxyUploadInputsRequest_project_id_tag;
-    r->project_id = project(mem);
-    r->task_case = DataproxyUploadInputsRequest_task_spec_tag;
-    r->task_spec = task_spec(mem, "core-echo", i % SPECS);
-    r->inputs = pb_new(mem, TaskInputs);
-    r->inputs->literals.n = 1;
-    r->inputs->literals.p = arena_new_array(mem, TaskNamedLiteral *, 1);
-    r->inputs->literals.p[0] = duration_input(mem, i);
-    return (struct message){&DataproxyUploadInputsRequest_type, r};
-}
-
-#define RUNS "/flyteidl2.workflow.RunService/"
-static const struct op {
-    const char *name, *path;
-    struct message (*make)(struct arena *mem, long i);
-    bool needs_run;   /* a run of core-echo to read */
-    bool needs_open;  /* a run that stays open */
-    bool then_create; /* each answer is followed by a CreateRun: one call is both */
-} ops[] = {
-    {"create", RUNS "CreateRun", create, false, false, false},
-    {"get", RUNS "GetRunDetails", get, true, false, false},
-    {"list-actions", RUNS "ListActions", list, true, false, false},
-    {"enqueue", "/flyteidl2.actions.ActionsService/Enqueue", enqueue, false, true, false},
-    {"sleeper", RUNS "CreateRun", create_sleeper, false, false, false},
-    {"upload", "/flyteidl2.dataproxy.DataProxyService/UploadInputs", upload, false, false, true},
-};
+struct load_opt load_opt = {
+    .host = "127.0.0.1", .op = "create", .seed = "x", .connections = 64, .streams = 1, .count = 10000};
 
 /* ---- the client --------------------------------------------------------------------------------------------------- */
 
@@ -246,7 +41,9 @@ struct call {
     int64_t started_ns;
     long number;
     int status;
+    enum load_how how;
     bool second; /* of a pair */
+    bool seen;   /* a stream: has something since the change */
     size_t sent, size, got;
     char *body;
     char reply[4096];
@@ -255,14 +52,16 @@ struct call {
 struct connection {
     int fd;
     nghttp2_session *session;
-    int open;
+    struct call *calls; /* opt.streams of them */
 };
 
 static struct connection connections[CONNECTIONS_MAX];
-static const struct op *op;
+static const struct load_op *op;
 static long next_number, done, failed;
 static int64_t *latencies;
 static char first_failure[512];
+static long seen;        /* streams that have the change */
+static int64_t heard_ns; /* anything came on a stream */
 static int ep;
 
 static void die(const char *what)
@@ -286,110 +85,6 @@ static ssize_t read_body(nghttp2_session *s, int32_t id, uint8_t *to, size_t n, 
     return (ssize_t)n;
 }
 
-static void submit(struct connection *c, struct call *call, const char *path, struct message m)
-{
-    static char length[24];
-    struct arena mem;
-    struct ctx cx;
-    str body;
-    arena_init(&mem, 0);
-    ctx_init(&cx, &mem);
-    if (pb_encode(&cx, m.type, m.msg, &body) != CODE_OK)
-        die("encode");
-    free(call->body);
-    call->body = malloc(body.n + 1);
-    memcpy(call->body, body.p, body.n);
-    call->size = body.n;
-    call->sent = call->got = 0;
-    call->status = 0;
-    arena_done(&mem);
-    snprintf(length, sizeof(length), "%zu", call->size);
-#define HEADER(k, v) {(uint8_t *)k, (uint8_t *)(uintptr_t)(v), strlen(k), strlen(v), NGHTTP2_NV_FLAG_NONE}
-    nghttp2_nv nv[] = {HEADER(":method", "POST"),
-                       HEADER(":scheme", "http"),
-                       HEADER(":authority", opt.authority),
-                       HEADER(":path", path),
-                       HEADER("content-type", "application/proto"),
-                       HEADER("connect-protocol-version", "1"),
-                       HEADER("content-length", length)};
-    nghttp2_data_provider body_source = {.source.ptr = call, .read_callback = read_body};
-    if (nghttp2_submit_request(c->session, NULL, nv, sizeof(nv) / sizeof(*nv), &body_source, call) < 0)
-        die("submit");
-    c->open++;
-}
-
-static void start_call(struct connection *c, struct call *call)
-{
-    struct arena mem;
-    arena_init(&mem, 0);
-    call->c = c;
-    call->number = next_number++;
-    call->second = false;
-    call->started_ns = time_now_ns();
-    submit(c, call, op->path, op->make(&mem, call->number));
-    arena_done(&mem);
-}
-
-/* The second half of a pair: a run with the inputs that were just uploaded. */
-static void start_second(struct connection *c, struct call *call)
-{
-    struct arena mem;
-    struct ctx cx;
-    void *m;
-    arena_init(&mem, 0);
-    ctx_init(&cx, &mem);
-    if (pb_decode(&cx, &DataproxyUploadInputsResponse_type, str_make(call->reply, call->got), &m) != CODE_OK)
-        die("reply of UploadInputs");
-    made.uri = ((DataproxyUploadInputsResponse *)m)->offloaded_input_data->uri;
-    made.hash = ((DataproxyUploadInputsResponse *)m)->offloaded_input_data->inputs_hash;
-    call->second = true;
-    submit(c, call, RUNS "CreateRun", create(&mem, call->number));
-    made.uri = STR("");
-    arena_done(&mem);
-}
-
-static int on_header(nghttp2_session *s, const nghttp2_frame *f, const uint8_t *name, size_t n, const uint8_t *value,
-                     size_t vn, uint8_t flags, void *arg)
-{
-    struct call *call = nghttp2_session_get_stream_user_data(s, f->hd.stream_id);
-    (void)flags, (void)arg, (void)vn;
-    if (call && n == 7 && memcmp(name, ":status", 7) == 0)
-        call->status = (value[0] - '0') * 100 + (value[1] - '0') * 10 + (value[2] - '0');
-    return 0;
-}
-
-static int on_data(nghttp2_session *s, uint8_t flags, int32_t id, const uint8_t *data, size_t n, void *arg)
-{
-    struct call *call = nghttp2_session_get_stream_user_data(s, id);
-    (void)flags, (void)arg;
-    if (call && call->got + n <= sizeof(call->reply)) {
-        memcpy(call->reply + call->got, data, n);
-        call->got += n;
-    }
-    return 0;
-}
-
-static int on_close(nghttp2_session *s, int32_t id, uint32_t error, void *arg)
-{
-    struct connection *c = arg;
-    struct call *call = nghttp2_session_get_stream_user_data(s, id);
-    if (!call)
-        return 0;
-    c->open--;
-    bool ok = call->status == 200 && error == 0;
-    if (ok && op->then_create && !call->second) {
-        start_second(c, call);
-        return 0;
-    }
-    if (!ok && failed++ == 0)
-        snprintf(first_failure, sizeof(first_failure), "%d %.*s", call->status,
-                 (int)(call->got < 300 ? call->got : 300), call->reply);
-    latencies[done++] = time_now_ns() - call->started_ns;
-    if (next_number < opt.count)
-        start_call(c, call);
-    return 0;
-}
-
 static void flush_out(struct connection *c)
 {
     const uint8_t *p;
@@ -406,12 +101,149 @@ static void flush_out(struct connection *c)
         }
 }
 
+/* A stream's messages have five bytes before them: flags and the length. */
+static void encode(struct call *call, struct load_message m)
+{
+    struct arena mem;
+    struct ctx cx;
+    str body;
+    size_t head = m.how == LOAD_STREAM ? 5 : 0;
+    arena_init(&mem, 0);
+    ctx_init(&cx, &mem);
+    if (pb_encode(&cx, m.type, m.msg, &body) != CODE_OK)
+        die("encode");
+    free(call->body);
+    call->size = head + body.n;
+    call->body = calloc(call->size + 1, 1);
+    for (size_t i = 1; i < head; i++)
+        call->body[i] = (char)(body.n >> (32 - 8 * i));
+    memcpy(call->body + head, body.p, body.n);
+    arena_done(&mem);
+}
+
+static void submit(struct connection *c, struct call *call, struct load_message m)
+{
+    char length[24];
+    encode(call, m);
+    call->sent = call->got = 0;
+    call->status = 0;
+    call->how = m.how;
+    snprintf(length, sizeof(length), "%zu", call->size);
+    const char *type = m.how == LOAD_STREAM ? "application/connect+proto" : "application/proto";
+#define HEADER(k, v) {(uint8_t *)k, (uint8_t *)(uintptr_t)(v), strlen(k), strlen(v), NGHTTP2_NV_FLAG_NONE}
+    nghttp2_nv nv[] = {
+        HEADER(":method", "POST"),       HEADER(":scheme", "http"),    HEADER(":authority", load_opt.authority),
+        HEADER(":path", m.path),         HEADER("content-type", type), HEADER("connect-protocol-version", "1"),
+        HEADER("content-length", length)};
+    nghttp2_data_provider body_source = {.source.ptr = call, .read_callback = read_body};
+    int32_t id = nghttp2_submit_request(c->session, NULL, nv, sizeof(nv) / sizeof(*nv), &body_source, call);
+    if (id < 0)
+        die("submit");
+    if (m.how == LOAD_RESET) {
+        flush_out(c);
+        nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
+    }
+}
+
+static void start_call(struct connection *c, struct call *call)
+{
+    struct arena mem;
+    arena_init(&mem, 0);
+    call->c = c;
+    call->number = next_number++;
+    call->second = false;
+    call->started_ns = time_now_ns();
+    submit(c, call, op->make(&mem, call->number));
+    arena_done(&mem);
+}
+
+/* The second half of a pair: a run with the inputs that were just uploaded. */
+static void start_second(struct connection *c, struct call *call)
+{
+    struct arena mem;
+    struct ctx cx;
+    void *m;
+    arena_init(&mem, 0);
+    ctx_init(&cx, &mem);
+    if (pb_decode(&cx, &DataproxyUploadInputsResponse_type, str_make(call->reply, call->got), &m) != CODE_OK)
+        die("reply of UploadInputs");
+    load_made.uri = ((DataproxyUploadInputsResponse *)m)->offloaded_input_data->uri;
+    load_made.hash = ((DataproxyUploadInputsResponse *)m)->offloaded_input_data->inputs_hash;
+    call->second = true;
+    submit(c, call, load_ops[LOAD_CREATE].make(&mem, call->number));
+    load_made.uri = STR("");
+    arena_done(&mem);
+}
+
+static int on_header(nghttp2_session *s, const nghttp2_frame *f, const uint8_t *name, size_t n, const uint8_t *value,
+                     size_t vn, uint8_t flags, void *arg)
+{
+    struct call *call = nghttp2_session_get_stream_user_data(s, f->hd.stream_id);
+    (void)flags, (void)arg, (void)vn;
+    if (call && n == 7 && memcmp(name, ":status", 7) == 0)
+        call->status = (value[0] - '0') * 100 + (value[1] - '0') * 10 + (value[2] - '0');
+    return 0;
+}
+
+static void on_news(struct call *call)
+{
+    heard_ns = time_now_ns();
+    if (!call->seen && op->watches)
+        latencies[done++] = heard_ns - call->started_ns;
+    seen += !call->seen;
+    call->seen = true;
+}
+
+static int on_data(nghttp2_session *s, uint8_t flags, int32_t id, const uint8_t *data, size_t n, void *arg)
+{
+    struct call *call = nghttp2_session_get_stream_user_data(s, id);
+    (void)flags, (void)arg;
+    if (call && call->got + n <= sizeof(call->reply)) {
+        memcpy(call->reply + call->got, data, n);
+        call->got += n;
+    }
+    if (call && call->how == LOAD_STREAM && call->status == 200)
+        on_news(call);
+    if (call && call->how == LOAD_STREAM && !op->watches)
+        nghttp2_submit_rst_stream(s, NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
+    return 0;
+}
+
+static bool is_good(const struct call *call, uint32_t error)
+{
+    if (call->how == LOAD_STREAM)
+        return call->status == 200 && (error == 0 || error == NGHTTP2_CANCEL);
+    return call->how == LOAD_RESET || (call->status == 200 && error == 0);
+}
+
+static int on_close(nghttp2_session *s, int32_t id, uint32_t error, void *arg)
+{
+    struct connection *c = arg;
+    struct call *call = nghttp2_session_get_stream_user_data(s, id);
+    if (!call)
+        return 0;
+    if (!call->c)
+        return 0; /* the sender of changes */
+    bool good = is_good(call, error);
+    if (good && op->then_create && !call->second) {
+        start_second(c, call);
+        return 0;
+    }
+    if (!good && failed++ == 0)
+        snprintf(first_failure, sizeof(first_failure), "%d %.*s", call->status,
+                 (int)(call->got < 300 ? call->got : 300), call->reply);
+    latencies[done++] = time_now_ns() - call->started_ns;
+    if (next_number < load_opt.count)
+        start_call(c, call);
+    return 0;
+}
+
 static void open_connection(struct connection *c)
 {
     int one = 1;
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)opt.port)};
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)load_opt.port)};
     nghttp2_session_callbacks *cb;
-    inet_pton(AF_INET, opt.host, &a.sin_addr);
+    inet_pton(AF_INET, load_opt.host, &a.sin_addr);
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (connect(c->fd, (struct sockaddr *)&a, sizeof(a)) != 0)
         die("connect");
@@ -428,6 +260,20 @@ static void open_connection(struct connection *c)
     epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &e);
 }
 
+/* A connection begins anew: its calls are over. */
+static void drop(struct connection *c)
+{
+    struct call *calls = c->calls;
+    nghttp2_session_del(c->session);
+    close(c->fd);
+    open_connection(c);
+    for (int i = 0; i < load_opt.streams && next_number < load_opt.count; i++) {
+        latencies[done++] = time_now_ns() - calls[i].started_ns;
+        start_call(c, &calls[i]);
+    }
+    flush_out(c);
+}
+
 static void receive(struct connection *c)
 {
     static uint8_t in[65536];
@@ -435,11 +281,33 @@ static void receive(struct connection *c)
         ssize_t n = recv(c->fd, in, sizeof(in), 0);
         if (n < 0 && errno == EAGAIN)
             return;
+        if (n <= 0 && op->errors_too) {
+            drop(c);
+            return;
+        }
         if (n <= 0)
             die("the server closed a connection");
         if (nghttp2_session_mem_recv(c->session, in, (size_t)n) < 0)
             die("protocol");
     }
+}
+
+/* One connection in turn for each thousand calls. */
+static void drop_sometimes(void)
+{
+    static long at = 1000, turn;
+    if (!op->errors_too || next_number < at || next_number + load_opt.connections * load_opt.streams > load_opt.count)
+        return;
+    at += 1000;
+    drop(&connections[turn++ % load_opt.connections]);
+}
+
+static void turn(struct epoll_event *events, int n)
+{
+    for (int i = 0; i < n; i++)
+        receive(events[i].data.ptr);
+    for (int i = 0; i < n; i++)
+        flush_out(events[i].data.ptr);
 }
 
 static void run_loop(long until)
@@ -452,36 +320,83 @@ static void run_loop(long until)
             fprintf(stderr, "load: no answer for 10 s (%ld of %ld done)\n", done, until);
             exit(1);
         }
-        for (int i = 0; i < n; i++)
-            receive(events[i].data.ptr);
-        for (int i = 0; i < n; i++)
-            flush_out(events[i].data.ptr);
+        turn(events, n);
+        drop_sometimes();
+    }
+}
+
+/* ---- streams that stay open ---------------------------------------------------------------------------------------- */
+
+/* Until nothing has come for a while, or all streams have something (wanted). */
+static void listen_until(long wanted)
+{
+    struct epoll_event events[256];
+    int64_t end_ns = time_now_ns() + 30 * NS_PER_S;
+    heard_ns = time_now_ns();
+    while (wanted ? seen < wanted : time_now_ns() - heard_ns < QUIET_NS) {
+        if (time_now_ns() > end_ns) {
+            fprintf(stderr, "load: %ld of %ld streams have the change after 30 s\n", seen, wanted);
+            exit(1);
+        }
+        turn(events, epoll_wait(ep, events, 256, 10));
+    }
+}
+
+/* Each change is a child of the run, sent on a connection of its own; its own later changes are not timed. */
+static void watch_changes(long changes)
+{
+    static struct call call, *calls;
+    struct connection *sender = &connections[load_opt.connections];
+    struct arena mem;
+    long streams = (long)load_opt.connections * load_opt.streams;
+    open_connection(sender);
+    for (long n = 0; n < changes; n++) {
+        int64_t now = time_now_ns();
+        for (int i = 0; i < load_opt.connections; i++)
+            for (int k = 0; k < load_opt.streams; k++) {
+                calls = connections[i].calls;
+                calls[k].seen = false;
+                calls[k].started_ns = now;
+            }
+        seen = 0;
+        arena_init(&mem, 0);
+        call.c = NULL;
+        submit(sender, &call, load_ops[LOAD_ENQUEUE].make(&mem, n));
+        arena_done(&mem);
+        flush_out(sender);
+        listen_until(streams);
+        listen_until(0);
     }
 }
 
 /* ---- what is measured --------------------------------------------------------------------------------------------- */
 
+/* All threads, in nanoseconds where the kernel counts them. A thread that ended is missed: none does under load. */
 static double server_cpu_us(void)
 {
-    char path[64], text[1024];
-    unsigned long user = 0, system = 0;
-    snprintf(path, sizeof(path), "/proc/%ld/stat", opt.pid);
-    FILE *f = fopen(path, "r");
-    size_t n = f ? fread(text, 1, sizeof(text) - 1, f) : 0;
-    if (f)
-        fclose(f);
-    text[n] = 0;
-    char *p = strrchr(text, ')');
-    if (p)
-        sscanf(p, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system);
-    return (double)(user + system) * 1e6 / (double)sysconf(_SC_CLK_TCK);
+    char path[320];
+    double sum_ns = 0;
+    snprintf(path, sizeof(path), "/proc/%ld/task", load_opt.pid);
+    DIR *d = opendir(path);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        unsigned long long ns = 0;
+        snprintf(path, sizeof(path), "/proc/%ld/task/%s/schedstat", load_opt.pid, e->d_name);
+        FILE *f = e->d_name[0] == '.' ? NULL : fopen(path, "r");
+        if (f && fscanf(f, "%llu", &ns) == 1)
+            sum_ns += (double)ns;
+        if (f)
+            fclose(f);
+    }
+    if (d)
+        closedir(d);
+    return sum_ns / 1e3;
 }
 
 static long server_rss_kib(void)
 {
     char path[64], line[256];
     long kib = 0;
-    snprintf(path, sizeof(path), "/proc/%ld/status", opt.pid);
+    snprintf(path, sizeof(path), "/proc/%ld/status", load_opt.pid);
     FILE *f = fopen(path, "r");
     while (f && fgets(line, sizeof(line), f))
         sscanf(line, "VmRSS: %ld", &kib);
@@ -502,9 +417,10 @@ static void report(int64_t took_ns, double cpu_us)
     double s = (double)took_ns / 1e9;
     printf("{\"op\": \"%s\", \"connections\": %d, \"streams\": %d, \"calls\": %ld, \"failed\": %ld, \"seconds\": %.3f, "
            "\"per_second\": %.0f, \"p50_ms\": %.2f, \"p99_ms\": %.2f, \"max_ms\": %.2f",
-           op->name, opt.connections, opt.streams, done, failed, s, (double)done / s, (double)latencies[done / 2] / 1e6,
-           (double)latencies[done * 99 / 100] / 1e6, (double)latencies[done - 1] / 1e6);
-    if (opt.pid)
+           op->name, load_opt.connections, load_opt.streams, done, failed, s, (double)done / s,
+           (double)latencies[done / 2] / 1e6, (double)latencies[done * 99 / 100] / 1e6,
+           (double)latencies[done - 1] / 1e6);
+    if (load_opt.pid)
         printf(", \"server_cpu_us\": %.2f, \"server_rss_kib\": %ld", cpu_us / (double)done, server_rss_kib());
     printf("}\n");
     if (failed)
@@ -512,26 +428,26 @@ static void report(int64_t took_ns, double cpu_us)
 }
 
 /* One call outside the measurement. */
-static void call_once(const struct op *o, char *reply, size_t *n)
+static void call_once(const struct load_op *o, char *reply, size_t *n)
 {
     static struct call call;
-    const struct op *saved = op;
-    long count = opt.count;
+    const struct load_op *saved = op;
+    long count = load_opt.count;
     op = o;
-    opt.count = 0;
+    load_opt.count = 0;
     done = 0;
     start_call(&connections[0], &call);
     flush_out(&connections[0]);
     run_loop(1);
     if (failed) {
-        fprintf(stderr, "load: %s failed: %s\n", o->path, first_failure);
+        fprintf(stderr, "load: %s failed: %s\n", o->name, first_failure);
         exit(1);
     }
     memcpy(reply, call.reply, call.got);
     *n = call.got;
     op = saved;
-    opt.count = count;
-    done = next_number = 0;
+    load_opt.count = count;
+    done = next_number = seen = 0;
 }
 
 static void prepare(void)
@@ -542,18 +458,18 @@ static void prepare(void)
     struct ctx cx;
     void *m;
     if (op->needs_open) {
-        snprintf(made.run, sizeof(made.run), "bench-%s-%d", opt.seed, (int)getpid());
-        call_once(&ops[4], reply, &n);
+        snprintf(load_made.run, sizeof(load_made.run), "bench-%s-%d", load_opt.seed, (int)getpid());
+        call_once(&load_ops[LOAD_SLEEPER], reply, &n);
     }
     if (!op->needs_run)
         return;
-    call_once(&ops[0], reply, &n);
+    call_once(&load_ops[LOAD_CREATE], reply, &n);
     arena_init(&mem, 0);
     ctx_init(&cx, &mem);
     if (pb_decode(&cx, &WorkflowCreateRunResponse_type, str_make(reply, n), &m) != CODE_OK)
         die("reply of CreateRun");
     str name = ((WorkflowCreateRunResponse *)m)->run->action->id->run->name;
-    snprintf(made.run, sizeof(made.run), STR_FMT, STR_ARG(name));
+    snprintf(load_made.run, sizeof(load_made.run), STR_FMT, STR_ARG(name));
     arena_done(&mem);
 }
 
@@ -563,55 +479,95 @@ static void parse(int argc, char **argv)
         char *v = argv[i + 1], *colon;
         if (strcmp(argv[i], "--target") == 0 && (colon = strrchr(v, ':'))) {
             *colon = 0;
-            opt.port = (int)strtol(colon + 1, NULL, 10);
-            opt.host = strcmp(v, "localhost") == 0 ? "127.0.0.1" : v;
-            snprintf(opt.authority, sizeof(opt.authority), "%s:%d", v, opt.port);
+            load_opt.port = (int)strtol(colon + 1, NULL, 10);
+            load_opt.host = strcmp(v, "localhost") == 0 ? "127.0.0.1" : v;
+            snprintf(load_opt.authority, sizeof(load_opt.authority), "%s:%d", v, load_opt.port);
         } else if (strcmp(argv[i], "--op") == 0)
-            opt.op = v;
+            load_opt.op = v;
         else if (strcmp(argv[i], "--seed") == 0)
-            opt.seed = v;
+            load_opt.seed = v;
         else if (strcmp(argv[i], "--connections") == 0)
-            opt.connections = (int)strtol(v, NULL, 10);
+            load_opt.connections = (int)strtol(v, NULL, 10);
         else if (strcmp(argv[i], "--streams") == 0)
-            opt.streams = (int)strtol(v, NULL, 10);
+            load_opt.streams = (int)strtol(v, NULL, 10);
         else if (strcmp(argv[i], "--count") == 0)
-            opt.count = strtol(v, NULL, 10);
+            load_opt.count = strtol(v, NULL, 10);
         else if (strcmp(argv[i], "--pid") == 0)
-            opt.pid = strtol(v, NULL, 10);
+            load_opt.pid = strtol(v, NULL, 10);
         else if (strcmp(argv[i], "--run") == 0)
-            snprintf(made.run, sizeof(made.run), "%s", v);
+            snprintf(load_made.run, sizeof(load_made.run), "%s", v);
     }
-    for (size_t i = 0; i < sizeof(ops) / sizeof(*ops); i++)
-        if (strcmp(ops[i].name, opt.op) == 0)
-            op = &ops[i];
-    bool loopback = strncmp(opt.host, "127.", 4) == 0;
-    if (!op || !loopback || opt.port <= 0 || opt.connections < 1 || opt.connections > CONNECTIONS_MAX ||
-        opt.streams < 1 || opt.count < 1 || opt.count > COUNT_MAX) {
-        fprintf(stderr, "usage: load --target 127.0.0.1:PORT --op create|get|list-actions|enqueue|upload "
+    for (size_t i = 0; i < LOAD_OPS; i++)
+        if (strcmp(load_ops[i].name, load_opt.op) == 0)
+            op = &load_ops[i];
+    bool loopback = strncmp(load_opt.host, "127.", 4) == 0;
+    if (!op || !loopback || load_opt.port <= 0 || load_opt.connections < 1 || load_opt.connections >= CONNECTIONS_MAX ||
+        load_opt.streams < 1 || load_opt.count < 1 || load_opt.count > COUNT_MAX) {
+        fprintf(stderr, "usage: load --target 127.0.0.1:PORT --op "
+                        "create|get|list-actions|enqueue|upload|watch|open-watch|mixed|idle "
                         "[--connections N] [--streams N] [--count N] [--pid SERVER] [--seed TEXT] [--run NAME]\n");
         exit(2);
     }
+}
+
+static void start_all(void)
+{
+    for (int i = 0; i < load_opt.connections; i++)
+        connections[i].calls = calloc((size_t)load_opt.streams, sizeof(struct call));
+    for (int k = 0; k < load_opt.streams; k++)
+        for (int i = 0; i < load_opt.connections && (op->watches || next_number < load_opt.count); i++)
+            start_call(&connections[i], &connections[i].calls[k]);
+    for (int i = 0; i < load_opt.connections; i++)
+        flush_out(&connections[i]);
+}
+
+/* Says that all is open, then waits for the end of the standard input. */
+static void hold(void)
+{
+    struct epoll_event events[256];
+    listen_until(0);
+    printf("{\"op\": \"idle\", \"connections\": %d, \"server_rss_kib\": %ld}\n", load_opt.connections,
+           server_rss_kib());
+    fflush(stdout);
+    fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK);
+    for (char c; read(STDIN_FILENO, &c, 1) != 0;)
+        turn(events, epoll_wait(ep, events, 256, 100));
+}
+
+static void run_calls(void)
+{
+    long streams = (long)load_opt.connections * load_opt.streams;
+    start_all();
+    if (!op->watches) {
+        run_loop(load_opt.count);
+        return;
+    }
+    listen_until(streams);
+    listen_until(0);
+    done = 0;
+    watch_changes(load_opt.count);
 }
 
 int main(int argc, char **argv)
 {
     parse(argc, argv);
     ep = epoll_create1(EPOLL_CLOEXEC);
-    latencies = calloc((size_t)opt.count + 16, sizeof(*latencies));
-    for (int i = 0; i < opt.connections; i++) {
+    size_t samples = op->watches ? (size_t)(load_opt.count + 1) * (size_t)(load_opt.connections * load_opt.streams)
+                                 : (size_t)load_opt.count;
+    latencies = calloc(samples + 16, sizeof(*latencies));
+    for (int i = 0; i < load_opt.connections; i++) {
         open_connection(&connections[i]);
         flush_out(&connections[i]);
     }
-    if (!made.run[0])
+    if (!load_made.run[0])
         prepare();
-    struct call *calls = calloc((size_t)opt.connections * (size_t)opt.streams, sizeof(*calls));
-    double cpu_us = opt.pid ? server_cpu_us() : 0;
+    if (op->holds) {
+        hold();
+        return 0;
+    }
+    double cpu_us = load_opt.pid ? server_cpu_us() : 0;
     int64_t start_ns = time_now_ns();
-    for (int i = 0; i < opt.connections * opt.streams && next_number < opt.count; i++)
-        start_call(&connections[i % opt.connections], &calls[i]);
-    for (int i = 0; i < opt.connections; i++)
-        flush_out(&connections[i]);
-    run_loop(opt.count);
-    report(time_now_ns() - start_ns, opt.pid ? server_cpu_us() - cpu_us : 0);
-    return failed ? 1 : 0;
+    run_calls();
+    report(time_now_ns() - start_ns, load_opt.pid ? server_cpu_us() - cpu_us : 0);
+    return failed && !op->errors_too ? 1 : 0;
 }

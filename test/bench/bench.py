@@ -1,0 +1,468 @@
+"""make bench: every number that Tern promises, measured on a server of its own, with the command that gives it.
+
+    bench.py [--build build] [ROW ...]       rows: see ROWS; none = all
+    BENCH_RUNS=5    runs of each row; the median counts
+    BENCH_QUICK=1   one short run of each
+    BENCH_VENV=DIR  a Python environment with the flyte SDK, for the rows of tasks (default: .venv)
+
+What is counted must have happened: runs have to succeed, and to be there after kill -9 and a restart. The raw output of
+every run is kept in BUILD/bench/raw.jsonl. Needs only the standard library. The tool, the server and whatever else the
+machine does share its processors: the load average is printed with the table.
+"""
+import argparse
+import http.client
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+HERE = pathlib.Path(__file__).resolve().parent
+QUICK = os.environ.get("BENCH_QUICK", "") not in ("", "0")
+RUNS = 1 if QUICK else int(os.environ.get("BENCH_RUNS", "5"))
+SUCCEEDED = 5
+FIRST_PORT_WAIT_S = 20
+
+
+class Server:
+    """tern serve on a data folder; the supervisor belongs to it."""
+
+    def __init__(self, binary, folder, env=None):
+        self.binary, self.folder = binary, pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.data, self.home = self.folder / "data", self.folder / "home"
+        self.home.mkdir(exist_ok=True)
+        self.extra = dict(env or {})
+        self.process = self.endpoint = None
+
+    def env(self):
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("TERN_", "FLYTE_", "AWS_", "XDG_"))}
+        venv = sdk_python()
+        env.update(HOME=str(self.home), **({"VIRTUAL_ENV": str(venv.parents[1])} if venv else {}))
+        return {**env, **self.extra}
+
+    def spawn(self, listen):
+        self.ready = self.folder / "ready"
+        self.ready.unlink(missing_ok=True)
+        with open(self.folder / "log", "ab") as log:
+            self.process = subprocess.Popen(
+                [self.binary, "serve", "--listen", listen, "--data", self.data, "--ready-file", self.ready],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env(), cwd=self.folder)
+
+    def start(self, listen="localhost:0"):
+        self.spawn(listen)
+        end = time.monotonic() + FIRST_PORT_WAIT_S
+        while not (self.ready.exists() and self.ready.read_text().strip()):
+            if self.process.poll() is not None or time.monotonic() > end:
+                raise SystemExit(f"the server did not start: {(self.folder / 'log').read_text()[-2000:]}")
+            time.sleep(0.005)
+        self.endpoint = self.ready.read_text().strip()
+        return self
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(10)
+        self.process = None
+
+    def stop(self):
+        subprocess.run([self.binary, "stop", "--tasks", "--data", self.data], env=self.env(), capture_output=True)
+        if self.process:
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        self.process = None
+
+    def call(self, method, message, service="flyteidl2.workflow.RunService"):
+        host, port = self.endpoint.rsplit(":", 1)
+        c = http.client.HTTPConnection("127.0.0.1", int(port), timeout=30)
+        c.request("POST", f"/{service}/{method}", json.dumps(message),
+                  {"content-type": "application/json", "host": self.endpoint})
+        r = c.getresponse()
+        body = json.loads(r.read())
+        c.close()
+        if r.status != 200:
+            raise RuntimeError(f"{method}: {r.status} {body}")
+        return body
+
+    def rss_kib(self):
+        """All processes of the folder."""
+        pids = [self.process.pid]
+        state = self.data / "run" / "supervisor.json"
+        if state.exists():
+            pids.append(int(json.loads(state.read_text())["pid"]))
+        return sum(int(re.search(r"VmRSS:\s*(\d+)", pathlib.Path(f"/proc/{p}/status").read_text())[1]) for p in pids)
+
+    def query(self, sql):
+        with sqlite3.connect(f"file:{self.data / 'tern.db'}?mode=ro", uri=True) as db:
+            return db.execute(sql).fetchall()
+
+
+def sdk_python():
+    for at in (os.environ.get("BENCH_VENV"), ROOT / ".venv", os.environ.get("VIRTUAL_ENV")):
+        if at and list(pathlib.Path(at).glob("lib/python3*/site-packages/flyte")):
+            return pathlib.Path(at) / "bin" / "python"
+    return None
+
+
+class Bench:
+    def __init__(self, build):
+        self.build = pathlib.Path(build).resolve()
+        self.out = self.build / "bench"
+        self.binary = self.build / "tern"
+        self.raw = open(self.out / "raw.jsonl", "w")
+        self.work = pathlib.Path(tempfile.mkdtemp(prefix="run-", dir=self.out))
+        self.servers, self.table, self.failures = [], [], []
+
+    def server(self, name, **options):
+        s = Server(self.binary, self.work / name, **options)
+        self.servers.append(s)
+        return s.start()
+
+    def keep(self, row, **fields):
+        self.raw.write(json.dumps({"row": row, "time": time.time(), "load": os.getloadavg()[0], **fields}) + "\n")
+        self.raw.flush()
+
+    def load(self, server, row, op, *args):
+        command = [self.build / "bench" / "load", "--target", server.endpoint, "--op", op, "--pid",
+                   server.process.pid, "--seed", f"{time.monotonic_ns() % 10**9:x}", *args]
+        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=590)
+        if done.returncode:
+            raise RuntimeError(f"{op}: {done.stderr.strip()}")
+        out = json.loads(done.stdout)
+        self.keep(row, **out)
+        return out
+
+    def say(self, what, value, asked, good, command):
+        self.table.append((what, value, asked, good, command))
+        print(f"  {'ok ' if good else 'NO ' if good is not None else '-  '} {what}: {value}  (asked: {asked})", flush=True)
+
+    def close(self):
+        for s in self.servers:
+            s.stop()
+        self.raw.close()
+        shutil.rmtree(self.work, ignore_errors=True)
+
+
+def median(values):
+    return statistics.median(values)
+
+
+def command(op, *args):
+    return f"load --op {op} " + " ".join(map(str, args))
+
+
+# ---- starting --------------------------------------------------------------------------------------------------------
+
+def first_answer_ms(server, listen):
+    """From exec to the first ListRuns that is answered."""
+    port = int(listen.rsplit(":", 1)[1])
+    body = json.dumps({"projectId": {"name": "flytesnacks", "domain": "development"}})
+    request = (f"POST /flyteidl2.workflow.RunService/ListRuns HTTP/1.1\r\nhost: {listen}\r\nconnection: close\r\n"
+               f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n{body}").encode()
+    begin = time.perf_counter()
+    server.spawn(listen)
+    while time.perf_counter() - begin < 30:
+        with socket.socket() as s:
+            s.settimeout(30)
+            if s.connect_ex(("127.0.0.1", port)) == 0:
+                s.sendall(request)
+                answer = s.recv(200)
+                if b" 200 " in answer.split(b"\r\n")[0]:
+                    server.endpoint = listen
+                    return (time.perf_counter() - begin) * 1e3
+        time.sleep(0.0005)
+    raise RuntimeError("no answer in 30 s")
+
+
+# 64 MiB of changes that are in the log alone when the process is killed; the rows are as they were.
+FILL_LOG = """
+import os, sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("PRAGMA wal_autocheckpoint=0")
+db.execute("PRAGMA cache_size=-20000")
+wal = sys.argv[1] + "-wal"
+low, step = 0, 20000
+db.execute("CREATE TABLE IF NOT EXISTS bench_fill (id INTEGER PRIMARY KEY, x BLOB)")
+while os.path.getsize(wal) < 64 << 20:
+    db.execute("INSERT OR REPLACE INTO bench_fill WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<1000)"
+               " SELECT i, randomblob(3500) FROM n")
+db.execute("DROP TABLE bench_fill")
+os._exit(0)
+"""
+
+
+def start_row(b, row, name, server, most_ms, what):
+    listen = server.endpoint
+    times = []
+    for _ in range(RUNS):
+        server.kill()
+        subprocess.run([sys.executable, "-c", FILL_LOG, str(server.data / "tern.db")], check=True)
+        times.append(first_answer_ms(server, listen))
+        b.keep(row, what=name, ms=times[-1], wal_bytes=os.path.getsize(server.data / "tern.db-wal"))
+    b.say(what, f"{median(times):.0f} ms", f"{most_ms} ms", median(times) <= most_ms, f"bench.py {row}")
+
+
+def fill_actions(path, runs, each, first):
+    """Ended runs with `each` children, straight into a stopped server's database, copied from a run that is there."""
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("PRAGMA synchronous=OFF")
+    db.execute("PRAGMA cache_size=-200000")
+    db.execute("BEGIN")
+
+    def columns(table, skip):
+        return [c[1] for c in db.execute(f"PRAGMA table_info({table})") if c[1] not in skip]
+    run_cols = ",".join(columns("run", ("id", "name")))
+    act_cols = ",".join(columns("action", ("id", "run_id", "parent_id", "seq", "depth", "name")))
+    run, = db.execute("SELECT min(id) FROM run").fetchone()
+    for n in range(first, first + runs):
+        db.execute(f"INSERT INTO run (id, name, {run_cols}) SELECT ?, ?, {run_cols} FROM run WHERE id=?",
+                   (n, f"big{n}", run))
+        db.execute(f"""WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i+1 FROM n WHERE i < ?)
+            INSERT INTO action (id, run_id, parent_id, seq, depth, name, {act_cols})
+            SELECT (? << 24) + i + ?, ?, CASE WHEN i THEN (? << 24) + ? END, i+1, i > 0,
+                   CASE WHEN i THEN 'c' || i ELSE 'a0' END, {act_cols}
+            FROM n, (SELECT * FROM action WHERE id = ? << 24)""",
+                   (each - 1, n, db.execute("SELECT min(id) & 16777215 FROM action").fetchone()[0], n, n, 0, run))
+        if each > 1:
+            db.execute("INSERT INTO subtree (action_id, n5) VALUES (? << 24, ?)", (n, each - 1))
+    db.execute("COMMIT")
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+
+
+def row_start(b):
+    server = b.server("start")
+    start_row(b, "start", "empty", server, 50, "start after kill -9 with a 64 MiB WAL, empty")
+    server.stop()
+
+
+def row_million(b):
+    """1,000,000 actions, one run of 100,000 and one of 100 among them: start, a page, a watch."""
+    server = b.server("million")
+    b.load(server, "million", "create", "--count", 1)
+    time.sleep(0.3)
+    listen = server.endpoint
+    server.kill()
+    path = server.data / "tern.db"
+    fill_actions(path, 1, 100_000, 10)
+    fill_actions(path, 1, 100, 11)
+    fill_actions(path, 899, 1000, 12)
+    server.start(listen)
+    count = server.query("SELECT count(*) FROM action")[0][0]
+    start_row(b, "million", "million", server, 150, f"start after kill -9 with a 64 MiB WAL, {count:,} actions")
+    for op, what in (("list-actions", "listing a page of 100"), ("open-watch", "opening a watch")):
+        got = {}
+        for name in ("big10", "big11"):
+            args = ("--connections", 1, "--count", 100, "--run", name)
+            got[name] = median([b.load(server, "million", op, *args)["p50_ms"] for _ in range(RUNS)])
+        b.say(f"run of 100,000 actions: {what}", f"{got['big10']:.2f} ms (of 100 actions: {got['big11']:.2f} ms)", "5 ms",
+              got["big10"] <= 5, command(op, *args))
+    server.stop()
+
+
+# ---- calls -----------------------------------------------------------------------------------------------------------
+
+def settle(server, wait_s=60):
+    """Seconds until nothing is open but sleepers."""
+    begin = time.monotonic()
+    sql = ("SELECT count(*) FROM action a JOIN spec s ON s.id=a.spec_id"
+           " WHERE a.ended_ns IS NULL AND s.task_type='core-echo'")
+    while server.query(sql)[0][0]:
+        if time.monotonic() - begin > wait_s:
+            raise RuntimeError("actions of core-echo are still open")
+        time.sleep(0.02)
+    return time.monotonic() - begin
+
+
+def succeeded(server):
+    return server.query(f"SELECT count(*) FROM action a JOIN spec s ON s.id=a.spec_id"
+                        f" WHERE a.phase={SUCCEEDED} AND s.task_type='core-echo'")[0][0]
+
+
+def durable(b, server, row, op, count, least, what, made, most_p99=None):
+    """A row of calls that make actions: each has to succeed, and to be there after kill -9."""
+    rates, p99s, cpu, tails = [], [], [], []
+    before = succeeded(server)
+    for _ in range(RUNS):
+        out = b.load(server, row, op, "--count", count)
+        tails.append(settle(server))
+        rates.append(out["per_second"])
+        p99s.append(out["p99_ms"])
+        cpu.append(out["server_cpu_us"])
+    listen = server.endpoint
+    server.kill()
+    server.start(listen)
+    there = succeeded(server) - before
+    if there != made * RUNS:
+        b.failures.append(f"{row}: {made * RUNS} were acknowledged, {there} succeeded and are there after kill -9")
+    good = median(rates) >= least and (not most_p99 or median(p99s) < most_p99)
+    asked = f"{least:,}/s" + (f", p99 < {most_p99} ms" if most_p99 else "")
+    b.say(what, f"{median(rates):,.0f}/s, p99 {median(p99s):.1f} ms, {median(cpu):.0f} µs CPU, all SUCCEEDED "
+                f"{median(tails):.2f} s after, {there:,} there after kill -9", asked, good,
+          command(op, "--connections 64 --count", count))
+
+
+def row_create(b):
+    server, n = b.server("create"), 5000 if QUICK else 20000
+    durable(b, server, "create", "create", n, 10_000, "durable CreateRun of core-echo, 64 clients", n, 15)
+    server.stop()
+
+
+def row_enqueue(b):
+    server, n = b.server("enqueue"), 5000 if QUICK else 20000
+    durable(b, server, "enqueue", "enqueue", n, 15_000, "durable Enqueue of a child, 64 clients", n)
+    server.stop()
+
+
+def row_upload(b):
+    server, n = b.server("upload"), 2000 if QUICK else 10000
+    durable(b, server, "upload", "upload", n, 5_000, "UploadInputs + CreateRun, 64 clients (pairs)", n)
+    server.stop()
+
+
+def row_get(b):
+    server, n = b.server("get"), 20000 if QUICK else 50000
+    args = ("--connections", 8, "--streams", 32, "--count", n)
+    outs = [b.load(server, "get", "get", *args) for _ in range(RUNS)]
+    us = median([o["server_cpu_us"] for o in outs])
+    b.say("server CPU per GetRunDetails, proto, HTTP/2", f"{us:.1f} µs, {median([o['per_second'] for o in outs]):,.0f}/s",
+          "15 µs", us <= 15, command("get", *args))
+    server.stop()
+
+
+def row_watch(b):
+    server = b.server("watch")
+    args = ("--connections", 10, "--streams", 100, "--count", 10 if QUICK else 30)
+    p99 = median([b.load(server, "watch", "watch", *args)["p99_ms"] for _ in range(RUNS)])
+    b.say("state change to watching client, 1,000 watchers, p99", f"{p99:.1f} ms", "5 ms", p99 <= 5,
+          command("watch", *args))
+    server.stop()
+
+
+def row_memory(b):
+    server = b.server("memory")
+    server.call("ListRuns", {"projectId": {"name": "flytesnacks", "domain": "development"}})
+    time.sleep(1)
+    idle = server.rss_kib() / 1024
+    b.keep("memory", idle_mib=idle)
+    b.say("idle resident memory of all Tern processes", f"{idle:.1f} MiB", "15 MB", idle * 1.048576 <= 15, "bench.py memory")
+    holder = subprocess.Popen([str(b.build / "bench" / "load"), "--target", server.endpoint, "--op", "idle",
+                               "--connections", "10000", "--pid", str(server.process.pid)],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    line = holder.stdout.readline()
+    if not line:
+        raise RuntimeError("10,000 connections could not be opened (ulimit -n?)")
+    held = server.rss_kib() / 1024
+    holder.stdin.close()
+    holder.wait(60)
+    b.keep("memory", held_mib=held, **json.loads(line))
+    b.say("with 10,000 idle HTTP/2 connections", f"{held:.1f} MiB", "200 MB", held * 1.048576 <= 200,
+          command("idle", "--connections 10000"))
+    server.stop()
+
+
+def row_leak(b):
+    server = b.server("leak")
+    n = int(os.environ.get("BENCH_MIXED", "20000" if QUICK else "500000"))
+    b.load(server, "leak", "mixed", "--count", 10000)
+    rss = []
+    for _ in range(2):
+        b.load(server, "leak", "mixed", "--count", n)
+        time.sleep(1)
+        rss.append(server.rss_kib() / 1024)
+        b.keep("leak", rss_mib=rss[-1])
+    b.say(f"RSS after the second {n:,} mixed RPCs less after the first", f"{rss[1] - rss[0]:+.2f} MiB ({rss[1]:.1f} MiB)",
+          "1 MiB", rss[1] - rss[0] <= 1, command("mixed", "--count", n))
+    server.stop()
+
+
+# ---- objects ---------------------------------------------------------------------------------------------------------
+
+def row_s3(b):
+    env = {**os.environ, "SECONDS_EACH": "1" if QUICK else "2"}
+    done = subprocess.run([HERE / "s3_bench.sh", b.build], capture_output=True, text=True, env=env, timeout=120)
+    b.keep("s3", stdout=done.stdout, stderr=done.stderr)
+    puts = [float(x) for x in re.findall(r"^put .*?([\d.]+)/s", done.stdout, re.M)][:5]
+    gets = [float(x) for x in re.findall(r"^get .*?([\d.]+) MB/s", done.stdout, re.M)]
+    if done.returncode or not puts or not gets:
+        raise RuntimeError(f"s3_bench: {done.stdout[-500:]} {done.stderr[-500:]}")
+    b.say("S3 PUT of 1 KiB, durable", f"{median(puts):,.0f}/s", "8,000/s", median(puts) >= 8000, "make bench-s3")
+    b.say("S3 GET of 1 GiB", f"{median(gets):,.0f} MB/s", "1,000 MB/s or the disk's", median(gets) >= 1000, "make bench-s3")
+
+
+# ---- tasks through the real SDK ----------------------------------------------------------------------------------------
+
+def sdk(b, server, row, *args, timeout=560):
+    config = server.home / ".flyte" / "config.yaml"
+    config.parent.mkdir(exist_ok=True)
+    config.write_text(f"admin:\n  endpoint: dns:///{server.endpoint}\n  insecure: true\nimage:\n  builder: local\n"
+                      "task:\n  project: flytesnacks\n  domain: development\n")
+    done = subprocess.run([sdk_python(), HERE / "sdk_tasks.py", *map(str, args)], env=server.env(), cwd=HERE,
+                          capture_output=True, text=True, timeout=timeout)
+    if done.returncode:
+        raise RuntimeError(f"sdk_tasks.py {args}: {done.stdout[-500:]} {done.stderr[-1500:]}")
+    out = json.loads(done.stdout.strip().splitlines()[-1])
+    b.keep(row, warm=not server.extra, **out)
+    return out
+
+
+def row_tasks(b):
+    if not sdk_python():
+        b.say("no-op task through the real SDK", "not run: no Python environment with flyte (BENCH_VENV)", "120 ms", None, "")
+        return
+    warm, cold = b.server("warm"), b.server("cold", env={"TERN_EXEC_LOCAL_WARM_POOL": "false"})
+    n = 5 if QUICK else 15
+    w, c = (sdk(b, s, "tasks", "noop", k)["p50_ms"] for s, k in ((warm, n), (cold, max(3, n // 3))))
+    b.say("no-op task through the real SDK, warm pool, p50", f"{w:.0f} ms, cold {c:.0f} ms: {c / w:.1f} times", "120 ms, 4 times",
+          w <= 120 and c >= 4 * w, "sdk_tasks.py noop")
+    many, few = (50, 10) if QUICK else (500, 40)
+    w, c = sdk(b, warm, "tasks", "fanout", many)["seconds"], sdk(b, cold, "tasks", "fanout", few)["seconds"]
+    ratio = (c / few) / (w / many)
+    b.say(f"fan-out over {many} no-op children, warm pool", f"{w:.1f} s; cold, {few} children: {c:.1f} s; per child "
+          f"{ratio:.1f} times", "5 times", ratio >= 5, "sdk_tasks.py fanout")
+    warm.stop()
+    cold.stop()
+
+
+ROWS = {"start": row_start, "million": row_million, "memory": row_memory, "get": row_get, "create": row_create,
+        "upload": row_upload, "enqueue": row_enqueue, "s3": row_s3, "watch": row_watch, "tasks": row_tasks, "leak": row_leak}
+
+
+def main():
+    p = argparse.ArgumentParser(description="Measures what Tern promises.")
+    p.add_argument("--build", default="build")
+    p.add_argument("rows", nargs="*", choices=[*ROWS, []], metavar="ROW")
+    args = p.parse_args()
+    b = Bench(args.build)
+    print(f"bench: {os.cpu_count()} processors, load average {os.getloadavg()[0]:.1f}, median of {RUNS}", flush=True)
+    try:
+        for name in args.rows or ROWS:
+            try:
+                ROWS[name](b)
+            except (RuntimeError, OSError, subprocess.SubprocessError, sqlite3.Error) as e:
+                b.failures.append(f"{name}: {e}")
+                print(f"  FAILED {name}: {e}", flush=True)
+    finally:
+        b.close()
+    width = max((len(r[0]) for r in b.table), default=0)
+    print(f"\n{'what':{width}}  value | asked | command        (load average now {os.getloadavg()[0]:.1f})")
+    for what, value, asked, good, cmd in b.table:
+        print(f"{what:{width}}  {value} | {asked} | {cmd}{'' if good else '   <-- missed' if good is not None else ''}")
+    for f in b.failures:
+        print(f"FAILED {f}")
+    print(f"raw output: {b.out / 'raw.jsonl'}")
+    return 1 if b.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
