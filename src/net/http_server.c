@@ -28,6 +28,7 @@
 #define ACCEPTS_PER_ROUND 64
 /* How long accepting rests when the process has no descriptor left. */
 #define REST_NS (100 * NS_PER_MS)
+#define COMPLAIN_NS (10 * NS_PER_S)
 /* Ports to try until one is free on every address. */
 #define PORT_TRIES 50
 /* Time to send what says that the connection ends, also when no grace is given. */
@@ -56,6 +57,7 @@ struct http_server {
     struct listener listeners[LISTENERS_MAX];
     int listener_count;
     struct loop_timer rest;
+    int64_t complain_ns; /* not earlier */
     uint16_t port;
     struct server_worker *workers;
     int worker_count;
@@ -155,6 +157,18 @@ static void on_rest_over(struct loop_timer *t)
     watch_listeners(container_of(t, struct http_server, rest), EPOLLIN);
 }
 
+static void rest(struct http_server *s)
+{
+    struct loop *l = s->workers[0].w.loop;
+    int64_t now = loop_now_ns(l);
+    if (now >= s->complain_ns) {
+        log_error(NULL, "no descriptor left for new connections", LOG_CSTR("error", strerror(errno)));
+        s->complain_ns = now + COMPLAIN_NS;
+    }
+    watch_listeners(s, 0);
+    loop_timer_set(l, &s->rest, now + REST_NS);
+}
+
 static void on_accept(struct loop_fd *f, uint32_t events)
 {
     struct http_server *s = container_of(f, struct listener, fd)->s;
@@ -166,10 +180,8 @@ static void on_accept(struct loop_fd *f, uint32_t events)
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            struct loop *l = s->workers[0].w.loop;
-            log_error(NULL, "no descriptor left for a new connection", LOG_INT("errno", errno));
-            watch_listeners(s, 0);
-            loop_timer_set(l, &s->rest, loop_now_ns(l) + REST_NS);
+            rest(s);
+            return;
         }
         if (errno != EINTR && errno != ECONNABORTED)
             return;

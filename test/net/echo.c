@@ -31,7 +31,7 @@ int main(int argc, char **argv)
     struct http_server *s;
     char line[16];
     getrlimit(RLIMIT_NOFILE, &files);
-    files.rlim_cur = files.rlim_max;
+    files.rlim_cur = getenv("ECHO_FILES") ? (rlim_t)atoi(getenv("ECHO_FILES")) : files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
     arena_init(&mem, 0);
     ctx_init(&cx, &mem);

@@ -1,4 +1,5 @@
 """HTTP/1.1 over real sockets: independent clients, hostile bytes, slow peers, limits."""
+import email.utils
 import http.client
 import os
 import subprocess
@@ -67,6 +68,15 @@ def test_http_client_keeps_one_connection(echo, host):
     c.request('GET', '/late')
     assert c.getresponse().read() == b'late\n'
     assert c.sock is sock
+
+
+def test_the_date_is_right(echo):
+    c = http.client.HTTPConnection('localhost', echo.port, timeout=30)
+    c.request('GET', '/hello')
+    text = c.getresponse().getheader('date')
+    said = email.utils.parsedate_to_datetime(text)
+    assert text == email.utils.formatdate(said.timestamp(), usegmt=True)
+    assert abs(said.timestamp() - time.time()) < 60
 
 
 def test_files(start_echo, tmp_path):
@@ -316,6 +326,18 @@ def test_connections_have_a_limit(start_echo):
             except OSError:
                 return False
     until(accepted)
+
+
+def test_running_out_of_descriptors_is_survived(start_echo):
+    echo = start_echo('127.0.0.1:0', ECHO_FILES=30)
+    socks = [echo.connect() for _ in range(60)]  # the kernel completes them all; the server can take some
+    socks[0].sendall(GET)
+    assert read_response(socks[0])[0] == 200
+    for s in socks[:50]:
+        s.close()
+    for s in socks[50:]:
+        s.sendall(GET)
+        assert read_response(s)[0] == 200
 
 
 def test_many_parked_streams_cost_little(start_echo):

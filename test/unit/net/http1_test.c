@@ -59,6 +59,13 @@ static const struct expected cases[] = {
      "HTTP/1.1 200 OK\r\ncontent-length: 3\r\nconnection: close"
      "\r\n\r\nabc",
      ENDS},
+    /* an offer to change the protocol is not taken up */
+    {"GET /hello HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: "
+     "AAMAAABkAAQAoAAA\r\n\r\n" GET("/hello"),
+     TEXT("6", "hello\n") TEXT("6", "hello\n"), KEPT},
+    {"POST /unary HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 3\r\n\r\nabc" GET(
+         "/hello"),
+     BYTES("3", "abc") TEXT("6", "hello\n"), KEPT},
     /* an answer that does not wait for the body: what is left of it is no request */
     {"POST /early HTTP/1.1\r\nHost: h\r\nContent-Length: 42\r\n\r\nGET /hello HTTP/1.1\r\nHost: "
      "h\r\n\r\n0123456789" GET("/hello"),
