@@ -98,6 +98,15 @@ def conform(build):
     return command(build, 'make', '--no-print-directory', f'BUILD={os.path.relpath(build, ROOT)}', 'conform')
 
 
+def sanitized(_, mode, *args):
+    """A pytest run with the programs of MODE=asan or tsan; the fixtures look for what the sanitizer prints."""
+    build = os.path.join(ROOT, 'build', mode)
+    if subprocess.run(['make', '--no-print-directory', '-j2', f'MODE={mode}', f'BUILD=build/{mode}', 'programs'],
+                      cwd=ROOT).returncode != 0:
+        return 0, 1, []
+    return pytest(build, *args)
+
+
 def command(build, *argv):
     """A program that ends with a line `N passed, N failed`, or one check: its exit status."""
     p = subprocess.Popen(argv, cwd=ROOT, env=dict(os.environ, TERN=os.path.join(build, 'tern')), text=True,
@@ -133,6 +142,8 @@ SUITES = [
     Suite('api', pytest, ('test/api',)),
     Suite('fuzz', command, ('make', '--no-print-directory', 'fuzz'), long=True),
     Suite('asan', command, ('make', '--no-print-directory', 'asan'), long=True),
+    Suite('net-asan', sanitized, ('asan', 'test/net'), long=True),
+    Suite('net-tsan', sanitized, ('tsan', 'test/net'), long=True),
     Suite('tsan', command, ('make', '--no-print-directory', 'tsan'), long=True),
 ]
 
