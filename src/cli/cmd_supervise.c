@@ -11,6 +11,8 @@ const struct cli_option cli_cmd_supervise_options[] = {
      "Sample memory instead of limiting it"},
     {"--s3-listen", CLI_TEXT, offsetof(struct exec_supervise_options, s3_listen), "HOST:PORT",
      "Address of the S3 endpoint; without it there is none"},
+    {"--s3-keep", CLI_FLAG, offsetof(struct exec_supervise_options, s3_keep), NULL,
+     "The S3 endpoint tries the address that it had last first"},
     {"--ready-fd", CLI_INT, offsetof(struct exec_supervise_options, ready_fd), "N", "Where to say that it is ready"},
     {0},
 };

@@ -220,6 +220,8 @@ static enum code start_once(struct exec_client *c, bool in_scope, bool *scoped)
     if (c->s3_listen[0]) {
         p.argv[n++] = "--s3-listen";
         p.argv[n++] = c->s3_listen;
+        if (c->cfg.s3_keep)
+            p.argv[n++] = "--s3-keep";
     }
     if (c->cfg.idle_exit_s > 0) {
         snprintf(p.idle_text, sizeof(p.idle_text), "%lld", (long long)c->cfg.idle_exit_s);

@@ -10,6 +10,7 @@ struct exec_client;
 struct exec_client_config {
     str data_dir;
     str program;   /* "" = this program */
+    bool s3_keep;  /* its last address counts first */
     str s3_listen; /* of the S3 endpoint that the supervisor keeps running; "" = none */
     bool cgroup;
     int64_t idle_exit_s; /* 0 = default */

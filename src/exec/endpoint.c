@@ -79,12 +79,10 @@ static enum code take_lock(struct ctx *cx, str data_dir, int *out)
     return CODE_OK;
 }
 
-/* The address that was used last, unless another port is asked for. */
-static str last_address(struct ctx *cx, str data_dir, str listen)
+static str last_address(struct ctx *cx, str data_dir, bool keep)
 {
     str text, line, rest;
-    if (!str_ends(listen, STR(":0")) ||
-        file_read(cx, path_of(cx, data_dir, "s3.endpoint").p, FILE_MAX, &text) != CODE_OK) {
+    if (!keep || file_read(cx, path_of(cx, data_dir, "s3.endpoint").p, FILE_MAX, &text) != CODE_OK) {
         ctx_clear_err(cx);
         return STR("");
     }
@@ -92,9 +90,10 @@ static str last_address(struct ctx *cx, str data_dir, str listen)
     return line;
 }
 
-static enum code listen_somewhere(struct ctx *cx, struct object_s3_config *cfg, str data_dir, struct object_s3 **out)
+static enum code listen_somewhere(struct ctx *cx, struct object_s3_config *cfg, str data_dir, bool keep,
+                                  struct object_s3 **out)
 {
-    str wanted = cfg->listen, last = last_address(cx, data_dir, wanted);
+    str wanted = cfg->listen, last = last_address(cx, data_dir, keep);
     unlink(path_of(cx, data_dir, "s3.endpoint").p);
     if (last.n) {
         cfg->listen = last;
@@ -119,7 +118,7 @@ static void close_store(struct object_store **s)
     object_store_close(*s);
 }
 
-enum code exec_endpoint_run(struct ctx *cx, str data_dir, str listen)
+enum code exec_endpoint_run(struct ctx *cx, str data_dir, str listen, bool keep)
 {
     cleanup_(close_fd) int lock = -1;
     cleanup_(close_store) struct object_store *store = NULL;
@@ -139,7 +138,7 @@ enum code exec_endpoint_run(struct ctx *cx, str data_dir, str listen)
     TRY(take_lock(cx, data_dir, &lock));
     TRY(object_store_open(cx, data_dir, &store));
     struct object_s3_config cfg = {.store = store, .listen = listen, .access = allow};
-    TRY(listen_somewhere(cx, &cfg, data_dir, &s3));
+    TRY(listen_somewhere(cx, &cfg, data_dir, keep, &s3));
     enum code code = announce(cx, data_dir, listen, s3);
     while (code == CODE_OK && sigwait(&stop, &sig) == EINTR)
         ;

@@ -6,9 +6,10 @@
 
 #include "base/ctx.h"
 
-/* The process itself: serves until SIGTERM. listen: "host:port"; with port 0 the port that was used last is tried first.
- * Errors: FAILED_PRECONDITION when another one serves the folder, or the port is taken. */
-must_check_ enum code exec_endpoint_run(struct ctx *cx, str data_dir, str listen);
+/* The process itself: serves until SIGTERM. listen: "host:port"; keep: the address that was used last is tried first, so
+ * that tasks which know it go on working. Errors: FAILED_PRECONDITION when another one serves the folder, or the port is
+ * taken. */
+must_check_ enum code exec_endpoint_run(struct ctx *cx, str data_dir, str listen, bool keep);
 
 /* "localhost:30002" of the process that serves now; waits for one at most wait_ns. Errors: UNAVAILABLE, saying where its log
  * is. */

@@ -564,6 +564,7 @@ static enum code start_client(struct ctx *cx, struct local *l)
 {
     struct exec_client_config cfg = {.data_dir = l->cfg.data_dir,
                                      .program = l->cfg.program,
+                                     .s3_keep = l->cfg.s3_keep,
                                      .s3_listen = l->cfg.s3_listen,
                                      .cgroup = l->cfg.cgroup,
                                      .idle_exit_s = l->cfg.idle_exit_s,

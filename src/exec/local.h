@@ -15,6 +15,7 @@ struct exec_local_config {
     int64_t memory_bytes;  /* 0 = what this machine has */
     int64_t grace_ms;      /* between SIGTERM and SIGKILL; 0 = 5 s */
     str container_runtime; /* exec.local.container_runtime; "" = container tasks are refused */
+    bool s3_keep;          /* the S3 endpoint's last address counts first */
     str s3_listen;         /* address of the S3 endpoint; "" = none */
     str program;           /* what is started with "supervise"; "" = this program */
     int64_t idle_exit_s;   /* of the supervisor, without servers and tasks; 0 = its default */

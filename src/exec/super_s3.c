@@ -20,7 +20,8 @@ static void start(struct exec_super *s)
 {
     posix_spawnattr_t attr;
     sigset_t none;
-    const char *argv[] = {"tern", "s3", "--data", s->data_dir.p, "--listen", s->s3_listen, NULL};
+    const char *argv[] = {"tern", "s3", "--data", s->data_dir.p, "--listen", s->s3_listen, s->s3_keep ? "--keep" : NULL,
+                          NULL};
     sigemptyset(&none);
     posix_spawnattr_init(&attr);
     posix_spawnattr_setsigmask(&attr, &none);

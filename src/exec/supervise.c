@@ -416,6 +416,7 @@ static void super_init(struct exec_super *s, const struct exec_supervise_options
 {
     *s = (struct exec_super){.idle_exit_ns = (o->idle_exit_s ? o->idle_exit_s : IDLE_EXIT_S) * NS_PER_S};
     snprintf(s->s3_listen, sizeof(s->s3_listen), STR_FMT, STR_ARG(o->s3_listen));
+    s->s3_keep = o->s3_keep;
     arena_init(&s->mem, 0);
     ctx_init(&s->cx, &s->mem);
     map_init(&s->attempts);

@@ -10,6 +10,7 @@
 
 struct exec_supervise_options {
     str data_dir;        /* absolute */
+    bool s3_keep;        /* the address it had last counts first */
     str s3_listen;       /* of the S3 endpoint (exec/endpoint.h); "" = none */
     int64_t ready_fd;    /* gets "ok\n" or a line that says why not; 0 = none */
     bool no_cgroup;      /* sample memory instead */

@@ -40,6 +40,7 @@ struct exec_super {
     size_t compacted; /* size of the journal after the last replacement */
     str build;
     char s3_listen[256]; /* "" = no S3 endpoint */
+    bool s3_keep;        /* its last address counts first */
     int s3_pid;          /* 0 = not running, or not ours */
     struct loop_timer s3_again;
 };
