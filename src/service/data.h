@@ -9,4 +9,9 @@ str service_inputs_uri(struct ctx *cx, const struct store_action *a);
 /* The file ".../outputs.pb"; "" unless the action succeeded (or was recovered) and has one. */
 str service_outputs_uri(struct ctx *cx, const struct store_action *a);
 
+/* A URL by which anybody who has it may read the object for that long; answered with content_type, or the stored one when
+ * that is empty. */
+must_check_ enum code service_download_url(struct ctx *cx, str bucket, str key, int64_t lifetime_s, str content_type,
+                                           str *url);
+
 #endif

@@ -403,6 +403,8 @@ enum code DataProxyService_CreateDownloadLink(struct ctx *cx, const DataproxyCre
     rsp->pre_signed_urls->expires_at = service_timestamp(cx, time_wall_ns() + life_s * NS_PER_S);
     rsp->pre_signed_urls->signed_url.n = 1;
     rsp->pre_signed_urls->signed_url.p = arena_new_array(cx->mem, str, 1);
-    return object_presign(cx, cx->app->objects, cx->app->s3_endpoint, STR("GET"), bucket, key, life_s,
-                          &rsp->pre_signed_urls->signed_url.p[0]);
+    /* The SDK stores reports without a type; browsers would save them to a file. */
+    bool report = req->artifact_type == DATAPROXY_ARTIFACT_TYPE_REPORT;
+    return service_download_url(cx, bucket, key, life_s, report ? STR("text/html; charset=utf-8") : STR(""),
+                                &rsp->pre_signed_urls->signed_url.p[0]);
 }

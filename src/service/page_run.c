@@ -8,6 +8,7 @@
 #include "lane/lane.h"
 #include "object/object.h"
 #include "service/action_message.h"
+#include "service/data.h"
 #include "service/html_int.h"
 
 #define PAGE_BYTES_MAX ((size_t)8 << 20)
@@ -187,8 +188,7 @@ static void report(struct ctx *cx, buf *b, const struct store_attempt *t)
         return;
     str uri = arena_printf(cx->mem, STR_FMT "/report.html", STR_ARG(t->output_uri));
     if (object_uri_parse(cx, "report", uri, &bucket, &key) != CODE_OK ||
-        object_presign(cx, cx->app->objects, cx->app->s3_endpoint, STR("GET"), bucket, key, LINK_LIFETIME_S, &url) !=
-            CODE_OK) {
+        service_download_url(cx, bucket, key, LINK_LIFETIME_S, STR("text/html; charset=utf-8"), &url) != CODE_OK) {
         ctx_clear_err(cx);
         return;
     }
