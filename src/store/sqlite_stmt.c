@@ -138,28 +138,30 @@ static enum code bind_all(struct ctx *cx, const struct stmt *s, const struct db_
     return CODE_OK;
 }
 
-/* Borrows texts and blobs from SQLite until the next step. */
+/* Borrows texts and blobs from SQLite until the next step. One look-up of the column, since the connection is this
+ * thread's alone: sqlite3_column_...() would look it up for the type, the text and its length. */
 static void read_value(sqlite3_stmt *h, int c, struct db_value *v)
 {
+    sqlite3_value *from = sqlite3_column_value(h, c);
     *v = (struct db_value){.kind = DB_NULL};
-    switch (sqlite3_column_type(h, c)) {
+    switch (sqlite3_value_type(from)) {
     case SQLITE_INTEGER:
         v->kind = DB_INT;
-        v->i = sqlite3_column_int64(h, c);
+        v->i = sqlite3_value_int64(from);
         break;
     case SQLITE_FLOAT:
         v->kind = DB_REAL;
-        v->f = sqlite3_column_double(h, c);
+        v->f = sqlite3_value_double(from);
         break;
     case SQLITE_TEXT:
         v->kind = DB_TEXT;
-        v->s.p = (const char *)sqlite3_column_text(h, c);
-        v->s.n = (size_t)sqlite3_column_bytes(h, c);
+        v->s.p = (const char *)sqlite3_value_text(from);
+        v->s.n = (size_t)sqlite3_value_bytes(from);
         break;
     case SQLITE_BLOB:
         v->kind = DB_BLOB;
-        v->s.p = sqlite3_column_blob(h, c);
-        v->s.n = (size_t)sqlite3_column_bytes(h, c);
+        v->s.p = sqlite3_value_blob(from);
+        v->s.n = (size_t)sqlite3_value_bytes(from);
         break;
     default:
         break;
@@ -180,7 +182,7 @@ static enum code gather(struct ctx *cx, sqlite3_stmt *h, struct sink *to)
 {
     struct db_rows *rows = to->rows;
     if (rows->n == to->cap) {
-        size_t row = rows->cols * sizeof(*rows->v), more = to->cap ? to->cap * 2 : 4;
+        size_t row = rows->cols * sizeof(*rows->v), more = to->cap ? to->cap * 4 : 1; /* most results are one row */
         rows->v = arena_grow(cx->mem, rows->v, to->cap * row, more * row);
         to->cap = more;
     }
