@@ -73,7 +73,6 @@ CREATE UNIQUE INDEX run_name ON run (space_id, name);                     -- eve
 CREATE INDEX run_created ON run (space_id, created_ns);                   -- ListRuns by time, WatchGroups
 CREATE INDEX run_phase ON run (space_id, phase, created_ns DESC);         -- ListRuns, default order
 CREATE INDEX run_task ON run (task_name_id, created_ns);                  -- ListRuns of a task
-CREATE INDEX run_by ON run (created_by, created_ns);                      -- ListRuns of a person
 CREATE INDEX run_trigger ON run (trigger_task_id, trigger_name, created_ns) WHERE trigger_name IS NOT NULL;
 
 -- labels.<key> filters of ListRuns
