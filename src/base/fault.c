@@ -15,7 +15,8 @@
 enum action { ACTION_KILL, ACTION_STOP, ACTION_FAIL };
 
 struct fault {
-    str name;
+    str name, other; /* other: empty, or the point that begins the count */
+    _Atomic bool counting;
     int64_t at;
     bool onwards;
     enum action action;
@@ -36,17 +37,25 @@ static bool parse_action(str s, enum action *out)
     return false;
 }
 
-/* name[:n[+]]=action */
+/* name[@other] */
+static bool parse_place(str s, struct fault *f)
+{
+    bool has_other = str_cut(s, '@', &f->name, &f->other);
+    atomic_store(&f->counting, !has_other);
+    return f->name.n > 0 && (!has_other || f->other.n > 0);
+}
+
+/* name[@other][:n[+]]=action */
 static bool parse_one(str s, struct fault *f)
 {
-    str left, action, count;
+    str left, action, place, count;
     if (!str_cut(s, '=', &left, &action) || !parse_action(action, &f->action))
         return false;
     f->at = 1;
-    if (!str_cut(left, ':', &f->name, &count))
-        return f->name.n > 0;
+    if (!str_cut(left, ':', &place, &count))
+        return parse_place(place, f);
     f->onwards = str_ends(count, STR("+"));
-    return str_to_i64(str_head(count, count.n - f->onwards), &f->at) && f->at > 0;
+    return parse_place(place, f) && str_to_i64(str_head(count, count.n - f->onwards), &f->at) && f->at > 0;
 }
 
 /* A test that misspells its fault must not pass. */
@@ -78,9 +87,12 @@ bool fault_point(const char *name)
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     bool failed = false;
     pthread_once(&once, parse_all);
-    for (size_t i = 0; i < faults_n; i++)
-        if (str_eq(faults[i].name, str_from(name)))
+    for (size_t i = 0; i < faults_n; i++) {
+        if (faults[i].counting && str_eq(faults[i].name, str_from(name)))
             failed |= pass(&faults[i]);
+        if (faults[i].other.n && str_eq(faults[i].other, str_from(name)))
+            faults[i].counting = true;
+    }
     return failed;
 }
 #endif

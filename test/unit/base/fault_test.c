@@ -54,11 +54,15 @@ static void each_action_at_its_pass(void **state)
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
     assert_int_equal(failed, 1 << 2);
     assert_int_equal(run("ab=kill", "a", 3, &failed), 0);
+    assert_int_equal(run("a@b=kill", "a", 3, &failed), 0);
+    assert_int_equal(run("a@a:2=fail", "a", 5, &failed), 0); /* the pass that begins the count is not counted */
+    assert_int_equal(failed, 1 << 3);
 }
 
 static void nonsense_ends_the_process(void **state)
 {
-    static const char *const bad[] = {"a", "a=explode", "=kill", "a:0=kill", "a:x=kill", "a:=kill", "a=kill,,b=kill"};
+    static const char *const bad[] = {"a",       "a=explode",      "=kill",   "a:0=kill", "a:x=kill",
+                                      "a:=kill", "a=kill,,b=kill", "@b=kill", "a@=kill"};
     int failed;
     (void)state;
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
