@@ -1,6 +1,7 @@
 /* Attempts in the supervisor: started at a gate, journalled, let go, watched, ended, told (D-20). */
 #include "exec/supervise_int.h"
 
+#include "base/fault.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -519,7 +520,12 @@ void exec_attempt_flush(struct exec_super *s)
         if (a->end_due)
             add_record(s, a, EXEC_MSG_END);
     }
+    bool any = !list_empty(&s->unsynced);
+    if (any)
+        fault_point("supervisor.before_journal");
     bool durable = sync_journal(s) == CODE_OK;
+    if (any)
+        fault_point("supervisor.after_journal");
     struct list *next;
     for (struct list *n = s->unsynced.next; n != &s->unsynced; n = next) {
         next = n->next;

@@ -362,8 +362,9 @@ static enum code local_observe(struct ctx *cx, struct exec *e, struct exec_key k
         o.error_code = arena_str(cx->mem, o.error_code);
         o.error = arena_str(cx->mem, o.error);
         o.aborted = o.aborted || a->aborted;
-        if (a->where == SENT)
-            o.state = EXEC_STARTING;
+        /* Not started before the supervisor has it in its journal: whoever is told so never launches it again. */
+        if (a->where == SENT || a->where == QUEUED)
+            o.state = EXEC_WAITING;
         if (a->where == QUEUED)
             o.reason = waits_for(cx, l, a);
     }

@@ -344,7 +344,7 @@ def become_task(control, request, fds, a0, threads):
     with open(order, 'rb') as f:
         parts = f.read().split(b'\0')[:-1]
     if os.read(gate, 1) != b'g':
-        os._exit(125)
+        os.kill(os.getpid(), 9)  # an exit code would look like the task's own; this is an interruption
     os.closerange(3, 1 << 16)
     argc = int(parts[1])
     argv, env = parts[2:2 + argc], parts[2 + argc:]
