@@ -79,10 +79,16 @@ static enum code take_lock(struct ctx *cx, str data_dir, int *out)
     return CODE_OK;
 }
 
+/* What a dead process announced is not true any more, but says which address to try. */
+static void put_aside(struct ctx *cx, str data_dir)
+{
+    rename(path_of(cx, data_dir, "s3.endpoint").p, path_of(cx, data_dir, "s3.last").p);
+}
+
 static str last_address(struct ctx *cx, str data_dir, bool keep)
 {
     str text, line, rest;
-    if (!keep || file_read(cx, path_of(cx, data_dir, "s3.endpoint").p, FILE_MAX, &text) != CODE_OK) {
+    if (!keep || file_read(cx, path_of(cx, data_dir, "s3.last").p, FILE_MAX, &text) != CODE_OK) {
         ctx_clear_err(cx);
         return STR("");
     }
@@ -94,7 +100,6 @@ static enum code listen_somewhere(struct ctx *cx, struct object_s3_config *cfg, 
                                   struct object_s3 **out)
 {
     str wanted = cfg->listen, last = last_address(cx, data_dir, keep);
-    unlink(path_of(cx, data_dir, "s3.endpoint").p);
     if (last.n) {
         cfg->listen = last;
         if (object_s3_start(cx, cfg, out) == CODE_OK)
@@ -136,6 +141,7 @@ enum code exec_endpoint_run(struct ctx *cx, str data_dir, str listen, bool keep)
     signal(SIGHUP, SIG_IGN);
     TRY(file_mkdirs(cx, path_of(cx, data_dir, "").p, 0700));
     TRY(take_lock(cx, data_dir, &lock));
+    put_aside(cx, data_dir);
     TRY(object_store_open(cx, data_dir, &store));
     struct object_s3_config cfg = {.store = store, .listen = listen, .access = allow};
     TRY(listen_somewhere(cx, &cfg, data_dir, keep, &s3));
@@ -174,6 +180,12 @@ enum code exec_endpoint_find(struct ctx *cx, str data_dir, int64_t wait_ns, str 
         usleep(LOOK_EVERY_US);
     }
     return CODE_OK;
+}
+
+void exec_endpoint_expect(struct ctx *cx, str data_dir)
+{
+    if (!is_held(cx, data_dir))
+        put_aside(cx, data_dir);
 }
 
 void exec_endpoint_stop(struct ctx *cx, str data_dir)

@@ -14,6 +14,9 @@ must_check_ enum code exec_endpoint_run(struct ctx *cx, str data_dir, str listen
 /* "localhost:30002" of the process that serves now; waits for one at most wait_ns. Errors: UNAVAILABLE, saying where its log
  * is. */
 must_check_ enum code exec_endpoint_find(struct ctx *cx, str data_dir, int64_t wait_ns, str *out);
+/* Before a process is started: from here on exec_endpoint_find() waits for its announcement, and does not take that of one
+ * that was killed. Leaves one that still serves alone. */
+void exec_endpoint_expect(struct ctx *cx, str data_dir);
 /* Ends the process that serves now, if there is one. */
 void exec_endpoint_stop(struct ctx *cx, str data_dir);
 

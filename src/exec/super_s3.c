@@ -22,6 +22,7 @@ static void start(struct exec_super *s)
     sigset_t none;
     const char *argv[] = {"tern", "s3", "--data", s->data_dir.p, "--listen", s->s3_listen, s->s3_keep ? "--keep" : NULL,
                           NULL};
+    exec_endpoint_expect(&s->cx, s->data_dir);
     sigemptyset(&none);
     posix_spawnattr_init(&attr);
     posix_spawnattr_setsigmask(&attr, &none);
