@@ -45,7 +45,10 @@ enum code object_index_fail(struct ctx *cx, struct object_index *ix, int rc, con
     for (size_t i = 0; i < sizeof(map) / sizeof(*map); i++)
         if (map[i].rc == (rc & 0xff))
             code = map[i].code;
-    return fail(cx, code, "object index: %s: %s", what, ix->db ? sqlite3_errmsg(ix->db) : sqlite3_errstr(rc));
+    const char *file = ix->db ? sqlite3_db_filename(ix->db, "main") : NULL;
+    return fail(cx, code, "object index %s: %s: %s%s", file ? file : "", what,
+                ix->db ? sqlite3_errmsg(ix->db) : sqlite3_errstr(rc),
+                code == CODE_DATA_LOSS ? "; when the database is damaged, restore a backup" : "");
 }
 
 static enum code prepare(struct ctx *cx, struct object_index *ix, enum stmt_id id, sqlite3_stmt **out)
