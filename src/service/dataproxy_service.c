@@ -3,6 +3,7 @@
 #include "app.h"
 #include "base/codec.h"
 #include "base/time.h"
+#include "engine/create.h"
 #include "engine/inputs_hash.h"
 #include "gen/flyteidl2_core.h"
 #include "gen/flyteidl2_dataproxy.h"
@@ -18,6 +19,7 @@
 
 #include <openssl/sha.h>
 
+#define PROJECT_MAX 63
 #define UPLOAD_LIFETIME_MAX_S 3600
 #define UPLOAD_SIZE_MAX (INT64_C(5) << 30)
 #define DOWNLOAD_LIFETIME_MAX_S 3600
@@ -65,8 +67,8 @@ static enum code lifetime_s(struct ctx *cx, const GoogleProtobufDuration *d, int
 static enum code upload_key(struct ctx *cx, const DataproxyCreateUploadLocationRequest *req, str *out)
 {
     str root = req->filename_root;
-    TRY(check_segment(cx, "project", req->project, false));
-    TRY(check_segment(cx, "domain", req->domain, false));
+    TRY(engine_create_check_name(cx, "project", req->project, PROJECT_MAX));
+    TRY(engine_create_check_name(cx, "domain", req->domain, PROJECT_MAX));
     if (root.n)
         TRY(check_segment(cx, "filename_root", root, true));
     else
@@ -201,8 +203,8 @@ static enum code find_upload_task(struct ctx *cx, void *arg)
 static enum code inputs_key(struct ctx *cx, const struct upload_task *t, str org, str bytes, str *out)
 {
     unsigned char digest[SHA256_DIGEST_LENGTH];
-    TRY(check_segment(cx, "id.project", t->project, false));
-    TRY(check_segment(cx, "id.domain", t->domain, false));
+    TRY(engine_create_check_name(cx, "id.project", t->project, PROJECT_MAX));
+    TRY(engine_create_check_name(cx, "id.domain", t->domain, PROJECT_MAX));
     if (org.n)
         TRY(check_segment(cx, "id.org", org, false));
     SHA256((const unsigned char *)bytes.p, bytes.n, digest);

@@ -2,12 +2,14 @@
  */
 #include "base/buf.h"
 #include "base/time.h"
+#include "engine/create.h"
 #include "gen/flyteidl2_common.h"
 #include "gen/flyteidl2_project.h"
 #include "gen/services.h"
 #include "service/domain.h"
 #include "store/project.h"
 
+#define ID_MAX 63
 #define DESCRIPTION_MAX 300
 #define ARGS_MAX 100
 #define LIST_MAX 10000
@@ -36,8 +38,8 @@ static enum code project_row(struct ctx *cx, const ProjectProject *m, struct sto
 {
     if (!m || m->id.n == 0)
         return fail(cx, CODE_INVALID_ARGUMENT, "project.id is required");
-    if (m->id.n > 63)
-        return fail(cx, CODE_INVALID_ARGUMENT, "project.id: at most 63 characters");
+    if (m->id.n > ID_MAX)
+        return fail(cx, CODE_INVALID_ARGUMENT, "project.id: at most %d characters", ID_MAX);
     if (m->description.n > DESCRIPTION_MAX)
         return fail(cx, CODE_INVALID_ARGUMENT, "project.description: at most %d bytes", DESCRIPTION_MAX);
     *out = (struct store_project){
@@ -54,6 +56,7 @@ enum code ProjectService_CreateProject(struct ctx *cx, const ProjectCreateProjec
     struct store_project row;
     (void)rsp;
     TRY(project_row(cx, req->project, &row));
+    TRY(engine_create_check_name(cx, "project.id", row.id, ID_MAX)); /* it becomes a part of paths and of URIs */
     return store_project_insert(cx, &row);
 }
 

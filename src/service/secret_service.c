@@ -7,6 +7,9 @@
 #include "service/convert.h"
 #include "store/secret.h"
 
+/* It becomes the name of a file. */
+#define NAME_MAX_BYTES 250
+
 #define LIST_MAX 1000
 
 static enum code check_scope(struct ctx *cx, str domain, str project)
@@ -20,6 +23,8 @@ static enum code secret_row(struct ctx *cx, const SecretSecretIdentifier *id, co
                             struct store_secret *out)
 {
     TRY(check_scope(cx, id->domain, id->project));
+    if (id->name.n > NAME_MAX_BYTES)
+        return fail(cx, CODE_INVALID_ARGUMENT, "id.name: at most %d characters", NAME_MAX_BYTES);
     if (!spec || spec->value_case == 0)
         return fail(cx, CODE_INVALID_ARGUMENT, "secret_spec.value: a string or binary value is required");
     str value = spec->value_case == SecretSecretSpec_string_value_tag ? spec->string_value : spec->binary_value;
