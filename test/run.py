@@ -90,6 +90,19 @@ def pb(build):
     return pytest(build, 'test/pb', python=os.path.join(ROOT, 'build', 'venv-pb', 'bin', 'python'))
 
 
+def fault(build, *args):
+    """Tern with fault points is another build: build/fault."""
+    folder = os.path.join(build, 'fault')
+    if subprocess.run(['make', '--no-print-directory', f'-j{os.cpu_count() or 2}', 'MODE=fault',
+                       f'BUILD={os.path.relpath(folder, ROOT)}', 'all'], cwd=ROOT).returncode != 0:
+        return 0, 1, []
+    os.environ['TERN_BINARY'] = os.path.join(folder, 'tern')
+    try:
+        return pytest(build, 'test/fault', *args)
+    finally:
+        del os.environ['TERN_BINARY']
+
+
 def conform(build):
     """The Connect project's conformance suite, which is written in Go."""
     if not shutil.which('go'):
@@ -140,6 +153,8 @@ SUITES = [
     Suite('object', pytest, ('test/object',)),
     Suite('conform', conform),
     Suite('api', pytest, ('test/api',)),
+    Suite('fault', fault, ('-m', 'quick')),
+    Suite('fault-all', fault, ('-m', 'not quick'), long=True),
     Suite('fuzz', command, ('make', '--no-print-directory', 'fuzz'), long=True),
     Suite('asan', command, ('make', '--no-print-directory', 'asan'), long=True),
     Suite('net-asan', sanitized, ('asan', 'test/net'), long=True),

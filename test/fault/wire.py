@@ -1,0 +1,121 @@
+"""Plain HTTP to the API: what no SDK would send."""
+import http.client
+import json
+import socket
+import struct
+
+PROJECTS = "/flyteidl2.project.ProjectService/"
+RUNS = "/flyteidl2.workflow.RunService/"
+TIMEOUT_S = 60
+
+
+class Answer:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+        try:
+            self.json = json.loads(body)
+        except ValueError:
+            self.json = {}
+        self.code = None if status == 200 else self.json.get("code")
+        self.message = self.json.get("message", "")
+
+    def __repr__(self):
+        return f"{self.status} {self.body[:400]!r}"
+
+
+def split(endpoint):
+    host, _, port = endpoint.rpartition(":")
+    return host, int(port)
+
+
+def post(endpoint, path, body, content_type="application/json", headers=None, method="POST"):
+    connection = http.client.HTTPConnection(*split(endpoint), timeout=TIMEOUT_S)
+    try:
+        connection.request(method, path, body, {"Content-Type": content_type, **(headers or {})})
+        r = connection.getresponse()
+        return Answer(r.status, r.headers, r.read())
+    finally:
+        connection.close()
+
+
+def call(endpoint, path, message, **options):
+    """A unary RPC in JSON."""
+    return post(endpoint, path, json.dumps(message).encode(), **options)
+
+
+def frame(payload, flags=0):
+    return struct.pack(">BI", flags, len(payload)) + payload
+
+
+def frames(body):
+    while len(body) >= 5:
+        flags, n = struct.unpack(">BI", body[:5])
+        yield flags, body[5:5 + n]
+        body = body[5 + n:]
+
+
+def stream_error(answer):
+    """(code, message) of the end of a Connect stream; (None, "") when it ended well."""
+    for flags, payload in frames(answer.body):
+        if flags & 2:
+            error = json.loads(payload).get("error", {})
+            return error.get("code"), error.get("message", "")
+    return "no end", ""
+
+
+def open_stream(endpoint, path, message, receive_bytes=None):
+    """A server stream as the SDK opens it: HTTP/1.1, a connection of its own; the socket, request sent."""
+    host, port = split(endpoint)
+    body = frame(json.dumps(message).encode())
+    head = (f"POST {path} HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/connect+json\r\n"
+            f"Connect-Protocol-Version: 1\r\nContent-Length: {len(body)}\r\n\r\n")
+    s = socket.socket()
+    if receive_bytes:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+    s.settimeout(TIMEOUT_S)
+    s.connect(("127.0.0.1", port))
+    s.sendall(head.encode() + body)
+    return s
+
+
+# ---- messages -----------------------------------------------------------------------------------------------------
+
+PROJECT = {"name": "flytesnacks", "domain": "development", "organization": ""}
+
+
+def create_project(endpoint, name):
+    return call(endpoint, PROJECTS + "CreateProject", {"project": {"id": name, "name": name}})
+
+
+def projects(endpoint):
+    a = call(endpoint, PROJECTS + "ListProjects", {})
+    assert a.status == 200, a
+    return {p["id"] for p in a.json["projects"]["projects"]}
+
+
+def run_id(name):
+    return {"org": "", "project": "flytesnacks", "domain": "development", "name": name}
+
+
+def task_spec(kind, interface=None):
+    template = {"id": {"resourceType": "TASK", "project": "flytesnacks", "domain": "development", "name": f"t.{kind}",
+                       "version": "v1"}, "type": kind, "interface": interface or {}}
+    return {"taskTemplate": template, "shortName": kind}
+
+
+def sleeper(name, seconds=3600):
+    """CreateRun of a task that runs inside the engine for so long."""
+    interface = {"inputs": {"variables": [{"key": "duration", "value": {"type": {"simple": "DURATION"}}}]}}
+    value = {"scalar": {"primitive": {"duration": f"{seconds}s"}}}
+    return {"runId": run_id(name), "taskSpec": task_spec("core-sleep", interface),
+            "inputs": {"literals": [{"name": "duration", "value": value}]}, "runSpec": {}}
+
+
+def create_run(endpoint, message):
+    return call(endpoint, RUNS + "CreateRun", message)
+
+
+def phase(endpoint, name):
+    a = call(endpoint, RUNS + "GetRunDetails", {"runId": run_id(name)})
+    assert a.status == 200, a
+    return a.json["details"]["action"]["status"]["phase"]

@@ -1,0 +1,240 @@
+"""A Tern, the SDK as its client, a witness file, and ways to end each of Tern's processes."""
+import os
+import pathlib
+import signal
+import subprocess
+import threading
+import time
+
+import harness
+
+PROGRAMS = pathlib.Path(__file__).resolve().parent / "programs"
+WAIT_S = 240
+
+
+def eventually(what, condition, wait_s=60):
+    """condition() until it is true; its value."""
+    end = time.monotonic() + wait_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < end, f"not within {wait_s} s: {what}"
+        time.sleep(0.05)
+
+
+def read(path):
+    try:
+        return pathlib.Path(path).read_bytes()
+    except OSError:
+        return b""
+
+
+def stat_fields(pid):
+    """Of /proc/PID/stat, behind the name: state, parent, group..."""
+    text = read(f"/proc/{pid}/stat").decode(errors="replace")
+    return text.rpartition(")")[2].split()
+
+
+def alive(pid):
+    fields = stat_fields(pid)
+    return bool(fields) and fields[0] not in "ZX"
+
+
+def kill(pid, wait=True):
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    if wait:
+        eventually(f"end of {pid}", lambda: not alive(pid))
+
+
+class World(harness.Tern):
+    def __init__(self, folder, args=(), env=None, **options):
+        super().__init__(folder, args=["--log.level", "info", *args], env=env, **options)
+        self.witness = self.folder / "witness"
+        self.keeper = None
+
+    # ---- life ------------------------------------------------------------------------------------------------------
+
+    def connect(self):
+        """The SDK of this process talks to this server."""
+        import flyte
+
+        self.write_client_config(os.environ["HOME"])
+        flyte.init(endpoint=self.endpoint, insecure=True, project="flytesnacks", domain="development",
+                   root_dir=PROGRAMS, image_builder="remote")
+        return flyte
+
+    def start_with_fault(self, fault):
+        """The faults are those of this start alone."""
+        self.extra_env["TERN_FAULT"] = fault
+        try:
+            self.start(listen=self.endpoint or "localhost:0")
+        finally:
+            del self.extra_env["TERN_FAULT"]
+
+    def keep(self):
+        """Starts the server again, without faults, as soon as it has ended."""
+        self.keeper = Keeper(self)
+        return self.keeper
+
+    def finish(self):
+        if self.keeper:
+            self.keeper.stop()
+        try:
+            super().finish()
+        finally:
+            for pid in self.processes():
+                kill(pid, wait=False)
+
+    # ---- processes -------------------------------------------------------------------------------------------------
+
+    def processes(self):
+        """Every process that names the folder: its arguments, environment or working directory."""
+        mark, found = str(self.folder).encode(), []
+        for entry in pathlib.Path("/proc").iterdir():
+            if not entry.name.isdigit() or int(entry.name) == os.getpid():
+                continue
+            try:
+                place = os.readlink(entry / "cwd").encode()
+            except OSError:
+                place = b""
+            if mark in place or mark in read(entry / "cmdline") or mark in read(entry / "environ"):
+                if alive(int(entry.name)):
+                    found.append(int(entry.name))
+        return found
+
+    def command_pid(self, command):
+        """Of the process that runs `tern COMMAND`, None when there is none."""
+        for pid in self.processes():
+            if read(f"/proc/{pid}/cmdline").split(b"\0")[1:2] == [command]:
+                return pid
+        return None
+
+    def s3_pid(self):
+        return self.command_pid(b"s3")
+
+    def supervisor_pid(self):
+        return self.command_pid(b"supervise")
+
+    def zygotes(self):
+        """Children of the supervisor that are neither the S3 endpoint nor an attempt."""
+        attempts = {int(line[3]) for line in self.lines()}
+        boss = str(self.supervisor_pid())
+        return [pid for pid in self.processes()
+                if stat_fields(pid)[1:2] == [boss] and pid != self.s3_pid() and pid not in attempts]
+
+    # ---- runs ------------------------------------------------------------------------------------------------------
+
+    def submit(self, task, **inputs):
+        flyte = self.connect()
+        return flyte.with_runcontext(env_vars={"WITNESS": str(self.witness)}).run(task, **inputs)
+
+    def submit_later(self, task, **inputs):
+        """The same in a thread: what the server does to it is the test. result() gives the run or raises."""
+        return Later(lambda: self.submit(task, **inputs))
+
+    def lines(self, what=None):
+        found = [line.split() for line in self.witness.read_text().splitlines()] if self.witness.exists() else []
+        return [line for line in found if what in (None, line[0])]
+
+    def wait_lines(self, what, n, wait_s=WAIT_S):
+        return eventually(f"{n} lines of {what}", lambda: len(self.lines(what)) >= n and self.lines(what), wait_s)
+
+    def attempts(self):
+        """action -> the attempts that really ran."""
+        ran = {}
+        for what, action, attempt, *_ in self.lines():
+            if what in ("leaf", "parent"):
+                ran.setdefault(action, []).append(int(attempt))
+        return ran
+
+    def actions(self, name):
+        """name -> (phase, attempts) as the API tells."""
+        from flyte.remote import Action
+
+        return {a.name: (str(a.phase).rsplit(".", 1)[-1].lower(), a.pb2.status.attempts)
+                for a in Action.listall(for_run_name=name)}
+
+    def wait_end(self, name, wait_s=WAIT_S):
+        from flyte.remote import Run
+
+        def ended():
+            try:
+                r = Run.get(name=name)
+            except Exception as e:  # no server at the moment
+                if not is_unavailable(e):
+                    raise
+                return None
+            return r if r.done() else None
+
+        return eventually(f"end of run {name}", ended, wait_s)
+
+    def assert_value(self, r, value):
+        done = self.wait_end(r.name)
+        phase = str(done.phase).rsplit(".", 1)[-1].lower()
+        assert phase == "succeeded", f"{phase}: {self.actions(r.name)}\n{self.tail()}"
+        assert done.outputs()[0] == value
+
+    def assert_succeeded(self, r, n, attempts=None):
+        """The run ended well, every action ran as often as the API says (attempts: {action: how often}, else once)."""
+        self.assert_value(r, sum(range(n)))
+        actions = self.actions(r.name)
+        assert len(actions) == n + 1, actions
+        assert {p for p, _ in actions.values()} == {"succeeded"}, actions
+        ran = self.attempts()
+        assert sorted({int(line[5]) for line in self.lines("leaf")}) == list(range(n))
+        for action, (_, told) in actions.items():
+            times = (attempts or {}).get(action, 1)
+            assert ran.get(action) == list(range(times)), f"{action} ran as attempts {ran.get(action)}, not {times}"
+            assert told == times, f"{action}: the API says {told} attempts, {times} ran"
+
+
+def is_unavailable(e):
+    text = f"{type(e).__name__} {e}".lower()
+    return any(word in text for word in ("unavailable", "connect", "refused", "reset"))
+
+
+class Later:
+    def __init__(self, call):
+        self.call, self.value, self.error = call, None, None
+        self.thread = threading.Thread(target=self.go, daemon=True)
+        self.thread.start()
+
+    def go(self):
+        try:
+            self.value = self.call()
+        except BaseException as e:  # told by result()
+            self.error = e
+
+    def result(self, wait_s=WAIT_S):
+        self.thread.join(wait_s)
+        assert not self.thread.is_alive(), "still waiting"
+        if self.error:
+            raise self.error
+        return self.value
+
+
+class Keeper:
+    def __init__(self, w):
+        self.world, self.ended, self.stopping = w, [], False
+        self.thread = threading.Thread(target=self.go, daemon=True)
+        self.thread.start()
+
+    def go(self):
+        while not self.stopping:
+            process = self.world.process
+            try:
+                status = process.wait(0.05)
+            except subprocess.TimeoutExpired:
+                continue
+            if self.stopping:
+                return
+            self.ended.append(status)
+            self.world.restart()
+
+    def stop(self):
+        self.stopping = True
+        self.thread.join(30)
