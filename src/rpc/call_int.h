@@ -162,6 +162,8 @@ void stream_init(struct call *c);
 void stream_open(struct call *c);
 /* Ends what is parked with UNAVAILABLE. */
 void stream_drain(struct rpc_loop *l);
+/* Wakes every parked stream, a slice in each round: a net below topics, once a minute while there are streams (D-07). */
+void stream_sweep(struct rpc_loop *l);
 /* page.c */
 must_check_ enum code page_table_check(struct ctx *cx, const struct rpc_config *cfg);
 /* NULL = no page has this path. */

@@ -54,6 +54,9 @@ struct rpc_loop {
     struct run *kept; /* for reuse */
     size_t kept_count;
     struct list streams;
+    struct loop_timer sweep_timer;
+    struct loop_post sweep;
+    uint32_t sweep_no;
     struct loop_post drain;
     bool drain_seen;
 };

@@ -6,8 +6,10 @@
 #include "base/metric.h"
 #include "base/time.h"
 
+#define SWEEP_EVERY_NS (60 * NS_PER_S)
 /* Streams that get a shared step's frames in one round of the loop (prototypes: 256 sends are about 2.5 ms). */
 #define FOLLOWERS_AT_ONCE 256
+#define SWEPT_AT_ONCE 256
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
@@ -407,6 +409,48 @@ const struct call_ops stream_ops = {
     .closed = on_closed,
 };
 
+/* ---- sweeps ------------------------------------------------------------------------------------------------------ */
+
+/* Those that were swept go to the end of the list, so what is left is at its head. */
+static void sweep_some(struct loop_post *post)
+{
+    struct rpc_loop *l = container_of(post, struct rpc_loop, sweep);
+    for (int i = 0; i < SWEPT_AT_ONCE; i++) {
+        struct stream *st = container_of(l->streams.next, struct stream, node);
+        if (list_empty(&l->streams) || st->sweep_no == l->sweep_no) {
+            if (!list_empty(&l->streams))
+                loop_timer_set(l->loop, &l->sweep_timer, time_now_ns() + SWEEP_EVERY_NS);
+            return;
+        }
+        st->sweep_no = l->sweep_no;
+        list_del(&st->node);
+        list_add(&l->streams, &st->node);
+        if (st->sub)
+            kick(st);
+    }
+    loop_post(l->loop, &l->sweep);
+}
+
+void stream_sweep(struct rpc_loop *l)
+{
+    l->sweep_no++;
+    l->sweep.fn = sweep_some;
+    sweep_some(&l->sweep);
+}
+
+static void on_sweep_timer(struct loop_timer *t)
+{
+    stream_sweep(container_of(t, struct rpc_loop, sweep_timer));
+}
+
+/* With the first stream; the timer goes on until a sweep finds none. */
+static void start_sweeping(struct rpc_loop *l)
+{
+    l->sweep_timer.fn = on_sweep_timer;
+    if (!l->sweep_timer.slot)
+        loop_timer_set(l->loop, &l->sweep_timer, time_now_ns() + SWEEP_EVERY_NS);
+}
+
 /* ---- life -------------------------------------------------------------------------------------------------------- */
 
 void stream_init(struct call *c)
@@ -416,6 +460,9 @@ void stream_init(struct call *c)
     st->call = c;
     st->in = mem_new(struct inlet);
     st->fired_post.fn = on_fired;
+    if (list_empty(&c->loop->streams))
+        start_sweeping(c->loop);
+    st->sweep_no = c->loop->sweep_no;
     list_add(&c->loop->streams, &st->node);
     metric_add(METRIC_streams_open, 1);
 }

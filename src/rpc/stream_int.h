@@ -61,6 +61,7 @@ struct stream {
 
     /* The loop. */
     struct stream *follow_next; /* while another stream's step runs for this one too */
+    uint32_t sweep_no;          /* of the last sweep that woke it */
     bool ready, again, dying;
     bool unshared; /* its state has pointers */
 

@@ -4,7 +4,7 @@
 #include "base/json.h"
 #include "base/metric.h"
 #include "gen/services.h"
-#include "rpc/rpc_int.h"
+#include "rpc/call_int.h"
 #include "rpc/stream.h"
 
 #include <malloc.h>
@@ -342,6 +342,7 @@ static void draining_ends_parked_streams(void **state)
 
 static struct loop_post hold;
 static _Atomic bool let_go;
+static struct rpc_loop *loops_rpc;
 
 static void hold_loop(struct loop_post *post)
 {
@@ -445,6 +446,40 @@ static void private_states_are_not_shared(void **state)
         fire_at_once(&f);
         for (int i = 0; i < N; i++)
             assert_str_equal(take_text(&s[i]), arena_printf(&f.mem, "r%.*s", round + 1, "xxx").p);
+    }
+    for (int i = 0; i < N; i++)
+        close_stream(&s[i]);
+    await_open_streams(0);
+    fixture_stop(&f);
+}
+
+static void sweep(struct loop_post *post)
+{
+    (void)post;
+    stream_sweep(loops_rpc);
+}
+
+/* A change that no topic told is found. */
+static void a_sweep_wakes_every_stream(void **state)
+{
+    enum { N = 600 };
+    struct fixture f;
+    static struct stream_client s[N];
+    static struct loop_post post = {.fn = sweep};
+    (void)state;
+    fixture_start(&f, &(struct rpc_config){METHODS});
+    version = 1;
+    for (int i = 0; i < N; i++) {
+        open_stream(&s[i], &f, "/t.S/Watch", STREAMING, text_json(&f, "v"));
+        expect_head(&s[i]);
+        assert_str_equal(take_text(&s[i]), "v1");
+    }
+    loops_rpc = &f.rpc->loops[0];
+    for (int v = 2; v < 4; v++) {
+        version = v;
+        loop_post(loops_rpc->loop, &post);
+        for (int i = 0; i < N; i++)
+            assert_str_equal(take_text(&s[i]), v == 2 ? "v2" : "v3");
     }
     for (int i = 0; i < N; i++)
         close_stream(&s[i]);
@@ -723,6 +758,7 @@ int main(void)
         cmocka_unit_test(equal_watchers_share_a_step),
         cmocka_unit_test(watchers_at_different_places_do_not_share),
         cmocka_unit_test(private_states_are_not_shared),
+        cmocka_unit_test(a_sweep_wakes_every_stream),
         cmocka_unit_test(timers_wake_a_stream),
         cmocka_unit_test(a_slow_reader_is_pushed_back_and_misses_nothing),
         cmocka_unit_test(a_client_stream_is_read_to_its_end),
