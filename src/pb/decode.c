@@ -277,6 +277,8 @@ static const char *packed(struct decoder *d, const struct pb_field *f, struct pb
         count += (uint8_t)*q < 128;
     if (!n)
         return p;
+    if (!fixed && (uint8_t)end[-1] >= 128)
+        return malformed(d);
     if (!pb_array_reserve(d->mem, a, size, a->n + count))
         return too_large(d);
     char *to = (char *)a->p + a->n * size;
