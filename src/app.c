@@ -172,6 +172,22 @@ static enum code api_endpoint(struct ctx *cx, struct app *app)
     return CODE_OK;
 }
 
+/* With port 0 the port of the last start counts first: tasks that run know it (D-13). */
+static enum code bind_port(struct ctx *cx, struct app *app, struct http_server_config *http)
+{
+    str path = arena_printf(cx->mem, "%s/run/api.port", app->data_dir.p), last, wanted = http->listen;
+    if (str_ends(wanted, STR(":0")) && file_read(cx, path.p, 16, &last) == CODE_OK) {
+        http->listen = arena_printf(cx->mem, STR_FMT ":" STR_FMT, STR_ARG(str_head(wanted, wanted.n - 2)),
+                                    STR_ARG(str_trim(last)));
+        if (http_server_bind(cx, http, &app->http) == CODE_OK)
+            return CODE_OK;
+        http->listen = wanted;
+    }
+    ctx_clear_err(cx);
+    TRY(http_server_bind(cx, http, &app->http));
+    return file_write(cx, path.p, arena_printf(cx->mem, "%u\n", http_server_port(app->http)), 0600);
+}
+
 static enum code bind_api(struct ctx *cx, struct app *app)
 {
     const struct config *c = app->config;
@@ -193,7 +209,7 @@ static enum code bind_api(struct ctx *cx, struct app *app)
         .tls_key_file = c->server_tls_key,
         .service = rpc_http_service(app->rpc),
     };
-    TRY(http_server_bind(cx, &http, &app->http));
+    TRY(bind_port(cx, app, &http));
     return api_endpoint(cx, app);
 }
 
