@@ -316,3 +316,22 @@ void pb_encode_to(buf *b, const struct pb_type *type, const void *msg)
     }
     lengths_done(&l);
 }
+
+static void add_piece(struct arena *mem, struct pb_unknown **first, str data)
+{
+    struct pb_unknown *u = arena_new(mem, struct pb_unknown);
+    u->data = data;
+    if (*first)
+        (*first)->last->next = u;
+    else
+        *first = u;
+    (*first)->last = u;
+}
+
+void pb_add_encoded(struct arena *mem, void *msg, uint32_t number, str bytes)
+{
+    char *head = arena_alloc(mem, 16);
+    char *end = write_varint(write_varint(head, (uint64_t)number << 3 | PB_LEN), bytes.n);
+    add_piece(mem, msg, (str){head, (size_t)(end - head)});
+    add_piece(mem, msg, bytes);
+}

@@ -44,6 +44,9 @@ must_check_ enum code pb_decode(struct ctx *cx, const struct pb_type *type, str 
 must_check_ enum code pb_encode(struct ctx *cx, const struct pb_type *type, const void *msg, str *out);
 /* The same, appended to b; the caller checks b->failed. */
 void pb_encode_to(buf *b, const struct pb_type *type, const void *msg);
+/* Gives msg the submessage field `number` as bytes that pb_encode() made of it before; they are borrowed. For replies that
+ * pass stored messages on: only the binary encoder sees it, neither JSON nor a reader of the struct does. */
+void pb_add_encoded(struct arena *mem, void *msg, uint32_t number, str bytes);
 size_t pb_encoded_size(const struct pb_type *type, const void *msg);
 
 /* ProtoJSON (https://protobuf.dev/programming-guides/json/). Strings of *out may borrow from text. Unknown fields, and

@@ -324,6 +324,12 @@ static struct run *run_of(const struct ctx *cx)
     return cx->call;
 }
 
+bool rpc_reply_is_binary(const struct ctx *cx)
+{
+    const struct call *c = cx->call ? run_of(cx)->call : NULL;
+    return c && c->media && c->out.codec == CODEC_PROTO;
+}
+
 bool rpc_header_next(const struct ctx *cx, size_t *at, str *name, str *value)
 {
     const struct run *run = run_of(cx);

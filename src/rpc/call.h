@@ -17,6 +17,8 @@ void rpc_set_header(struct ctx *cx, str name, str value);
 void rpc_set_trailer(struct ctx *cx, str name, str value);
 /* "127.0.0.1" */
 str rpc_peer_address(const struct ctx *cx);
+/* The reply is protobuf's binary form, so that pb_add_encoded() may be used for it; false on a ctx without a call. */
+bool rpc_reply_is_binary(const struct ctx *cx);
 /* The query of a Connect GET, as sent. */
 str rpc_query(const struct ctx *cx);
 /* The time the client gave the call, as it said it; -1 = no limit. */

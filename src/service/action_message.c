@@ -4,6 +4,7 @@
 #include "app.h"
 #include "gen/flyteidl2_core.h"
 #include "gen/flyteidl2_task.h"
+#include "rpc/call.h"
 #include "service/convert.h"
 #include "store/event.h"
 #include "store/identity.h"
@@ -404,6 +405,10 @@ static enum code add_spec(struct ctx *cx, const struct store_action *a, Workflow
     for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
         if (kinds[i].kind != spec->kind)
             continue;
+        if (rpc_reply_is_binary(cx)) { /* as it is stored: most of the message */
+            pb_add_encoded(cx->mem, d, (uint32_t)kinds[i].tag, spec->body);
+            continue;
+        }
         TRY(pb_decode(cx, kinds[i].type, spec->body, &message));
         d->spec_case = kinds[i].tag;
         d->task = message; /* the union's members are all pointers */

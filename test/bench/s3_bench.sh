@@ -18,5 +18,5 @@ run() { "$build/bench/s3_bench" "$1" "$at" "$id" "$secret" "${@:2}" --pid "$serv
 for _ in 1 2 3 4 5; do run put --seconds "${SECONDS_EACH:-3}"; done
 run put --connections 1 --seconds 2
 head -c $((1 << 30)) /dev/zero | "$build/test/s3d" put "$dir" big
-for _ in 1 2 3 4 5; do run get big --seconds "${SECONDS_EACH:-3}"; done
+for _ in 1 2 3; do run get big --seconds "${SECONDS_GET:-5}"; done
 grep -E 'VmRSS|VmHWM' "/proc/$server/status"

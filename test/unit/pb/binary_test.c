@@ -44,6 +44,20 @@ static void strings_borrow_from_the_input(void **state)
     assert_int_equal(copy->name.p[2], 0);
 }
 
+static void an_encoded_part_reads_as_the_part(void **state)
+{
+    struct unit *u = *state;
+    char long_name[200];
+    memset(long_name, 'n', sizeof(long_name));
+    CommonActionIdentifier whole = {.name = STR("a0")}, given = {.name = STR("a0")};
+    CommonRunIdentifier run = {.org = STR("o"), .name = {long_name, sizeof(long_name)}};
+    whole.run = &run;
+    pb_add_encoded(&u->mem, &given, 1, encode(u, &CommonRunIdentifier_type, &run));
+    CommonActionIdentifier *read =
+        decode(u, &CommonActionIdentifier_type, encode(u, &CommonActionIdentifier_type, &given));
+    assert_true(pb_equal(&CommonActionIdentifier_type, read, &whole));
+}
+
 static void an_empty_input_is_an_empty_message(void **state)
 {
     struct unit *u = *state;
@@ -264,6 +278,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         unit_test(strings_borrow_from_the_input),
+        unit_test(an_encoded_part_reads_as_the_part),
         unit_test(an_empty_input_is_an_empty_message),
         unit_test(repeated_messages_merge),
         unit_test(members_of_a_oneof_replace_or_merge),
