@@ -76,6 +76,10 @@ bool db_in_transaction(const struct db *db);
 void db_set_owner(struct db *db, void *owner);
 void *db_owner(const struct db *db); /* accepts NULL */
 
+/* A place for what a table file keeps of rows that never change, with the connection; drop frees it with it. NULL for a
+ * connection that writes: there a row may be undone. */
+void **db_memo(struct db *db, void (*drop)(void *memo));
+
 /* Size of the write-ahead log after this connection's last commit; 0 when there is none. */
 int64_t db_wal_bytes(const struct db *db);
 /* Moves what no reader needs any more from the log into the database, waiting for nobody; *moved is how much of the

@@ -2,6 +2,7 @@
 #include "store/spec.h"
 
 #include "base/buf.h"
+#include "base/mem.h"
 #include "store/row_int.h"
 #include "store/task_name.h"
 
@@ -60,7 +61,62 @@ enum code store_spec_put(struct ctx *cx, struct store_spec *s)
     return CODE_OK;
 }
 
-enum code store_spec_get(struct ctx *cx, uint64_t id, struct store_spec **out)
+/* ---- reading ------------------------------------------------------------------------------------------------------
+ *
+ * The specs of recent reads, kept by each read connection: they never change, and every look at a run needs two. */
+
+#define KEPT 64
+#define KEPT_BYTES ((size_t)8 << 10)
+
+struct kept {
+    uint64_t id[KEPT];
+    struct arena mem[KEPT];
+    struct store_spec *spec[KEPT];
+};
+
+static void drop_kept(void *memo)
+{
+    struct kept *k = memo;
+    for (size_t i = 0; i < KEPT; i++)
+        arena_done(&k->mem[i]);
+    mem_free(k);
+}
+
+static struct kept *kept_of(struct db *db)
+{
+    void **memo = db_memo(db, drop_kept);
+    if (memo && !*memo)
+        *memo = mem_new(struct kept);
+    return memo ? *memo : NULL;
+}
+
+static struct store_spec *copy(struct arena *mem, const struct store_spec *s)
+{
+    struct store_spec *c = arena_new(mem, struct store_spec);
+    *c = *s;
+    c->project = arena_str(mem, s->project);
+    c->domain = arena_str(mem, s->domain);
+    c->version = arena_str(mem, s->version);
+    c->name = arena_str(mem, s->name);
+    c->short_name = arena_str(mem, s->short_name);
+    c->task_type = arena_str(mem, s->task_type);
+    c->environment = arena_str(mem, s->environment);
+    c->body = arena_str(mem, s->body);
+    return c;
+}
+
+static void keep(struct kept *k, const struct store_spec *s)
+{
+    size_t at = s->id % KEPT;
+    if (!k || s->body.n > KEPT_BYTES)
+        return;
+    arena_done(&k->mem[at]);
+    arena_init_small(&k->mem[at], 0, s->body.n + 1024);
+    k->spec[at] = copy(&k->mem[at], s);
+    k->id[at] = s->id;
+}
+
+static enum code read_spec(struct ctx *cx, uint64_t id, struct store_spec **out)
 {
     struct db_rows rows;
     TRY(db_query(cx,
@@ -85,6 +141,18 @@ enum code store_spec_get(struct ctx *cx, uint64_t id, struct store_spec **out)
         .body = v[9].s,
     };
     *out = s;
+    return CODE_OK;
+}
+
+enum code store_spec_get(struct ctx *cx, uint64_t id, struct store_spec **out)
+{
+    struct kept *k = kept_of(cx->db);
+    if (k && id && k->id[id % KEPT] == id) {
+        *out = copy(cx->mem, k->spec[id % KEPT]);
+        return CODE_OK;
+    }
+    TRY(read_spec(cx, id, out));
+    keep(k, *out);
     return CODE_OK;
 }
 

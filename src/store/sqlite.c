@@ -246,6 +246,8 @@ void db_close(struct db *db)
     if (!db)
         return;
     store_sqlite_stmt_drop_all(db);
+    if (db->memo)
+        db->drop_memo(db->memo);
     sqlite3_close(db->h);
     mem_free(db->path);
     mem_free(db);
@@ -259,6 +261,14 @@ void db_set_owner(struct db *db, void *owner)
 void *db_owner(const struct db *db)
 {
     return db ? db->owner : NULL;
+}
+
+void **db_memo(struct db *db, void (*drop)(void *memo))
+{
+    if (db->mode == DB_WRITE)
+        return NULL;
+    db->drop_memo = drop;
+    return &db->memo;
 }
 
 /* ---- transactions ---------------------------------------------------------------------------------------------- */

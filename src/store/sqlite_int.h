@@ -25,6 +25,8 @@ struct db {
     int wal_frames;
     int page_bytes;
     void *owner;
+    void *memo;
+    void (*drop_memo)(void *memo);
     struct stmt *stmts; /* open addressing by the address of the SQL */
     size_t n, cap;
 };
