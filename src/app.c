@@ -239,8 +239,11 @@ enum code app_start(struct ctx *cx, const struct config *cfg, struct app *app)
 
 void app_stop(struct app *app)
 {
-    if (app->rpc)
-        rpc_drain(app->rpc, STOP_GRACE_NS);
+    if (app->rpc && !rpc_drain(app->rpc, STOP_GRACE_NS)) {
+        /* It would answer into what is about to be freed. Nothing that matters is lost: kill -9 would do no less. */
+        log_error(NULL, "a handler does not end; leaving without it");
+        _exit(1);
+    }
     http_server_stop(app->http, STOP_GRACE_NS);
     rpc_free(app->rpc);
     if (app->engine)
