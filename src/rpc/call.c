@@ -94,7 +94,7 @@ struct call *call_new(struct rpc *r, struct http_exchange *x, const struct head 
     c->http1 = h->req->version == 1;
     c->in.max = r->message_max;
     c->out.max = r->response_max;
-    c->out.gzip_min = r->gzip_min;
+    c->out.gzip_min = r->cfg.gzip_min || !http_peer(x)->loopback ? r->gzip_min : UINT32_MAX;
     if (id.n)
         memcpy(c->request_id, id.p, id.n);
     c->run = call_run_new(c);
