@@ -103,6 +103,17 @@ def fault(build, *args):
         del os.environ['TERN_BINARY']
 
 
+def api_on(build, version):
+    """The API tests with another version of the SDK, in an environment of its own below build/."""
+    folder = os.path.join(ROOT, 'build', f'venv-flyte-{version}')
+    python = os.path.join(folder, 'bin', 'python')
+    wanted = [f'flyte=={version}' if line.startswith('flyte') else line.strip()
+              for line in open(os.path.join(ROOT, 'test', 'requirements.txt')) if not line.startswith(('#', 'protobuf'))]
+    ready = (subprocess.run([sys.executable, '-m', 'venv', folder]).returncode == 0 and
+             subprocess.run([python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', *wanted]).returncode == 0)
+    return pytest(build, 'test/api', python=python) if ready else (0, 1, [])
+
+
 def conform(build):
     """The Connect project's conformance suite, which is written in Go."""
     if not shutil.which('go'):
@@ -154,6 +165,8 @@ SUITES = [
     Suite('conform', conform),
     Suite('api', pytest, ('test/api',)),
     Suite('fault', fault, ('-m', 'quick')),
+    Suite('api-2.6.6', api_on, ('2.6.6',), long=True),
+    Suite('api-asan', sanitized, ('asan', 'test/api'), long=True),
     Suite('fault-all', fault, ('-m', 'not quick'), long=True),
     Suite('fuzz', command, ('make', '--no-print-directory', 'fuzz'), long=True),
     Suite('asan', command, ('make', '--no-print-directory', 'asan'), long=True),

@@ -8,7 +8,7 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BINARY = pathlib.Path(os.environ.get("TERN_BINARY", ROOT / "build" / "tern")).resolve()
+BINARY = pathlib.Path(os.environ.get("TERN_BINARY") or os.environ.get("TERN") or ROOT / "build" / "tern").resolve()
 CONFIG = """\
 admin:
   endpoint: dns:///{endpoint}
