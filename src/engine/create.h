@@ -28,9 +28,9 @@ struct engine_new_run {
     str project, domain, name;
     const TaskTaskIdentifier *task_id; /* what the task is called; NULL: as its template says */
     const TaskTaskSpec *spec;
-    uint64_t spec_id;                  /* of a deployed task; 0 = spec is to be stored */
-    const TaskRunSpec *run_spec;       /* without run_start_time */
-    int64_t start_ns;                  /* run_start_time; 0 = none */
+    uint64_t spec_id;            /* of a deployed task; 0 = spec is to be stored */
+    const TaskRunSpec *run_spec; /* without run_start_time */
+    int64_t start_ns;            /* run_start_time; 0 = none */
     int32_t source;
     uint32_t max_actions;
     str base_uri; /* without / at its end */
