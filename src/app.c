@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 #include "exec/endpoint.h"
 #include "exec/local.h"
+#include "exec/spawn.h"
 #include "gen/flyteidl2_project.h"
 #include "image/task.h"
 #include "lane/lane.h"
@@ -231,6 +232,7 @@ enum code app_start(struct ctx *cx, const struct config *cfg, struct app *app)
         .config = cfg, .data_dir = cfg->data, .public_endpoint = cfg->dataproxy_public_endpoint, .lock_fd = -1};
     arena_init(&app->mem, 0);
     cx->app = app;
+    exec_spawn_raise_limits(); /* a client's stream is a connection: many more than the 1024 files of a shell */
     enum code code = start(cx, app);
     if (code != CODE_OK)
         app_stop(app);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/time.h"
+#include "exec/spawn.h"
 #include "exec/supervise.h"
 
 #include <errno.h>
@@ -131,6 +132,7 @@ _Noreturn static void start_child(struct start_plan *p)
     dup2(p->log_fd, 1);
     dup2(p->log_fd, 2);
     fcntl(p->ready_fd, F_SETFD, 0);
+    exec_spawn_restore_limits();
     if (chdir("/") == 0)
         execv(p->program, (char *const *)(uintptr_t)p->argv);
     execv(p->argv[p->plain], (char *const *)(uintptr_t)(p->argv + p->plain));

@@ -31,6 +31,12 @@ void exec_spawn_raise_limits(void)
     files_raised = setrlimit(RLIMIT_NOFILE, &all) == 0;
 }
 
+void exec_spawn_restore_limits(void)
+{
+    if (files_raised)
+        setrlimit(RLIMIT_NOFILE, &files_limit);
+}
+
 struct plan {
     const char **paths; /* to try in turn */
     char **argv, **envp;
@@ -187,8 +193,7 @@ _Noreturn static void child(struct plan *p)
     child_signals();
     child_descriptors(p);
     umask(022);
-    if (files_raised)
-        setrlimit(RLIMIT_NOFILE, &files_limit);
+    exec_spawn_restore_limits();
     child_wait(p);
     child_secrets(p);
     if (chdir(p->cwd) < 0)

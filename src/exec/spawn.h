@@ -31,6 +31,8 @@ void exec_spawn_cancel(struct exec_spawned *s);
 str exec_spawn_error(struct ctx *cx, struct exec_spawned *s);
 /* Raises this process's own descriptor limit; children get the old one back. Call once, first. */
 void exec_spawn_raise_limits(void);
+/* In a child that is not started by this part: gives the old limit back. System calls only. */
+void exec_spawn_restore_limits(void);
 /* Whether file secrets can be given in a private /etc/flyte/secrets here; else why not. Tries it once, in a child. */
 bool exec_spawn_can_mount(const char **why);
 
