@@ -28,6 +28,7 @@
 #define BACKOFF_MAX_NS (5 * NS_PER_S)
 /* How long the first connection may take while supervisors come and go. */
 #define PATIENCE_NS (20 * NS_PER_S)
+#define LOG_MAX (8 << 20)
 #define OUT_MAX ((size_t)256 << 20)
 
 struct exec_client {
@@ -164,6 +165,14 @@ static enum code read_ready(struct ctx *cx, int fd)
     return fail(cx, code, "the supervisor cannot start: " STR_FMT, STR_ARG(line));
 }
 
+/* One old log is kept. */
+static void rotate(struct ctx *cx, const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) == 0 && st.st_size > LOG_MAX && rename(path, arena_printf(cx->mem, "%s.1", path).p) < 0)
+        log_warn(cx, "a log stays as long as it is", LOG_CSTR("path", path), LOG_INT("errno", errno));
+}
+
 static enum code run_start(struct ctx *cx, struct start_plan *p, int *ready)
 {
     p->null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -211,6 +220,7 @@ static enum code start_once(struct exec_client *c, bool in_scope, bool *scoped)
     str log_dir = arena_printf(cx->mem, "%s/log", c->data_dir);
     p.log = arena_printf(cx->mem, "%s/supervisor.log", log_dir.p).p;
     TRY(file_mkdirs(cx, log_dir.p, 0700));
+    rotate(cx, p.log);
     size_t n = in_scope ? scope_argv(cx, c, &p) : 0;
     *scoped = n > 0;
     const char *base[] = {c->program, "supervise", "--data", c->data_dir, "--ready-fd", p.ready_text};
@@ -337,12 +347,12 @@ static bool stopping(struct exec_client *c)
     return stop;
 }
 
-/* Takes what is queued; b is the thread's own. */
-static void take_out(struct exec_client *c, buf *b)
+/* Takes what is queued; b is the thread's own. False when something did not fit: then everything is told anew. */
+static bool take_out(struct exec_client *c, buf *b)
 {
     uint64_t n;
     if (read(c->wake, &n, sizeof(n)) < 0 && errno != EAGAIN)
-        return;
+        return false;
     pthread_mutex_lock(&c->lock);
     if (b->n == 0) {
         buf swap = *b;
@@ -353,6 +363,7 @@ static void take_out(struct exec_client *c, buf *b)
         buf_clear(&c->out);
     }
     pthread_mutex_unlock(&c->lock);
+    return !b->failed;
 }
 
 static bool write_out(struct exec_client *c, buf *b)
@@ -420,8 +431,8 @@ static void converse(struct exec_client *c)
                               {.fd = c->wake, .events = POLLIN}};
         if (poll(p, 2, -1) < 0 && errno != EINTR)
             break;
-        take_out(c, &out);
-        alive = write_out(c, &out) && (!(p[0].revents & (POLLIN | POLLHUP | POLLERR)) || read_in(c));
+        alive =
+            take_out(c, &out) && write_out(c, &out) && (!(p[0].revents & (POLLIN | POLLHUP | POLLERR)) || read_in(c));
     }
     buf_done(&out);
 }
@@ -565,16 +576,25 @@ void exec_client_stop(struct exec_client *c)
     mem_free(c);
 }
 
-void exec_client_send(struct exec_client *c, const struct exec_msg *m)
+void exec_client_send_frame(struct exec_client *c, str frame)
 {
     pthread_mutex_lock(&c->lock);
     bool synced = c->synced;
     bool first = c->out.n == 0;
     if (synced)
-        exec_wire_put(&c->out, m);
+        buf_str(&c->out, frame);
     pthread_mutex_unlock(&c->lock);
     if (synced && first)
         wake_up(c);
+}
+
+void exec_client_send(struct exec_client *c, const struct exec_msg *m)
+{
+    char small[512];
+    buf b = {.p = small, .cap = sizeof(small), .max = sizeof(small) - 1};
+    exec_wire_put(&b, m);
+    if (!b.failed) /* what is said with this function is a key and a few numbers */
+        exec_client_send_frame(c, buf_view(&b));
 }
 
 str exec_client_trouble(struct ctx *cx, struct exec_client *c)

@@ -24,6 +24,8 @@ must_check_ enum code exec_client_start(struct ctx *cx, const struct exec_client
 void exec_client_stop(struct exec_client *c);
 /* Any thread. Lost when the connection is: after SYNCED the caller says again what still matters. */
 void exec_client_send(struct exec_client *c, const struct exec_msg *m);
+/* The same for a frame that was made before. */
+void exec_client_send_frame(struct exec_client *c, str frame);
 /* Why there is no connection now; empty when there is one. In cx->mem. */
 str exec_client_trouble(struct ctx *cx, struct exec_client *c);
 

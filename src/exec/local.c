@@ -36,7 +36,7 @@ struct attempt {
     struct exec_key key;
     enum where where;
     struct arena mem; /* of launch, later of the observation's strings */
-    struct exec_msg launch;
+    str launch;       /* the frame to send, until the supervisor knows the attempt */
     struct exec_slot slot;
     struct exec_observation seen;
     bool aborted, forget;
@@ -127,7 +127,7 @@ static void unlock(struct local *l)
 static void send_launch(struct local *l, struct attempt *a)
 {
     a->where = SENT;
-    exec_client_send(l->client, &a->launch);
+    exec_client_send_frame(l->client, a->launch);
 }
 
 static void send_key(struct local *l, enum exec_msg_type type, const struct attempt *a)
@@ -183,7 +183,7 @@ static void set_seen(struct attempt *a, const struct exec_msg *m)
 {
     struct exec_observation *o = &a->seen;
     arena_reset(&a->mem); /* the launch message is not needed any more */
-    a->launch = (struct exec_msg){0};
+    a->launch = STR_NONE;
     *o = (struct exec_observation){.state = m->state <= EXEC_REFUSED ? (enum exec_state)m->state : EXEC_LOST,
                                    .exit_code = (int)m->exit_code,
                                    .signal = (int)m->signal,
@@ -295,29 +295,21 @@ static void refuse(struct attempt *a, const struct ctx *cx, const char *error_co
                                                   cx->err.code != CODE_INVALID_ARGUMENT};
 }
 
-static void copy_list(struct arena *mem, struct exec_strs *list)
+static enum code keep_launch(struct ctx *cx, struct attempt *a, const struct exec_msg *m)
 {
-    str *p = arena_new_array(mem, str, list->n);
-    for (size_t i = 0; i < list->n; i++)
-        p[i] = arena_str(mem, list->p[i]);
-    list->p = p;
-}
-
-/* What the plan took from the caller must live as long as the attempt waits. */
-static void keep_launch(struct attempt *a, const struct exec_msg *m)
-{
-    a->launch = *m;
-    str *texts[] = {&a->launch.cwd, &a->launch.text, &a->launch.program, &a->launch.interpreter};
-    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
-        *texts[i] = arena_str(&a->mem, *texts[i]);
-    struct exec_strs *lists[] = {&a->launch.argv, &a->launch.env, &a->launch.secret_names, &a->launch.secret_values};
-    for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
-        copy_list(&a->mem, lists[i]);
+    buf b;
+    buf_init_arena(&b, cx->mem, EXEC_FRAME_MAX);
+    exec_wire_put(&b, m);
+    if (b.failed)
+        return fail(cx, CODE_INVALID_ARGUMENT, "the task's arguments and environment take more than %zu MiB",
+                    EXEC_FRAME_MAX >> 20);
+    a->launch = arena_str(&a->mem, buf_view(&b));
     a->slot.cpu_millis = (int64_t)m->cpu_millis;
     a->slot.memory_bytes = (int64_t)m->memory_bytes;
     a->slot.gpus = (int64_t)m->gpus;
     a->slot.depth = (uint32_t)m->depth;
     a->seen.state = EXEC_WAITING;
+    return CODE_OK;
 }
 
 static enum code local_launch(struct ctx *cx, struct exec *e, const struct exec_task *task)
@@ -331,9 +323,8 @@ static enum code local_launch(struct ctx *cx, struct exec *e, const struct exec_
     if (known)
         return CODE_OK;
     struct attempt *a = attempt_new(task->key);
-    if (exec_task_plan(cx, &l->cfg, &l->machine, l->pythons, task, &m, &error_code) == CODE_OK)
-        keep_launch(a, &m);
-    else
+    if (exec_task_plan(cx, &l->cfg, &l->machine, l->pythons, task, &m, &error_code) != CODE_OK ||
+        keep_launch(cx, a, &m) != CODE_OK)
         refuse(a, cx, error_code);
     ctx_clear_err(cx);
     pthread_mutex_lock(&l->lock);

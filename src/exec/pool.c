@@ -19,9 +19,10 @@
 #include <unistd.h>
 
 #define START_NS (120 * NS_PER_S)
-#define REPLY_NS (10 * NS_PER_S)
+#define REPLY_NS (5 * NS_PER_S) /* without any answer, while one is owed */
 #define IDLE_NS (600 * NS_PER_S)
 #define ZYGOTES_PER_SCRIPT 3
+#define LOG_MAX (4 << 20)
 #define PATHS_MAX 32
 #define SEEN_MAX 16
 #define ANSWER_MAX ((size_t)64 * 1024)
@@ -74,7 +75,8 @@ struct zygote {
     struct list requests;
     uint64_t next_request;
     struct loop_timer timer;
-    int64_t used_ns; /* last asked, or started */
+    int64_t used_ns;     /* last asked, or started */
+    int64_t answered_ns; /* its last answer */
 };
 
 struct exec_pool {
@@ -188,8 +190,10 @@ static bool same_set(struct exec_strs a, struct exec_strs b)
 static void rearm(struct zygote *z)
 {
     int64_t at = z->used_ns + (z->ready ? IDLE_NS : START_NS);
-    if (!list_empty(&z->requests))
-        at = container_of(z->requests.next, struct request, node)->at_ns + REPLY_NS;
+    if (!list_empty(&z->requests)) {
+        int64_t oldest_ns = container_of(z->requests.next, struct request, node)->at_ns;
+        at = (oldest_ns > z->answered_ns ? oldest_ns : z->answered_ns) + REPLY_NS;
+    }
     loop_timer_set(z->pool->super->loop, &z->timer, at);
 }
 
@@ -284,6 +288,7 @@ static void on_pid(struct zygote *z, str rest)
         if (r->number != (uint64_t)n)
             continue;
         struct exec_attempt *a = r->attempt;
+        z->answered_ns = time_now_ns();
         request_free(r);
         rearm(z);
         if (a)
@@ -305,7 +310,7 @@ static void on_control(struct loop_fd *f, uint32_t events)
         if (z->ready)
             retire(z);
         else
-            turn_off(z, STR("it ended while starting; see logs/warm-python.log in the data folder"));
+            turn_off(z, STR("it ended while starting; see log/warm-python.log in the data folder"));
         return;
     }
     str_cut(str_make(text, (size_t)n), 0, &kind, &rest);
@@ -353,9 +358,11 @@ static enum code spawn_zygote(struct zygote *z, str interpreter, int control, in
 
 static int open_log(struct exec_super *s)
 {
-    (void)mkdir(arena_printf(s->cx.mem, STR_FMT "/logs", STR_ARG(s->data_dir)).p, 0700);
-    return open(arena_printf(s->cx.mem, STR_FMT "/logs/warm-python.log", STR_ARG(s->data_dir)).p,
-                O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    (void)mkdir(arena_printf(s->cx.mem, STR_FMT "/log", STR_ARG(s->data_dir)).p, 0700);
+    const char *path = arena_printf(s->cx.mem, STR_FMT "/log/warm-python.log", STR_ARG(s->data_dir)).p;
+    struct stat st;
+    int keep = stat(path, &st) == 0 && st.st_size > LOG_MAX ? O_TRUNC : O_APPEND;
+    return open(path, O_WRONLY | keep | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 }
 
 static void start_zygote(struct exec_pool *p, struct script *script, str interpreter, struct exec_strs env)

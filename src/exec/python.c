@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <openssl/sha.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,7 +22,8 @@ struct known {
     struct timespec script, packages; /* times of change of the script and of its site-packages */
     char packages_dir[PATH_MAX];
     char interpreter[512];
-    char version[VERSION_MAX];
+    char version[VERSION_MAX]; /* of the SDK */
+    char python[VERSION_MAX];
 };
 
 struct exec_python_cache {
@@ -113,15 +115,17 @@ static void find_packages(struct ctx *cx, str bin_dir, struct known *k)
     str lib = arena_printf(cx->mem, STR_FMT "/../lib", STR_ARG(bin_dir));
     DIR *dir = opendir(lib.p);
     struct dirent *e;
-    k->packages_dir[0] = 0;
+    k->packages_dir[0] = k->python[0] = 0;
     while (dir && (e = readdir(dir))) {
         static const char *const names[] = {"site-packages", "dist-packages"};
         if (strncmp(e->d_name, "python3", 7) != 0)
             continue;
         for (size_t i = 0; i < 2 && !k->packages_dir[0]; i++) {
             str path = arena_printf(cx->mem, "%s/%s/%s", lib.p, e->d_name, names[i]);
-            if (access(arena_printf(cx->mem, "%s/flyte", path.p).p, R_OK) == 0 && path.n < sizeof(k->packages_dir))
-                memcpy(k->packages_dir, path.p, path.n + 1);
+            if (access(arena_printf(cx->mem, "%s/flyte", path.p).p, R_OK) != 0 || path.n >= sizeof(k->packages_dir))
+                continue;
+            memcpy(k->packages_dir, path.p, path.n + 1);
+            snprintf(k->python, sizeof(k->python), "%.32s", e->d_name + 6);
         }
     }
     if (dir)
@@ -157,6 +161,7 @@ static bool try_dir(struct ctx *cx, struct exec_python_cache *c, str bin_dir, st
     *out = (struct exec_python){.bin_dir = bin_dir,
                                 .a0 = a0,
                                 .interpreter = arena_str(cx->mem, str_from(k->interpreter)),
+                                .version = arena_str(cx->mem, str_from(k->python)),
                                 .sdk_version = arena_str(cx->mem, str_from(k->version)),
                                 .source = source};
     pthread_mutex_unlock(&c->lock);

@@ -10,6 +10,7 @@ struct exec_python {
     str bin_dir;     /* "/opt/venv/bin" */
     str a0;          /* the runtime's script there */
     str interpreter; /* of its first line, with its flags; "" when that is no plain interpreter: then never warm */
+    str version;     /* "3.11"; "" = cannot be told */
     str sdk_version; /* of the flyte package there; "" = cannot be told */
     str source;      /* for people: "VIRTUAL_ENV" */
 };

@@ -193,7 +193,36 @@ static enum code check_kind(struct ctx *cx, const struct exec_local_config *cfg,
     return CODE_OK;
 }
 
-/* "2.12.1" and "2.12" are of one line; other differences may matter. */
+/* The Python that a default image is named for: "3.11" of "ghcr.io/flyteorg/flyte:py3.11-v2.12.1". */
+static str python_of_image(str image)
+{
+    str tag = str_skip(image, str_rfind_char(image, ':') + 1);
+    if (!str_starts(tag, STR("py3.")))
+        return STR_NONE;
+    size_t n = 4;
+    while (n < tag.n && isdigit((unsigned char)tag.p[n]))
+        n++;
+    return str_make(tag.p + 2, n - 2);
+}
+
+/* A pickled function is byte code: another minor version cannot be relied on to run it (D-24). */
+static enum code check_pickle(struct ctx *cx, const struct exec_task *task, const struct exec_python *py,
+                              const char **error_code)
+{
+    str made = python_of_image(task->image);
+    bool pickled = false;
+    for (size_t i = 1; i + 1 < task->argc; i++)
+        pickled = pickled || (str_eq(task->argv[i], STR("--pkl")) && task->argv[i + 1].n > 2);
+    if (!pickled || made.n == 0 || py->version.n == 0 || str_eq(made, py->version))
+        return CODE_OK;
+    *error_code = "PythonVersionMismatch";
+    return fail(cx, CODE_FAILED_PRECONDITION,
+                "the task was pickled by Python " STR_FMT ", and " STR_FMT " here is Python " STR_FMT
+                ": use the same minor version on both sides",
+                STR_ARG(made), STR_ARG(str_head(py->bin_dir, py->bin_dir.n - 4)), STR_ARG(py->version));
+}
+
+/* One that is not known is not compared. */
 static bool same_version(str a, str b)
 {
     return a.n == 0 || b.n == 0 || str_eq(a, b);
@@ -276,6 +305,8 @@ enum code exec_task_plan(struct ctx *cx, const struct exec_local_config *cfg, co
                              .depth = task->depth};
     *error_code = "PythonNotFound";
     TRY(choose_program(cx, cfg, pythons, task, &py, out));
+    if (task->python)
+        TRY(check_pickle(cx, task, &py, error_code));
     *error_code = "LaunchFailed";
     out->argv = (struct exec_strs){arena_new_array(cx->mem, str, task->argc), task->argc};
     for (size_t i = 0; i < task->argc; i++)

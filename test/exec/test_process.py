@@ -185,11 +185,42 @@ def test_refusals(execd):
         assert way in o['error']
 
 
+def test_pickle_of_another_python_is_refused(execd, venv):
+    e = execd(python=venv)
+    mine = next((venv / 'lib').glob('python3.*')).name[6:]
+    argv = ['a0', '--pkl', 's3://tern/code.pkl.gz', '--dest', '.']
+    id = e.launch(argv, python=True, image='ghcr.io/flyteorg/flyte:py3.99-v2.12.1')
+    o = e.see(id)
+    assert (o['state'], o['error_code']) == ('REFUSED', 'PythonVersionMismatch')
+    assert '3.99' in o['error'] and mine in o['error']
+    for image, args in (('ghcr.io/flyteorg/flyte:py%s-v2.12.1' % mine, argv), ('mine:1', argv),
+                        ('ghcr.io/flyteorg/flyte:py3.99-v2.12.1', ['a0', '--tgz', 'x'])):
+        _, o = e.run(args, python=True, image=image)
+        assert o['state'] == 'EXITED'
+
+
+def test_other_sdk_version_is_said(execd, venv):
+    e = execd(python=venv)
+    id, _ = e.run(['a0', '--help'], python=True, image='my/image:7', sdk_version='2.0.0')
+    text = e.log(id, system=True)
+    assert 'my/image:7' in text and str(venv) in text
+    assert 'made with flyte 2.0.0, this environment has flyte 2.' in text
+
+
 def test_argument_too_long_is_told(execd):
     e = execd()
     id, o = e.run(['/bin/echo', 'x' * 200_000])
     assert o['exit_code'] == 126
     assert 'Argument list too long' in e.log(id, system=True)
+
+
+def test_more_than_a_message_holds_is_refused(execd):
+    e = execd()
+    id = e.launch(['/bin/true'], env={'BIG%d' % i: 'x' * 1_000_000 for i in range(9)})
+    o = e.see(id)
+    assert o['state'] == 'REFUSED' and not o['system'] and '8 MiB' in o['error']
+    _, o = e.run(['/bin/true'])
+    assert o['exit_code'] == 0
 
 
 def test_many_at_once(execd):
