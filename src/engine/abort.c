@@ -40,8 +40,7 @@ enum code engine_abort_run(struct ctx *cx, const struct store_run *run, str reas
     return engine_abort_action(cx, run, root, reason, by);
 }
 
-/* ---- cascades -----------------------------------------------------------------------------------------------------
- */
+/* ---- cascades --------------------------------------------------------------------------------------------------- */
 
 static void publish(struct ctx *cx, const struct store_cascade_hit *h)
 {

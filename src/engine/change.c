@@ -63,8 +63,7 @@ enum code engine_change_save(struct ctx *cx, const struct engine_clock *clock, s
     return CODE_OK;
 }
 
-/* ---- the end ------------------------------------------------------------------------------------------------------
- */
+/* ---- the end ---------------------------------------------------------------------------------------------------- */
 
 str engine_change_cache_owner(struct arena *mem, uint64_t action_id)
 {

@@ -13,8 +13,7 @@
 #include "store/identity.h"
 #include "store/space.h"
 
-/* ---- checks -------------------------------------------------------------------------------------------------------
- */
+/* ---- checks ----------------------------------------------------------------------------------------------------- */
 
 static bool is_lower_or_digit(char c)
 {
@@ -66,8 +65,7 @@ str engine_create_run_name(struct arena *mem)
     return (str){p, 20};
 }
 
-/* ---- specs --------------------------------------------------------------------------------------------------------
- */
+/* ---- specs ------------------------------------------------------------------------------------------------------ */
 
 /* The task's identity: as the caller names it, else as its template does. */
 static enum code put_task_spec(struct ctx *cx, const TaskTaskIdentifier *id, const TaskTaskSpec *spec,
@@ -105,8 +103,7 @@ static enum code put_run_spec(struct ctx *cx, const TaskRunSpec *spec, uint64_t 
     return CODE_OK;
 }
 
-/* ---- runs ---------------------------------------------------------------------------------------------------------
- */
+/* ---- runs ------------------------------------------------------------------------------------------------------- */
 
 static enum code find_repeated(struct ctx *cx, const struct engine_new_run *n, struct engine_made_run *out)
 {
@@ -228,8 +225,7 @@ enum code engine_create_run(struct ctx *cx, const struct engine_new_run *n, stru
     return CODE_OK;
 }
 
-/* ---- actions ------------------------------------------------------------------------------------------------------
- */
+/* ---- actions ---------------------------------------------------------------------------------------------------- */
 
 struct making {
     const struct engine_new_action *n;

@@ -10,8 +10,7 @@
 /* Where everything is kept unless run_base_dir says otherwise. */
 #define ENGINE_BASE_URI "s3://tern"
 
-/* ---- checks -------------------------------------------------------------------------------------------------------
- */
+/* ---- checks ----------------------------------------------------------------------------------------------------- */
 
 /* Errors: INVALID_ARGUMENT naming the field. */
 must_check_ enum code engine_create_check_run_name(struct ctx *cx, str name);
@@ -21,8 +20,7 @@ must_check_ enum code engine_create_check_uri(struct ctx *cx, const char *field,
 /* "r" and 19 characters, from secure random. */
 str engine_create_run_name(struct arena *mem);
 
-/* ---- runs ---------------------------------------------------------------------------------------------------------
- */
+/* ---- runs ------------------------------------------------------------------------------------------------------- */
 
 struct engine_new_run {
     str project, domain, name;
@@ -48,8 +46,7 @@ struct engine_made_run {
 /* Write entry. Errors: ALREADY_EXISTS (the name), NOT_FOUND (the related run). */
 must_check_ enum code engine_create_run(struct ctx *cx, const struct engine_new_run *n, struct engine_made_run *out);
 
-/* ---- actions ------------------------------------------------------------------------------------------------------
- */
+/* ---- actions ---------------------------------------------------------------------------------------------------- */
 
 struct engine_new_action {
     str project, domain, run, name, parent;

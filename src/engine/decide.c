@@ -15,8 +15,7 @@
 #define CACHE_POLL_NS (5 * NS_PER_S)
 #define SYSTEM_BACKOFF_NS (1 * NS_PER_S)
 
-/* ---- small verbs --------------------------------------------------------------------------------------------------
- */
+/* ---- small verbs ------------------------------------------------------------------------------------------------ */
 
 static void need(struct engine_decision *out, unsigned what)
 {
@@ -54,8 +53,7 @@ static bool is_alive(enum exec_state s)
     return s == EXEC_WAITING || s == EXEC_STARTING || s == EXEC_RUNNING;
 }
 
-/* ---- retries ------------------------------------------------------------------------------------------------------
- */
+/* ---- retries ---------------------------------------------------------------------------------------------------- */
 
 int64_t engine_decide_backoff_ns(const struct engine_task *task, uint32_t n)
 {
@@ -110,8 +108,7 @@ static void time_out(const struct engine_look *l, struct arena *mem, const char 
     fail_attempt(l, mem, &f, out);
 }
 
-/* ---- how an attempt ended -----------------------------------------------------------------------------------------
- */
+/* ---- how an attempt ended --------------------------------------------------------------------------------------- */
 
 /* Signals that others send to a process; the rest are its own fault. */
 static bool is_interruption(int sig)
@@ -182,8 +179,7 @@ static void decide_refused(const struct engine_look *l, struct arena *mem, struc
     fail_attempt(l, mem, &f, out);
 }
 
-/* ---- the limits of time -------------------------------------------------------------------------------------------
- */
+/* ---- the limits of time ----------------------------------------------------------------------------------------- */
 
 static bool is_over(int64_t since, int64_t limit, int64_t now)
 {
@@ -231,8 +227,7 @@ static bool ran_too_long(const struct engine_look *l, struct arena *mem, struct 
     return true;
 }
 
-/* ---- before the launch --------------------------------------------------------------------------------------------
- */
+/* ---- before the launch ------------------------------------------------------------------------------------------ */
 
 /* True when the cache decides: a result is there, or another action is making it. */
 static bool decide_cache(const struct engine_look *l, struct engine_decision *out)
@@ -317,8 +312,7 @@ static void decide_start(const struct engine_look *l, struct arena *mem, struct 
     out->phase = COMMON_ACTION_PHASE_WAITING_FOR_RESOURCES;
 }
 
-/* ---- after the launch ---------------------------------------------------------------------------------------------
- */
+/* ---- after the launch ------------------------------------------------------------------------------------------- */
 
 static void advance(const struct engine_look *l, int32_t phase, struct engine_decision *out)
 {
@@ -387,8 +381,7 @@ static void decide_launched(const struct engine_look *l, struct arena *mem, stru
     }
 }
 
-/* ---- by kind ------------------------------------------------------------------------------------------------------
- */
+/* ---- by kind ---------------------------------------------------------------------------------------------------- */
 
 static bool deadline_matters(const struct engine_look *l)
 {

@@ -20,8 +20,7 @@ struct engine_worker {
     bool busy; /* under e->lock */
 };
 
-/* ---- workers ------------------------------------------------------------------------------------------------------
- */
+/* ---- workers ---------------------------------------------------------------------------------------------------- */
 
 static struct engine_worker *idle_worker(struct engine *e)
 {
@@ -134,8 +133,7 @@ static void done_worker(struct lane_entry *entry, struct ctx *cx, enum code code
         start_worker(e);
 }
 
-/* ---- waking -------------------------------------------------------------------------------------------------------
- */
+/* ---- waking ----------------------------------------------------------------------------------------------------- */
 
 void engine_wake(struct engine *e, uint64_t action_id)
 {
@@ -163,8 +161,7 @@ void engine_clock_now(struct ctx *cx, struct engine_clock *out)
     engine_clock_read(out, cx->app && cx->app->engine ? cx->app->engine->boot : 0);
 }
 
-/* ---- starting and stopping ----------------------------------------------------------------------------------------
- */
+/* ---- starting and stopping -------------------------------------------------------------------------------------- */
 
 static enum code put_boot(struct ctx *cx, void *arg)
 {

@@ -29,8 +29,7 @@ struct launch {
     str folder; /* of the attempt */
 };
 
-/* ---- from the store -----------------------------------------------------------------------------------------------
- */
+/* ---- from the store --------------------------------------------------------------------------------------------- */
 
 static str upper_name(struct ctx *cx, str group, str key)
 {
@@ -73,8 +72,7 @@ static enum code read_store(struct ctx *cx, void *arg)
     return CODE_OK;
 }
 
-/* ---- arguments ----------------------------------------------------------------------------------------------------
- */
+/* ---- arguments -------------------------------------------------------------------------------------------------- */
 
 /* The checkpoint of the last attempt that wrote one. */
 static enum code find_checkpoint(struct ctx *cx, struct launch *l, str *out)
@@ -143,8 +141,7 @@ static enum code render_args(struct ctx *cx, struct launch *l, struct exec_task 
     return CODE_OK;
 }
 
-/* ---- environment --------------------------------------------------------------------------------------------------
- */
+/* ---- environment ------------------------------------------------------------------------------------------------ */
 
 /* The last one of a name counts. */
 static void set(struct ctx *cx, struct launch *l, str name, str value)
@@ -219,8 +216,7 @@ static enum code build_env(struct ctx *cx, struct launch *l)
     return set_access(cx, l);
 }
 
-/* ---- all of it ----------------------------------------------------------------------------------------------------
- */
+/* ---- all of it -------------------------------------------------------------------------------------------------- */
 
 static bool is_sdk_runtime(const struct exec_task *t)
 {

@@ -12,8 +12,7 @@
 
 #define OUTPUTS_MAX ((size_t)64 << 20)
 
-/* ---- loading: a read entry ----------------------------------------------------------------------------------------
- */
+/* ---- loading: a read entry -------------------------------------------------------------------------------------- */
 
 static bool is_active(int32_t phase)
 {
@@ -123,8 +122,7 @@ enum code engine_item_load(struct ctx *cx, struct engine *e, struct engine_item 
     return CODE_OK;
 }
 
-/* ---- looking: an engine thread ------------------------------------------------------------------------------------
- */
+/* ---- looking: an engine thread ---------------------------------------------------------------------------------- */
 
 static str folder_of(struct ctx *cx, const struct engine_item *it)
 {

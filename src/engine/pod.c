@@ -7,8 +7,7 @@
 typedef VEC(str) strs;
 typedef VEC(struct engine_pod_env) envs;
 
-/* ---- resources ----------------------------------------------------------------------------------------------------
- */
+/* ---- resources -------------------------------------------------------------------------------------------------- */
 
 static enum code set_resource(struct ctx *cx, struct engine_pod *out, str name, str value)
 {
@@ -57,8 +56,7 @@ static enum code read_resources(struct ctx *cx, const CoreResources *r, struct e
     return CODE_OK;
 }
 
-/* ---- a container --------------------------------------------------------------------------------------------------
- */
+/* ---- a container ------------------------------------------------------------------------------------------------ */
 
 static enum code read_container(struct ctx *cx, const CoreContainer *c, struct engine_pod *out)
 {
@@ -79,8 +77,7 @@ static enum code read_container(struct ctx *cx, const CoreContainer *c, struct e
     return read_resources(cx, c->resources, out);
 }
 
-/* ---- a pod template, as JSON --------------------------------------------------------------------------------------
- */
+/* ---- a pod template, as JSON ------------------------------------------------------------------------------------ */
 
 static const GoogleProtobufValue *member(const GoogleProtobufStruct *s, str name)
 {

@@ -63,8 +63,7 @@ void engine_queue_on_timer(struct engine_queue *q, void (*changed)(void *arg), v
     pthread_mutex_unlock(&q->lock);
 }
 
-/* ---- keys ---------------------------------------------------------------------------------------------------------
- */
+/* ---- keys ------------------------------------------------------------------------------------------------------- */
 
 static size_t home(const struct engine_queue *q, uint64_t id)
 {
@@ -121,8 +120,7 @@ static void forget(struct engine_queue *q, struct key *k)
     q->keys[hole].used = false;
 }
 
-/* ---- ready ids ----------------------------------------------------------------------------------------------------
- */
+/* ---- ready ids -------------------------------------------------------------------------------------------------- */
 
 static void push(struct engine_queue *q, uint64_t id)
 {
@@ -202,8 +200,7 @@ size_t engine_queue_ready(struct engine_queue *q)
     return n;
 }
 
-/* ---- timers -------------------------------------------------------------------------------------------------------
- */
+/* ---- timers ----------------------------------------------------------------------------------------------------- */
 
 static void heap_swap(struct timer *a, struct timer *b)
 {

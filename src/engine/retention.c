@@ -29,8 +29,7 @@ struct sweep {
     bool more;
 };
 
-/* ---- the small tables ---------------------------------------------------------------------------------------------
- */
+/* ---- the small tables ------------------------------------------------------------------------------------------- */
 
 static enum code sweep_requests(struct ctx *cx, void *arg)
 {
@@ -45,8 +44,7 @@ static enum code sweep_specs(struct ctx *cx, void *arg)
     return store_spec_sweep(cx, PIECE, &s->spec_cursor);
 }
 
-/* ---- runs ---------------------------------------------------------------------------------------------------------
- */
+/* ---- runs ------------------------------------------------------------------------------------------------------- */
 
 static enum code list_runs(struct ctx *cx, void *arg)
 {

@@ -79,8 +79,7 @@ void engine_task_facts(struct arena *mem, const TaskTaskSpec *spec, struct engin
     out->has_outputs = t->interface && has_variables(t->interface->outputs);
 }
 
-/* ---- keeping ------------------------------------------------------------------------------------------------------
- */
+/* ---- keeping ---------------------------------------------------------------------------------------------------- */
 
 struct engine_tasks *engine_tasks_new(void)
 {

@@ -6,8 +6,7 @@
 
 #define TEXT_MAX ((size_t)8 << 20)
 
-/* ---- finding variables --------------------------------------------------------------------------------------------
- */
+/* ---- finding variables ------------------------------------------------------------------------------------------ */
 
 static bool is_space(char c)
 {
@@ -61,8 +60,7 @@ bool engine_template_wants_inputs(str text)
     return false;
 }
 
-/* ---- inputs as text -----------------------------------------------------------------------------------------------
- */
+/* ---- inputs as text --------------------------------------------------------------------------------------------- */
 
 static bool put_primitive(buf *b, const CorePrimitive *p)
 {
@@ -130,8 +128,7 @@ static enum code put_input(struct ctx *cx, buf *b, const TaskInputs *inputs, str
     return fail(cx, CODE_INVALID_ARGUMENT, "there is no input " STR_FMT, STR_ARG(name));
 }
 
-/* ---- the others ---------------------------------------------------------------------------------------------------
- */
+/* ---- the others ------------------------------------------------------------------------------------------------- */
 
 static bool find(const struct engine_template *t, str name, str *out)
 {

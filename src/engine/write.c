@@ -13,8 +13,7 @@
 #define RESERVATION_NS (INT64_C(24) * 3600 * NS_PER_S)
 #define LATER_NS (1 * NS_PER_S)
 
-/* ---- rows of attempts ---------------------------------------------------------------------------------------------
- */
+/* ---- rows of attempts ------------------------------------------------------------------------------------------- */
 
 /* The current attempt's row, made when there is none. */
 static enum code attempt_row(struct ctx *cx, struct engine_item *it)
@@ -48,8 +47,7 @@ static enum code add_event(struct ctx *cx, const struct engine_item *it, int64_t
     return store_event_add(cx, &e);
 }
 
-/* ---- one function for each verb -----------------------------------------------------------------------------------
- */
+/* ---- one function for each verb --------------------------------------------------------------------------------- */
 
 /* Nothing changed but perhaps what it waits for, which people want to see. */
 static enum code write_stay(struct ctx *cx, struct engine_item *it, const struct engine_clock *clock)
@@ -287,8 +285,7 @@ enum code engine_item_write(struct ctx *cx, struct engine *e, struct engine_item
     return write_verb(cx, it, clock);
 }
 
-/* ---- effects ------------------------------------------------------------------------------------------------------
- */
+/* ---- effects ---------------------------------------------------------------------------------------------------- */
 
 static void later(struct engine *e, struct engine_item *it)
 {

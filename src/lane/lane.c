@@ -110,8 +110,7 @@ void lane_submit(struct lanes *lanes, enum lane_kind kind, struct lane_entry *e)
     lane_submit_batch(lanes, kind, e);
 }
 
-/* ---- waiting for another lane -------------------------------------------------------------------------------------
- */
+/* ---- waiting for another lane ----------------------------------------------------------------------------------- */
 
 struct wait {
     struct lane_entry entry;
@@ -169,8 +168,7 @@ enum code lane_read(struct ctx *cx, struct lanes *lanes, lane_write_fn *fn, void
     return run_and_wait(cx, lanes, LANE_READ, fn, arg);
 }
 
-/* ---- start and stop ------------------------------------------------------------------------------------------------
- */
+/* ---- start and stop --------------------------------------------------------------------------------------------- */
 
 static int or_default(int n, int otherwise)
 {

@@ -1,10 +1,10 @@
 /* Lanes: the threads that handlers run on.
  *
  * read    2+ workers; a batch is taken, then one read snapshot is opened for it (D-03).
- * write   state changes. One thread for SQLite: what is queued runs back to back inside one transaction, each entry in
- * a savepoint; then one commit; only then are replies and topics released (D-01). work    handlers that talk to files,
- * the object store or the network; they call lane_write() for the state change. engine  reconciles actions (engine/);
- * its state changes go through lane_write() too.
+ * write   state changes. One thread for SQLite: what is queued runs back to back inside one transaction, each entry in a
+ *         savepoint; then one commit; only then are replies and topics released (D-01).
+ * work    handlers that talk to files, the object store or the network; they call lane_write() for the state change.
+ * engine  reconciles actions (engine/); its state changes go through lane_write() too.
  *
  * Entries are intrusive: the caller owns the memory until done() has run. Any thread may submit. */
 #ifndef LANE_LANE_H

@@ -105,8 +105,7 @@ void lane_writer_stop(struct writer *w);
 /* Ends the process without a word to anyone: the outcome of a commit is unknown (D-01). */
 _Noreturn void lane_writer_die(struct ctx *cx);
 
-/* ---- checkpoint.c: keeps the write-ahead log short (D-15) ---------------------------------------------------------
- */
+/* ---- checkpoint.c: keeps the write-ahead log short (D-15) ------------------------------------------------------- */
 
 struct checkpoint {
     pthread_t thread;
@@ -123,8 +122,7 @@ must_check_ enum code lane_checkpoint_start(struct ctx *cx, struct checkpoint *c
 void lane_checkpoint_tick(struct checkpoint *c, struct ctx *cx);
 void lane_checkpoint_stop(struct checkpoint *c);
 
-/* ---- lane.c ---------------------------------------------------------------------------------------------------------
- */
+/* ---- lane.c ----------------------------------------------------------------------------------------------------- */
 
 struct lanes {
     struct app *app;

@@ -18,8 +18,7 @@
 /* On the stack when nothing may be pushed any more. */
 static struct lane_entry closed_mark;
 
-/* ---- the queue: any thread pushes, the writer takes everything ----------------------------------------------------
- */
+/* ---- the queue: any thread pushes, the writer takes everything -------------------------------------------------- */
 
 static bool push_chain(struct writer *w, struct lane_entry *first, struct lane_entry *last)
 {
@@ -129,8 +128,7 @@ static struct lane_entry *next_entry(struct writer *w)
     return fifo_take(engine ? &w->engine : &w->rpc);
 }
 
-/* ---- a batch ------------------------------------------------------------------------------------------------------
- */
+/* ---- a batch ---------------------------------------------------------------------------------------------------- */
 
 static void plain_ctx(struct writer *w, struct ctx *cx)
 {
@@ -273,8 +271,7 @@ static void do_batch(struct writer *w)
     lane_arena_reset(&w->mem);
 }
 
-/* ---- the thread -----------------------------------------------------------------------------------------------------
- */
+/* ---- the thread ------------------------------------------------------------------------------------------------- */
 
 static void sleep_until_pushed(struct writer *w)
 {

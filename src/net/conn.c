@@ -27,8 +27,7 @@
 /* Time-outs are looked at no more often than this. */
 #define SWEEP_NS (250 * NS_PER_MS)
 
-/* ---- time-outs: one list per kind, in order of time, because all of a kind wait equally long ----------------------
- */
+/* ---- time-outs: one list per kind, in order of time, because all of a kind wait equally long -------------------- */
 
 static int64_t wait_ns(const struct worker *w, enum conn_wait kind)
 {

@@ -115,8 +115,7 @@ static void end_request(struct conn *c)
         h->state = HTTP1_HEAD;
 }
 
-/* ---- reading: each takes bytes off the front and says how many; 0 = wait for more or for the service ---------------
- */
+/* ---- reading: each takes bytes off the front and says how many; 0 = wait for more or for the service ------------ */
 
 static str cut_target(str target, str *query)
 {

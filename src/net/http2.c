@@ -283,8 +283,7 @@ static void on_trailers(struct http2 *h, struct http2_stream *s)
     head_end(h);
 }
 
-/* ---- callbacks of nghttp2: while it receives ----------------------------------------------------------------------
- */
+/* ---- callbacks of nghttp2: while it receives -------------------------------------------------------------------- */
 
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
 {
@@ -416,8 +415,7 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     return 0;
 }
 
-/* ---- callbacks of nghttp2: while it receives or sends -------------------------------------------------------------
- */
+/* ---- callbacks of nghttp2: while it receives or sends ----------------------------------------------------------- */
 
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error, void *arg)
 {

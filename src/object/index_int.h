@@ -96,8 +96,7 @@ must_check_ enum code object_index_file_used(struct ctx *cx, struct object_index
 /* A body id that nobody has. */
 int64_t object_index_new_body(void);
 
-/* ---- multipart uploads ----------------------------------------------------------------------------------------------
- */
+/* ---- multipart uploads ------------------------------------------------------------------------------------------ */
 
 #define OBJECT_UPLOAD_ID_SIZE ((size_t)16)
 

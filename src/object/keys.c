@@ -129,8 +129,7 @@ enum code object_keys_derive(struct ctx *cx, struct object_store *s, const struc
     return CODE_OK;
 }
 
-/* ---- the server key's file ------------------------------------------------------------------------------------------
- */
+/* ---- the server key's file -------------------------------------------------------------------------------------- */
 
 static enum code read_key(struct ctx *cx, const char *path, uint8_t out[OBJECT_SERVER_KEY_SIZE])
 {

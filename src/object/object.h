@@ -41,8 +41,7 @@ must_check_ enum code object_store_open(struct ctx *cx, str data_dir, struct obj
 /* Finishes writes that are queued. Readers and writers must be closed before. Accepts NULL. */
 void object_store_close(struct object_store *s);
 
-/* ---- whole objects -------------------------------------------------------------------------------------------------
- */
+/* ---- whole objects ---------------------------------------------------------------------------------------------- */
 
 /* Durable when it returns. Replaces what was there. Errors: INVALID_ARGUMENT for a bad key; RESOURCE_EXHAUSTED when the
  * disk is full; UNAVAILABLE when too many writes wait; DATA_LOSS when a failing disk leaves it unknown whether the
@@ -62,8 +61,7 @@ must_check_ enum code object_delete(struct ctx *cx, struct object_store *s, str 
 #define OBJECT_DELETE_MAX ((size_t)1000)
 must_check_ enum code object_delete_many(struct ctx *cx, struct object_store *s, str bucket, const str *keys, size_t n);
 
-/* ---- large objects: nothing holds more than a chunk in memory -------------------------------------------------------
- */
+/* ---- large objects: nothing holds more than a chunk in memory --------------------------------------------------- */
 
 struct object_put_options {
     str content_type; /* empty = OBJECT_CONTENT_TYPE */

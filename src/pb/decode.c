@@ -104,8 +104,7 @@ static inline bool is_utf8(const char *p, size_t n)
     return !(seen & 0x8080808080808080u) || str_is_utf8((str){p, n});
 }
 
-/* ---- fields the schema does not know ------------------------------------------------------------------------------
- */
+/* ---- fields the schema does not know ---------------------------------------------------------------------------- */
 
 static const char *skip_value(struct decoder *d, uint32_t tag, const char *p, const char *end);
 
@@ -180,8 +179,7 @@ static const char *unknown(struct decoder *d, const struct pb_type *t, char *msg
     return p;
 }
 
-/* ---- known fields -------------------------------------------------------------------------------------------------
- */
+/* ---- known fields ----------------------------------------------------------------------------------------------- */
 
 static inline void store_varint(uint8_t kind, void *slot, uint64_t v)
 {

@@ -102,8 +102,7 @@ static inline bool is_packed(const struct pb_field *f)
     return f->shape == PB_REPEATED && (f->tag & 7) == PB_LEN && pb_kind_wire[f->kind] != PB_LEN;
 }
 
-/* ---- sizes --------------------------------------------------------------------------------------------------------
- */
+/* ---- sizes ------------------------------------------------------------------------------------------------------ */
 
 static size_t submessage_size(struct lengths *l, const struct pb_type *t, const void *msg)
 {
@@ -191,8 +190,7 @@ static size_t message_size(struct lengths *l, const struct pb_type *t, const voi
     return size;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------------
- */
+/* ---- writing ---------------------------------------------------------------------------------------------------- */
 
 static inline char *write_bytes(char *p, const void *from, size_t n)
 {
@@ -278,8 +276,7 @@ static char *write_message(struct lengths *l, const struct pb_type *t, const voi
     return p;
 }
 
-/* ---- entry points -------------------------------------------------------------------------------------------------
- */
+/* ---- entry points ----------------------------------------------------------------------------------------------- */
 
 size_t pb_encoded_size(const struct pb_type *type, const void *msg)
 {

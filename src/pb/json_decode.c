@@ -43,8 +43,7 @@ static bool is_null(struct reader *r)
     return pb_json_scan_peek(&r->s) == 'n';
 }
 
-/* ---- single values ------------------------------------------------------------------------------------------------
- */
+/* ---- single values ---------------------------------------------------------------------------------------------- */
 
 static bool read_bool(struct reader *r, bool *slot)
 {
@@ -126,8 +125,7 @@ static bool takes_null(const struct pb_field *f)
     return (f->kind == PB_MESSAGE && f->type->wkt == PB_WKT_VALUE) || (f->kind == PB_ENUM && f->enums->is_null);
 }
 
-/* ---- arrays and maps ----------------------------------------------------------------------------------------------
- */
+/* ---- arrays and maps -------------------------------------------------------------------------------------------- */
 
 static bool read_array(struct reader *r, const struct pb_field *f, struct pb_array *a)
 {
@@ -206,8 +204,7 @@ static bool read_map(struct reader *r, const struct pb_type *t, struct pb_array 
     return a->n == n || problem(r, "duplicate key");
 }
 
-/* ---- objects ------------------------------------------------------------------------------------------------------
- */
+/* ---- objects ---------------------------------------------------------------------------------------------------- */
 
 static inline bool is_called(const struct pb_type *t, const struct pb_field *f, str name)
 {
@@ -318,8 +315,7 @@ static bool read_plain(struct reader *r, const struct pb_type *t, void *msg)
     return read_object(r, t, msg, STR_NONE);
 }
 
-/* ---- types with a form of their own -------------------------------------------------------------------------------
- */
+/* ---- types with a form of their own ----------------------------------------------------------------------------- */
 
 static bool read_timestamp(struct reader *r, const struct pb_type *t, void *msg)
 {

@@ -194,8 +194,7 @@ static enum code put_fields(struct encoder *e, const struct pb_type *t, const vo
     return CODE_OK;
 }
 
-/* ---- types with a form of their own -------------------------------------------------------------------------------
- */
+/* ---- types with a form of their own ----------------------------------------------------------------------------- */
 
 static enum code put_timestamp(struct encoder *e, const struct pb_type *t, const void *msg)
 {

@@ -65,8 +65,7 @@ bool pb_json_scan_next(struct pb_json_scan *s, char close, bool *more)
     return true;
 }
 
-/* ---- strings ------------------------------------------------------------------------------------------------------
- */
+/* ---- strings ---------------------------------------------------------------------------------------------------- */
 
 static int hex_digit(char c)
 {
@@ -204,8 +203,7 @@ bool pb_json_scan_string(struct pb_json_scan *s, str *out)
     return ascii || str_is_utf8(*out) || pb_json_scan_fail(s, "string is not valid UTF-8");
 }
 
-/* ---- numbers ------------------------------------------------------------------------------------------------------
- */
+/* ---- numbers ---------------------------------------------------------------------------------------------------- */
 
 static const char *digits(const char *p, const char *end)
 {
@@ -256,8 +254,7 @@ bool pb_json_scan_is_number(str s)
     return s.n && number_end(s.p, s.p + s.n) == s.p + s.n;
 }
 
-/* ---- skipping -----------------------------------------------------------------------------------------------------
- */
+/* ---- skipping --------------------------------------------------------------------------------------------------- */
 
 static bool skip_container(struct pb_json_scan *s, char open, char close, int depth)
 {

@@ -76,8 +76,7 @@ static inline void *pb_array_push(struct arena *mem, struct pb_array *a, size_t 
     return (char *)a->p + n * elem_size;
 }
 
-/* ---- maps: arrays of entries --------------------------------------------------------------------------------------
- */
+/* ---- maps: arrays of entries ------------------------------------------------------------------------------------ */
 
 /* Order of two entries by key: false before true, numbers by value, strings by bytes. */
 int pb_map_cmp(const struct pb_type *entry, const void *a, const void *b);

@@ -27,8 +27,7 @@ struct step {
 
 static enum code check_message(struct ctx *cx, const struct pb_type *t, const void *msg, const struct step *up);
 
-/* ---- the path of a violation --------------------------------------------------------------------------------------
- */
+/* ---- the path of a violation ------------------------------------------------------------------------------------ */
 
 static void put_step(buf *b, const struct step *s)
 {
@@ -66,8 +65,7 @@ static enum code violated_n(struct ctx *cx, const struct step *s, const char *be
     return violated(cx, s, (str){text, (size_t)len});
 }
 
-/* ---- expressions of the IDL ---------------------------------------------------------------------------------------
- */
+/* ---- expressions of the IDL ------------------------------------------------------------------------------------- */
 
 static bool paused_rule_exclusive(const void *value)
 {
@@ -129,8 +127,7 @@ static enum code check_expression(struct ctx *cx, const char *id, const void *va
     return fail(cx, CODE_INTERNAL, "no code for the rule %s", id);
 }
 
-/* ---- patterns of the IDL ------------------------------------------------------------------------------------------
- */
+/* ---- patterns of the IDL ---------------------------------------------------------------------------------------- */
 
 /* Characters of a set, the first and the last of a smaller one, so many of them. */
 static const struct pattern {
@@ -180,8 +177,7 @@ static enum code check_pattern(struct ctx *cx, const char *text, str value, cons
     return fail(cx, CODE_INTERNAL, "no code for the pattern %s", text);
 }
 
-/* ---- values -------------------------------------------------------------------------------------------------------
- */
+/* ---- values ----------------------------------------------------------------------------------------------------- */
 
 static uint64_t characters(str s)
 {
@@ -314,8 +310,7 @@ static enum code check_value(struct ctx *cx, const struct pb_rule *r, const stru
     return CODE_OK;
 }
 
-/* ---- fields -------------------------------------------------------------------------------------------------------
- */
+/* ---- fields ----------------------------------------------------------------------------------------------------- */
 
 /* Rules of a field: rules[0..n). */
 struct group {

@@ -60,8 +60,7 @@ enum code service_enqueue_abort(struct ctx *cx, const CommonActionIdentifier *id
     return a->parent_id ? engine_abort_action(cx, run, a, reason, by) : engine_abort_run(cx, run, reason, by);
 }
 
-/* ---- updates ------------------------------------------------------------------------------------------------------
- */
+/* ---- updates ---------------------------------------------------------------------------------------------------- */
 
 static CoreExecutionError *error_of(struct ctx *cx, const struct store_action *a)
 {

@@ -5,8 +5,7 @@
 #include "service/report.h"
 #include "store/db.h"
 
-/* ---- outcomes -----------------------------------------------------------------------------------------------------
- */
+/* ---- outcomes --------------------------------------------------------------------------------------------------- */
 
 typedef enum code report_fn(struct ctx *cx, const void *req);
 
@@ -63,8 +62,7 @@ static enum code record_events(struct ctx *cx, const void *msg)
     return CODE_OK;
 }
 
-/* ---- RPCs ---------------------------------------------------------------------------------------------------------
- */
+/* ---- RPCs ------------------------------------------------------------------------------------------------------- */
 
 enum code InternalRunService_RecordAction(struct ctx *cx, const WorkflowRecordActionRequest *req,
                                           WorkflowRecordActionResponse *rsp)

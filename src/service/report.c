@@ -31,8 +31,7 @@ static enum code find(struct ctx *cx, const CommonActionIdentifier *id, struct s
     return CODE_OK;
 }
 
-/* ---- actions ------------------------------------------------------------------------------------------------------
- */
+/* ---- actions ---------------------------------------------------------------------------------------------------- */
 
 enum code service_report_action(struct ctx *cx, const WorkflowRecordActionRequest *req)
 {
@@ -98,8 +97,7 @@ enum code service_report_status(struct ctx *cx, const WorkflowUpdateActionStatus
     return save_phase(cx, run, a, req->status->phase, req->status->attempts, &end);
 }
 
-/* ---- events -------------------------------------------------------------------------------------------------------
- */
+/* ---- events ----------------------------------------------------------------------------------------------------- */
 
 static int64_t nanos(const GoogleProtobufTimestamp *t)
 {

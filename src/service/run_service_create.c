@@ -26,8 +26,7 @@ struct creation {
     struct engine_made_run made;
 };
 
-/* ---- identity -----------------------------------------------------------------------------------------------------
- */
+/* ---- identity --------------------------------------------------------------------------------------------------- */
 
 static enum code read_id(struct ctx *cx, struct creation *c)
 {
@@ -65,8 +64,7 @@ static enum code read_request_key(struct ctx *cx, struct creation *c)
     return CODE_OK;
 }
 
-/* ---- the task -----------------------------------------------------------------------------------------------------
- */
+/* ---- the task --------------------------------------------------------------------------------------------------- */
 
 /* An entry on whatever lane. */
 static enum code read_deployed(struct ctx *cx, void *arg)
@@ -109,8 +107,7 @@ static enum code read_task(struct ctx *cx, struct creation *c)
     return CODE_OK;
 }
 
-/* ---- the run's spec -----------------------------------------------------------------------------------------------
- */
+/* ---- the run's spec --------------------------------------------------------------------------------------------- */
 
 static int64_t nanos(const GoogleProtobufTimestamp *t)
 {
@@ -217,8 +214,7 @@ static enum code read_run_spec(struct ctx *cx, struct creation *c)
     return CODE_OK;
 }
 
-/* ---- inputs -------------------------------------------------------------------------------------------------------
- */
+/* ---- inputs ----------------------------------------------------------------------------------------------------- */
 
 static bool has(const TaskInputs *in, str name)
 {
@@ -288,8 +284,7 @@ static enum code read_inputs(struct ctx *cx, struct creation *c)
     return cx->db ? rpc_move(cx, LANE_WORK) : write_inputs(cx, c, in);
 }
 
-/* ---- the run ------------------------------------------------------------------------------------------------------
- */
+/* ---- the run ---------------------------------------------------------------------------------------------------- */
 
 static enum code create(struct ctx *cx, void *arg)
 {

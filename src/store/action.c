@@ -121,8 +121,7 @@ enum code store_action_page(struct ctx *cx, uint64_t run_id, uint64_t after, siz
     return CODE_OK;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------------
- */
+/* ---- writing ---------------------------------------------------------------------------------------------------- */
 
 #define INSERT_ACTION                                                                                                  \
     "INSERT INTO action (" CHANGING(ROW_NAME) FIXED(ROW_NAME) "id,seq) VALUES (" CHANGING(ROW_PLACE) FIXED(ROW_PLACE)
@@ -202,8 +201,7 @@ enum code store_action_save(struct ctx *cx, struct store_action *row, int32_t wa
     return CODE_OK;
 }
 
-/* ---- open actions -------------------------------------------------------------------------------------------------
- */
+/* ---- open actions ----------------------------------------------------------------------------------------------- */
 
 enum code store_action_open_runs(struct ctx *cx, uint64_t after, size_t max, uint64_t **out, size_t *n)
 {

@@ -38,8 +38,7 @@ enum code store_cascade_list(struct ctx *cx, size_t max, struct store_cascade **
     return CODE_OK;
 }
 
-/* ---- one piece ----------------------------------------------------------------------------------------------------
- */
+/* ---- one piece -------------------------------------------------------------------------------------------------- */
 
 /* The same rows for every statement of a piece, in the order of the index. $1 run, $2 parent (0 = any), $3 max. */
 #define OPEN_OF_RUN "SELECT id FROM action WHERE ended_ns IS NULL AND run_id=$1 ORDER BY run_id, parent_id, id LIMIT $3"

@@ -153,8 +153,7 @@ enum code store_run_label_put(struct ctx *cx, uint64_t run_id, str key, str valu
                     DB_ARGS(DB_I(run_id), DB_S(key), DB_S(value)), NULL);
 }
 
-/* ---- requests (D-02) ----------------------------------------------------------------------------------------------
- */
+/* ---- requests (D-02) -------------------------------------------------------------------------------------------- */
 
 enum code store_run_find_request(struct ctx *cx, str key, uint64_t *run_id)
 {
@@ -181,8 +180,7 @@ enum code store_run_sweep_requests(struct ctx *cx, int64_t before_ns, size_t max
     return CODE_OK;
 }
 
-/* ---- retention ----------------------------------------------------------------------------------------------------
- */
+/* ---- retention -------------------------------------------------------------------------------------------------- */
 
 /* Whatever is keyed by the actions of a run, and the actions: one range each. */
 static const char *const delete_pieces[] = {

@@ -15,8 +15,7 @@ static struct store_run *start(struct world *w, const TaskTaskSpec *spec)
     return run;
 }
 
-/* ---- one process --------------------------------------------------------------------------------------------------
- */
+/* ---- one process ------------------------------------------------------------------------------------------------ */
 
 static void test_process_succeeds(void **state)
 {
@@ -240,8 +239,7 @@ static void test_executor_away(void **state)
     assert_int_equal(world_process(w, "a0")->started, 1);
 }
 
-/* ---- time ---------------------------------------------------------------------------------------------------------
- */
+/* ---- time ------------------------------------------------------------------------------------------------------- */
 
 static TaskTaskSpec *timed(struct world *w, int64_t queued, int64_t runtime, int64_t deadline)
 {
@@ -342,8 +340,7 @@ static void test_late_look_counts_the_result(void **state)
     assert_phase(w, "a0", SUCCEEDED);
 }
 
-/* ---- inside the engine --------------------------------------------------------------------------------------------
- */
+/* ---- inside the engine ------------------------------------------------------------------------------------------ */
 
 static void put_inputs(struct world *w, const char *name, CoreLiteral *value)
 {
@@ -427,8 +424,7 @@ static void test_sleep_takes_a_duration(void **state)
     assert_str_equal(world_action(w, "a0")->error_code, "BadTaskSpecification");
 }
 
-/* ---- children -----------------------------------------------------------------------------------------------------
- */
+/* ---- children --------------------------------------------------------------------------------------------------- */
 
 static void test_children_and_waiting_parent(void **state)
 {
@@ -608,8 +604,7 @@ static void test_limit_does_not_lock_a_recursion(void **state)
     assert_phase(w, "e", RUNNING);
 }
 
-/* ---- caching ------------------------------------------------------------------------------------------------------
- */
+/* ---- caching ---------------------------------------------------------------------------------------------------- */
 
 static TaskTaskSpec *cached(struct world *w, bool serial)
 {
@@ -750,8 +745,7 @@ static void test_serialized_cache_passes_on_after_a_failure(void **state)
     assert_phase(w, second, RUNNING);
 }
 
-/* ---- conditions and traces ----------------------------------------------------------------------------------------
- */
+/* ---- conditions and traces -------------------------------------------------------------------------------------- */
 
 static enum code enqueue_condition(struct world *w, const char *name, int64_t timeout_s)
 {
@@ -866,8 +860,7 @@ static void test_traces(void **state)
     assert_str_equal(a->output_uri, "s3://tern/p/d/r1/x2/outputs.pb");
 }
 
-/* ---- recover ------------------------------------------------------------------------------------------------------
- */
+/* ---- recover ---------------------------------------------------------------------------------------------------- */
 
 static void test_recover_takes_over_what_succeeded(void **state)
 {

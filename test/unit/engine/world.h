@@ -74,8 +74,7 @@ static inline struct world *world(void)
     return w_;
 }
 
-/* ---- crashes ------------------------------------------------------------------------------------------------------
- */
+/* ---- crashes ---------------------------------------------------------------------------------------------------- */
 
 /* Before a change: false when the world is dead by then. */
 static bool world_change(bool *late)
@@ -97,8 +96,7 @@ static enum code world_dead(struct ctx *cx)
     return fail(cx, CODE_UNAVAILABLE, "the world has ended");
 }
 
-/* ---- lane/ --------------------------------------------------------------------------------------------------------
- */
+/* ---- lane/ ------------------------------------------------------------------------------------------------------ */
 
 static enum code world_entry(struct ctx *cx, lane_write_fn *fn, void *arg, bool write)
 {
@@ -174,8 +172,7 @@ void engine_timer_stop(struct engine_timer *t)
     (void)t;
 }
 
-/* ---- exec/ --------------------------------------------------------------------------------------------------------
- */
+/* ---- exec/ ------------------------------------------------------------------------------------------------------ */
 
 static struct world_attempt *world_attempt(struct exec_key key)
 {
@@ -303,8 +300,7 @@ enum code exec_discard(struct ctx *cx, struct exec *e, const struct exec_place *
     return CODE_OK;
 }
 
-/* ---- object/ ------------------------------------------------------------------------------------------------------
- */
+/* ---- object/ ---------------------------------------------------------------------------------------------------- */
 
 static struct world_object *world_object(str key)
 {
@@ -403,8 +399,7 @@ enum code object_keys_derive(struct ctx *cx, struct object_store *s, const struc
     return CODE_OK;
 }
 
-/* ---- the world ----------------------------------------------------------------------------------------------------
- */
+/* ---- the world -------------------------------------------------------------------------------------------------- */
 
 static inline int world_up(void **state)
 {
@@ -517,8 +512,7 @@ static inline str world_text(struct world *w, const char *sql)
     return rows.v[0].s;
 }
 
-/* ---- making runs and actions --------------------------------------------------------------------------------------
- */
+/* ---- making runs and actions ------------------------------------------------------------------------------------ */
 
 /* A task that a process runs, or, by type, one of the engine's own. */
 static inline TaskTaskSpec *world_spec(struct world *w, const char *name, const char *type)
@@ -597,8 +591,7 @@ static inline enum code world_enqueue(struct world *w, const char *run, const ch
     return lane_write(&w->cx, NULL, world_enqueue_entry, &c);
 }
 
-/* ---- processes ----------------------------------------------------------------------------------------------------
- */
+/* ---- processes -------------------------------------------------------------------------------------------------- */
 
 static inline struct world_attempt *world_process(struct world *w, const char *action)
 {

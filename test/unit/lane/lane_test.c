@@ -4,8 +4,7 @@
 #include "base/metric.h"
 #include "base/time.h"
 
-/* ---- write lane ----------------------------------------------------------------------------------------------------
- */
+/* ---- write lane ------------------------------------------------------------------------------------------------- */
 
 static void many_entries_share_a_commit(void **state)
 {
@@ -128,8 +127,7 @@ static void late_entries_never_run(void **state)
     assert_int_equal(fixture_int(f, "SELECT count(*) FROM t"), 0);
 }
 
-/* ---- bounds and order ----------------------------------------------------------------------------------------------
- */
+/* ---- bounds and order ------------------------------------------------------------------------------------------- */
 
 static void a_full_queue_refuses_but_keeps_a_share(void **state)
 {

@@ -215,8 +215,7 @@ static void a_writer_keeps_headers_and_conditions(void **state)
     fixture_expect(f, STR("k"), STR("second"));
 }
 
-/* ---- listing, against a model that sorts and groups by brute force --------------------------------------------------
- */
+/* ---- listing, against a model that sorts and groups by brute force ---------------------------------------------- */
 
 static int by_bytes(const void *a, const void *b)
 {

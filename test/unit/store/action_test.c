@@ -6,8 +6,7 @@
 #include "store/event.h"
 #include "store/subtree.h"
 
-/* ---- rows ----------------------------------------------------------------------------------------------------------
- */
+/* ---- rows ------------------------------------------------------------------------------------------------------- */
 
 /* long: one line for each column */
 static void test_columns_survive(void **state)
@@ -137,8 +136,7 @@ static void test_same_name_is_refused(void **state)
     assert_int_equal(count.n[QUEUED], 1);
 }
 
-/* ---- sequence and counts ------------------------------------------------------------------------------------------
- */
+/* ---- sequence and counts ---------------------------------------------------------------------------------------- */
 
 static void move(struct tables *t, struct store_action *a, int32_t phase)
 {
@@ -219,8 +217,7 @@ static void test_run_follows_its_root(void **state)
     assert_int_equal(r->phase, RUNNING);
 }
 
-/* ---- cascades -----------------------------------------------------------------------------------------------------
- */
+/* ---- cascades --------------------------------------------------------------------------------------------------- */
 
 /* The counts as they would be computed from the rows. */
 static void assert_counts_agree(struct tables *t)
@@ -308,8 +305,7 @@ static void test_cascade_below_one_action(void **state)
     assert_counts_agree(t);
 }
 
-/* ---- the rest -----------------------------------------------------------------------------------------------------
- */
+/* ---- the rest --------------------------------------------------------------------------------------------------- */
 
 static void test_first_attempt_needs_no_row(void **state)
 {
