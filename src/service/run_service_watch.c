@@ -9,6 +9,8 @@
 #include "store/subtree.h"
 
 #define PAGE 500
+/* Of a tree: a big run shows something as soon as a small one. */
+#define FIRST_PAGE 100
 
 /* ---- WatchRunDetails --------------------------------------------------------------------------------------------- */
 
@@ -259,12 +261,14 @@ static enum code send_batch(struct ctx *cx, struct stream *st, const struct stor
     return stream_send(cx, st, &rsp);
 }
 
+/* *more: what came filled the page. */
 static enum code watch_page(struct ctx *cx, struct watch_actions *w, const struct action_filter *f, struct batch *b,
-                            size_t *n)
+                            bool *more)
 {
     struct store_action *rows;
-    TRY(store_action_page(cx, w->run_id, w->after, PAGE, &rows, n));
-    for (size_t i = 0; i < *n; i++) {
+    size_t n, max = w->after ? PAGE : FIRST_PAGE;
+    TRY(store_action_page(cx, w->run_id, w->after, max, &rows, &n));
+    for (size_t i = 0; i < n; i++) {
         bool meets = matches(f, &rows[i]);
         if (!meets)
             continue;
@@ -272,22 +276,25 @@ static enum code watch_page(struct ctx *cx, struct watch_actions *w, const struc
         if (f->phase_count || f->name.n)
             TRY(add_ancestors(cx, b, &rows[i], true));
     }
-    if (*n)
-        w->after = rows[*n - 1].id;
+    if (n)
+        w->after = rows[n - 1].id;
+    *more = n == max;
     return CODE_OK;
 }
 
 static enum code watch_changes(struct ctx *cx, struct watch_actions *w, const struct action_filter *f, struct batch *b,
-                               size_t *n)
+                               bool *more)
 {
     struct store_action *rows;
-    TRY(store_action_changes(cx, w->run_id, w->seq, PAGE, &rows, n));
-    for (size_t i = 0; i < *n; i++)
+    size_t n;
+    TRY(store_action_changes(cx, w->run_id, w->seq, PAGE, &rows, &n));
+    for (size_t i = 0; i < n; i++)
         batch_add(cx, b, &rows[i], matches(f, &rows[i]));
-    for (size_t i = 0; i < *n; i++)
+    for (size_t i = 0; i < n; i++)
         TRY(add_ancestors(cx, b, &rows[i], matches(f, &rows[i])));
-    if (*n)
-        w->seq = rows[*n - 1].seq;
+    if (n)
+        w->seq = rows[n - 1].seq;
+    *more = n == PAGE;
     return CODE_OK;
 }
 
@@ -297,7 +304,7 @@ enum code RunService_WatchActions(struct ctx *cx, const WorkflowWatchActionsRequ
     struct action_filter filter;
     struct store_run *run;
     struct batch b = {0};
-    size_t n;
+    bool more;
     TRY(parse_filter(cx, req, &filter));
     if (w->run_id == 0) {
         TRY(store_run_get(cx, req->run_id->project, req->run_id->domain, req->run_id->name, &run));
@@ -311,11 +318,11 @@ enum code RunService_WatchActions(struct ctx *cx, const WorkflowWatchActionsRequ
     if (w->seq == 0 && !w->complete)
         TRY(store_run_seq(cx, w->run_id, &w->seq)); /* changes are told from here on */
     if (w->complete)
-        TRY(watch_changes(cx, w, &filter, &b, &n));
+        TRY(watch_changes(cx, w, &filter, &b, &more));
     else
-        TRY(watch_page(cx, w, &filter, &b, &n));
+        TRY(watch_page(cx, w, &filter, &b, &more));
     TRY(send_batch(cx, st, run, req->run_id->org, &b));
-    if (n == PAGE)
+    if (more)
         return stream_again(st);
     if (w->complete)
         return stream_wait(st);
