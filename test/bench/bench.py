@@ -6,7 +6,7 @@
     BENCH_VENV=DIR  a Python environment with the flyte SDK, for the rows of tasks (default: .venv)
 
 What is counted must have happened: runs have to succeed, and to be there after kill -9 and a restart. The raw output of
-every run is kept in BUILD/bench/raw.jsonl. Needs only the standard library. The tool, the server and whatever else the
+every run is kept in BUILD/bench/raw-TIME.jsonl. Needs only the standard library. The tool, the server and whatever else the
 machine does share its processors: the load average is printed with the table.
 """
 import argparse
@@ -119,7 +119,7 @@ class Bench:
         self.build = pathlib.Path(build).resolve()
         self.out = self.build / "bench"
         self.binary = self.build / "tern"
-        self.raw = open(self.out / "raw.jsonl", "w")
+        self.raw = open(self.out / time.strftime("raw-%Y%m%d-%H%M%S.jsonl"), "w")
         self.work = pathlib.Path(tempfile.mkdtemp(prefix="run-", dir=self.out))
         self.servers, self.table, self.failures = [], [], []
 
@@ -443,6 +443,7 @@ def main():
     p.add_argument("--build", default="build")
     p.add_argument("rows", nargs="*", choices=[*ROWS, []], metavar="ROW")
     args = p.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers are stopped then too
     b = Bench(args.build)
     print(f"bench: {os.cpu_count()} processors, load average {os.getloadavg()[0]:.1f}, median of {RUNS}", flush=True)
     try:
@@ -460,7 +461,7 @@ def main():
         print(f"{what:{width}}  {value} | {asked} | {cmd}{'' if good else '   <-- missed' if good is not None else ''}")
     for f in b.failures:
         print(f"FAILED {f}")
-    print(f"raw output: {b.out / 'raw.jsonl'}")
+    print(f"raw output: {b.raw.name}")
     return 1 if b.failures else 0
 
 
