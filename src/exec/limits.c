@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -192,12 +193,24 @@ void exec_limits_init(struct ctx *cx, struct exec_limits *l, bool allow_cgroup, 
         init_v1(cx, l, name);
 }
 
+/* With the groups that an earlier supervisor may have left; what still holds processes stays. */
+static void remove_root(const char *root)
+{
+    DIR *dir = root ? opendir(root) : NULL;
+    struct dirent *e;
+    while (dir && (e = readdir(dir)))
+        if (e->d_type == DT_DIR && e->d_name[0] != '.')
+            unlinkat(dirfd(dir), e->d_name, AT_REMOVEDIR);
+    if (dir)
+        closedir(dir);
+    if (root)
+        rmdir(root);
+}
+
 void exec_limits_done(struct exec_limits *l)
 {
-    if (l->memory_root)
-        rmdir(l->memory_root);
-    if (l->pids_root)
-        rmdir(l->pids_root);
+    remove_root(l->memory_root);
+    remove_root(l->pids_root);
     mem_free(l->memory_root);
     mem_free(l->pids_root);
     *l = (struct exec_limits){.mode = EXEC_LIMITS_SAMPLED};
@@ -214,7 +227,11 @@ const char *exec_limits_name(enum exec_limits_mode mode)
 static char *make_group(struct ctx *cx, const char *root, str name)
 {
     str dir = arena_printf(cx->mem, "%s/" STR_FMT, root, STR_ARG(name));
-    if (mkdir(dir.p, 0755) < 0 && errno != EEXIST) {
+    int made = mkdir(dir.p, 0755);
+    /* Somebody who tidies up may have removed our empty folder. */
+    if (made < 0 && errno == ENOENT && mkdir(root, 0755) == 0)
+        made = mkdir(dir.p, 0755);
+    if (made < 0 && errno != EEXIST) {
         (void)fail_errno(cx, "cgroup " STR_FMT, STR_ARG(dir));
         return NULL;
     }
