@@ -29,8 +29,8 @@ start() {
     fi
     mkdir -p build/run
     rm -f "$ready"
-    TERN_EXEC_LOCAL_PYTHON=${TERN_EXEC_LOCAL_PYTHON:-$PWD/.venv/bin/python} \
-        "$tern" serve "${listen[@]}" --ready-file "$ready" 2>"$log" &
+    # Tasks run in the venv that set-up made, unless their image has one of its own.
+    VIRTUAL_ENV=$PWD/.venv "$tern" serve "${listen[@]}" --ready-file "$ready" 2>"$log" &
     server=$!
     for _ in $(seq 300); do
         [ -s "$ready" ] && return 0
@@ -72,6 +72,7 @@ fi
 say "Its result:"
 "${flyte[@]}" get io "$name" --outputs-only
 say "See http://$address/v2/domain/development/project/flytesnacks/runs/$name"
+echo "From a notebook, its files and frames open after: eval \"\$($tern env)\""
 [ -z "${ONCE:-}" ] || exit 0
 cat <<TEXT
 
