@@ -1,5 +1,4 @@
 """Starts, stops and kills the program under test, and runs the `flyte` command against it."""
-import json
 import os
 import pathlib
 import signal
@@ -84,10 +83,6 @@ class Tern:
 
     def restart(self):
         return self.start(listen=self.endpoint)
-
-    def supervisor_pid(self):
-        state = json.loads((self.data / "run" / "supervisor.json").read_text())
-        return int(state["pid"])
 
     def command(self, *args, check=True, timeout=60, **options):
         """tern ARGS --data DIR"""
