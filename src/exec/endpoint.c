@@ -32,25 +32,64 @@ static void close_fd(const int *fd)
 
 /* ---- what a key may do ------------------------------------------------------------------------------------------- */
 
-/* The first `n` pieces of the key. */
-static bool piece_is(str key, size_t n, str want)
+/* Key that begins with these pieces, each ended by a slash; an empty piece matches any. */
+static bool begins_with(str key, const str *pieces, size_t n)
 {
-    str piece = STR("");
-    for (size_t i = 0; i <= n; i++)
-        if (!str_next(&key, '/', &piece))
+    str piece;
+    for (size_t i = 0; i < n; i++) {
+        if (str_find_char(key, '/') == SIZE_MAX)
             return false;
-    return str_eq(piece, want);
+        str_cut(key, '/', &piece, &key);
+        if (pieces[i].n && !str_eq(piece, pieces[i]))
+            return false;
+    }
+    return true;
 }
 
-/* Tasks read what they are given a URI of, cached results of other runs included, and write below their own run, or below
- * a prefix that the run was started with; never into uploads or another run of their project and domain. */
+/* Below its own run, wherever the run's base was put. */
+static bool is_own_run(const struct object_scope *scope, str key)
+{
+    const str own[] = {scope->project, scope->domain, scope->run};
+    for (str rest = key, piece; rest.p && rest.n; str_cut(rest, '/', &piece, &rest))
+        if (begins_with(rest, own, 3))
+            return true;
+    return false;
+}
+
+/* What the server believes: results must come from the run itself. */
+static bool is_result(str key)
+{
+    static const char *const names[] = {"inputs.pb", "outputs.pb", "error.pb", "report.html"};
+    size_t slash = str_rfind_char(key, '/');
+    str name = slash == SIZE_MAX ? key : str_skip(key, slash + 1);
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        if (str_eq(name, str_from(names[i])))
+            return true;
+    return false;
+}
+
+/* Tasks write below their own run, or raw data below a prefix that a run was started with; never into uploads, another run
+ * of their project and domain, or over any run's results. */
 static bool may_write(const struct object_scope *scope, str key)
 {
-    if (piece_is(key, 0, STR("uploads")))
+    const str uploads[] = {STR("uploads")}, space[] = {scope->project, scope->domain};
+    if (begins_with(key, uploads, 1))
         return false;
-    if (piece_is(key, 0, scope->project) && piece_is(key, 1, scope->domain))
-        return piece_is(key, 2, scope->run);
-    return true;
+    if (is_own_run(scope, key))
+        return true;
+    return !begins_with(key, space, 2) && !is_result(key);
+}
+
+/* Tasks read what they are given a URI of, cached results of other runs and projects included; people what their key was
+ * made for. */
+static bool may_read(const struct object_scope *scope, str key)
+{
+    const str runs[] = {scope->project, scope->domain};
+    const str uploads[] = {STR("uploads"), scope->project, scope->domain};
+    const str with_org[] = {STR("uploads"), STR(""), scope->project, scope->domain};
+    if (scope->kind != OBJECT_KEY_READER || scope->project.n == 0)
+        return true;
+    return begins_with(key, runs, 2) || begins_with(key, uploads, 3) || begins_with(key, with_org, 4);
 }
 
 static bool allow(void *arg, const struct object_scope *scope, enum object_access access, str bucket, str key)
@@ -59,7 +98,7 @@ static bool allow(void *arg, const struct object_scope *scope, enum object_acces
     if (!str_eq(bucket, STR(OBJECT_BUCKET)))
         return false;
     if (access != OBJECT_WRITE)
-        return true;
+        return may_read(scope, key);
     return scope->kind == OBJECT_KEY_ATTEMPT && may_write(scope, key);
 }
 
