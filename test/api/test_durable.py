@@ -3,6 +3,7 @@ import time
 import urllib.request
 
 import durable
+import secrets_
 from flyte.remote import Action, Condition
 
 
@@ -113,7 +114,6 @@ def test_rerun_and_recover(sdk, run, tmp_path):
 
 
 def test_secrets(sdk, run, cli):
-    import secrets_
     cli("create", "secret", "api-key", "--value", "s3cr3t-value")
     cli("create", "secret", "cert", "--value", "file-value")
     assert "api-key" in cli("get", "secret").stdout
