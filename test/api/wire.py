@@ -78,6 +78,28 @@ def open_stream(endpoint, path, message, receive_bytes=None):
     return s
 
 
+class Watch:
+    """A server stream and what it tells: `with Watch(...) as w: w.next()`; no message within TIMEOUT_S is an error."""
+
+    def __init__(self, endpoint, path, message):
+        self.connection = http.client.HTTPConnection(*split(endpoint), timeout=TIMEOUT_S)
+        self.connection.request("POST", path, frame(json.dumps(message).encode()),
+                                {"Content-Type": "application/connect+json"})
+        self.answer = self.connection.getresponse()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.connection.close()
+
+    def next(self):
+        flags, n = struct.unpack(">BI", self.answer.read(5))
+        message = json.loads(self.answer.read(n))
+        assert not flags & 2, f"the stream ended: {message}"
+        return message
+
+
 # ---- messages -----------------------------------------------------------------------------------------------------
 
 PROJECT = {"name": "flytesnacks", "domain": "development", "organization": ""}
@@ -113,6 +135,18 @@ def sleeper(name, seconds=3600):
 
 def create_run(endpoint, message):
     return call(endpoint, RUNS + "CreateRun", message)
+
+
+def child(run, name, parent, inputs_uri, short_name):
+    """Enqueue of a child that sleeps like its root, in the engine; inputs_uri: the root's."""
+    spec = dict(sleeper(run)["taskSpec"], shortName=short_name)
+    return {"action": {"actionId": {"run": run_id(run), "name": name}, "parentActionName": parent,
+                       "inputUri": inputs_uri, "runOutputBase": inputs_uri.removesuffix("inputs.pb"),
+                       "task": {"spec": spec}}}
+
+
+def abort(endpoint, run, action):
+    return call(endpoint, RUNS + "AbortAction", {"actionId": {"run": run_id(run), "name": action}, "reason": "test"})
 
 
 def phase(endpoint, name):
