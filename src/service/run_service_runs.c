@@ -1,5 +1,4 @@
-/* RunService: streams about many runs: WatchRuns and WatchGroups. They look at the newest runs of their scope only, so that
- * a firing costs the same however many runs there are. */
+/* RunService: streams about many runs: WatchRuns and WatchGroups. */
 #include "base/time.h"
 #include "gen/services.h"
 #include "lane/topic.h"
@@ -11,13 +10,14 @@
 
 /* ---- WatchRuns --------------------------------------------------------------------------------------------------- */
 
-#define FIRST_RUNS 100
-/* Changes are told of runs among this many newest ones. */
-#define WATCHED_RUNS "1000"
+/* First the newest runs, then every run that is made or changes, in the order of its last change: a page for each
+ * message. The cursor is a number that grows over all runs, so nothing is skipped however many change at once, and a
+ * slow client gets a run's latest state only. */
+#define RUNS_PAGE 100
 
 struct watch_runs {
     bool subscribed, sent;
-    int64_t changed_ns; /* newest change that was sent */
+    int64_t change; /* of what was sent last, or a newer one after which nothing of the scope has changed */
     uint64_t space_id;
 };
 
@@ -36,47 +36,63 @@ static enum code subscribe_runs(struct ctx *cx, const WorkflowWatchRunsRequest *
     return CODE_OK;
 }
 
+#define TASK_SCOPE                                                                                                     \
+    "r.task_name_id = (SELECT x.id FROM task_name x WHERE x.project = ? AND x.domain = ? AND x.name = ?)"              \
+    " AND s.version = ?"
+
+/* The + keeps SQLite from walking all runs of the scope to find those that changed: it goes by the number of the change. */
 static enum code runs_scope(struct ctx *cx, const WorkflowWatchRunsRequest *req, struct watch_runs *w,
                             struct service_list *l)
 {
-    if (req->target_case == WorkflowWatchRunsRequest_project_id_tag) {
+    const TaskTaskIdentifier *id;
+    switch (req->target_case) {
+    case WorkflowWatchRunsRequest_project_id_tag:
         if (!w->space_id)
             TRY(store_space_find(cx, req->project_id->name, req->project_id->domain, &w->space_id));
-        const struct db_value v[] = {DB_I(w->space_id), DB_I(w->space_id)};
-        return service_list_and(cx, l,
-                                "r.space_id = ? AND r.id IN (SELECT x.id FROM run x WHERE x.space_id = ? "
-                                "ORDER BY x.created_ns DESC LIMIT " WATCHED_RUNS ")",
-                                v, 2);
-    }
-    TRY(service_list_and(cx, l, "r.id IN (SELECT x.id FROM run x ORDER BY x.id DESC LIMIT " WATCHED_RUNS ")", NULL, 0));
-    if (req->target_case != WorkflowWatchRunsRequest_task_id_tag)
+        return service_list_and(cx, l, w->sent ? "+r.space_id = ?" : "r.space_id = ?",
+                                (struct db_value[]){DB_I(w->space_id)}, 1);
+    case WorkflowWatchRunsRequest_task_id_tag:
+        id = req->task_id;
+        return service_list_and(
+            cx, l, w->sent ? "+" TASK_SCOPE : TASK_SCOPE,
+            (struct db_value[]){DB_S(id->project), DB_S(id->domain), DB_S(id->name), DB_S(id->version)}, 4);
+    default: /* an organization or a cluster: there is one */
         return CODE_OK;
-    const TaskTaskIdentifier *id = req->task_id;
-    const struct db_value v[] = {DB_S(id->project), DB_S(id->domain), DB_S(id->name), DB_S(id->version)};
-    return service_list_and(cx, l, "t.project = ? AND t.domain = ? AND t.name = ? AND s.version = ?", v, 4);
+    }
 }
 
-static enum code send_runs(struct ctx *cx, struct stream *st, struct watch_runs *w, const struct store_run_row *rows,
-                           size_t n)
+static enum code list_runs(struct ctx *cx, const WorkflowWatchRunsRequest *req, struct watch_runs *w,
+                           struct store_run_row **rows, size_t *n)
+{
+    struct service_list l;
+    const struct db_value after = DB_I(w->change);
+    service_list_init(cx, &l);
+    TRY(runs_scope(cx, req, w, &l));
+    if (w->sent)
+        TRY(service_list_and(cx, &l, "r.change > ?", &after, 1));
+    TRY(service_list_done(cx, &l));
+    l.page.order = w->sent ? STR("r.change") : l.page.where.n ? STR("r.created_ns DESC, r.id DESC") : STR("r.id DESC");
+    l.page.limit = RUNS_PAGE;
+    return store_run_list(cx, &l.page, rows, n);
+}
+
+static enum code send_runs(struct ctx *cx, struct stream *st, const struct store_run_row *rows, size_t n)
 {
     WorkflowWatchRunsResponse rsp = {0};
     if (n == 0)
         return CODE_OK;
     rsp.runs.n = n;
     rsp.runs.p = arena_new_array(cx->mem, WorkflowRun *, n);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         TRY(service_run_message(cx, &rows[i].run, rows[i].root, STR(""), &rsp.runs.p[i]));
-        if (rows[i].root->updated_ns > w->changed_ns)
-            w->changed_ns = rows[i].root->updated_ns;
-    }
     return stream_send(cx, st, &rsp);
 }
 
 enum code RunService_WatchRuns(struct ctx *cx, const WorkflowWatchRunsRequest *req, struct stream *st)
 {
     struct watch_runs *w = stream_state(st, sizeof(*w));
-    struct service_list l;
     struct store_run_row *rows;
+    int64_t last;
     size_t n;
     if (!w->subscribed) {
         TRY(subscribe_runs(cx, req, st, w));
@@ -84,17 +100,13 @@ enum code RunService_WatchRuns(struct ctx *cx, const WorkflowWatchRunsRequest *r
     }
     if (!stream_writable(st))
         return stream_again(st);
-    service_list_init(cx, &l);
-    TRY(runs_scope(cx, req, w, &l));
-    const struct db_value since = DB_I(w->changed_ns);
-    if (w->sent)
-        TRY(service_list_and(cx, &l, "a.updated_ns > ?", &since, 1));
-    TRY(service_list_done(cx, &l));
-    l.page.order = w->sent ? STR("a.updated_ns") : STR("r.id DESC");
-    l.page.limit = FIRST_RUNS;
-    TRY(store_run_list(cx, &l.page, &rows, &n));
-    TRY(send_runs(cx, st, w, rows, n));
-    bool more = w->sent && n == FIRST_RUNS;
+    TRY(store_run_last_change(cx, &last));
+    if (w->sent && last == w->change)
+        return stream_wait(st);
+    TRY(list_runs(cx, req, w, &rows, &n));
+    TRY(send_runs(cx, st, rows, n));
+    bool more = w->sent && n == RUNS_PAGE;
+    w->change = more ? rows[n - 1].run.change : last;
     w->sent = true;
     return more ? stream_again(st) : stream_wait(st);
 }

@@ -196,9 +196,7 @@ enum code store_action_save(struct ctx *cx, struct store_action *row, int32_t wa
     int64_t opened = (row->ended_ns ? 0 : 1) - (was_open ? 1 : 0);
     if (row->parent_id && (was != row->phase || opened))
         TRY(store_subtree_move(cx, row->parent_id, row->depth - 1, was, row->phase, 1, opened, &row->siblings_open));
-    if (!row->parent_id && was != row->phase)
-        TRY(store_run_set_phase(cx, row->run_id, row->phase));
-    return CODE_OK;
+    return row->parent_id ? CODE_OK : store_run_touch(cx, row->run_id, row->phase);
 }
 
 /* ---- open actions ----------------------------------------------------------------------------------------------- */

@@ -77,7 +77,7 @@ static enum code count_hits(struct ctx *cx, const struct store_cascade_hit *hits
             TRY(store_subtree_move(cx, hits[i].parent_id, depth[i] - 1, hits[i].was, PHASE_ABORTED, count, -count,
                                    NULL));
         else
-            TRY(store_run_set_phase(cx, store_action_run(hits[i].id), PHASE_ABORTED));
+            TRY(store_run_touch(cx, store_action_run(hits[i].id), PHASE_ABORTED));
     }
     return CODE_OK;
 }

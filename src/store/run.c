@@ -21,12 +21,13 @@
     X(13, max_actions, I)                                                                                              \
     X(14, related_id, N)                                                                                               \
     X(15, abort_ns, N)                                                                                                 \
-    X(16, base_uri, S)
+    X(16, base_uri, S)                                                                                                 \
+    X(17, change, I)
 
 #define R_NAME(n, col, kind) "r." #col ","
-/* 16 columns of run, id, then what is joined. */
+/* 17 columns of run, id, then what is joined. */
 #define SELECTED COLUMNS(R_NAME) "r.id,sp.project,sp.domain,i.subject,i.name,rt.name"
-#define SELECTED_COUNT 22
+#define SELECTED_COUNT 23
 #define FROM                                                                                                           \
     " FROM run r JOIN space sp ON sp.id=r.space_id LEFT JOIN identity i ON i.id=r.created_by"                          \
     " LEFT JOIN task_name rt ON rt.id=r.trigger_task_id "
@@ -34,12 +35,12 @@
 static void decode(const struct db_value *v, struct store_run *row)
 {
     COLUMNS(ROW_READ)
-    row->id = (uint64_t)v[16].i;
-    row->project = v[17].s;
-    row->domain = v[18].s;
-    row->created_by_subject = v[19].s;
-    row->created_by_name = v[20].s;
-    row->trigger_task = v[21].s;
+    row->id = (uint64_t)v[17].i;
+    row->project = v[18].s;
+    row->domain = v[19].s;
+    row->created_by_subject = v[20].s;
+    row->created_by_name = v[21].s;
+    row->trigger_task = v[22].s;
 }
 
 static struct store_run *first(struct ctx *cx, const struct db_rows *rows)
@@ -51,22 +52,25 @@ static struct store_run *first(struct ctx *cx, const struct db_rows *rows)
     return r;
 }
 
+#define LAST_CHANGE "(SELECT coalesce(max(change), 0) FROM run)"
+
 /* Asked first, not with RETURNING: that makes SQLite build a table in memory for each statement. The caller is the only
  * writer, in a transaction. */
-static enum code next_id(struct ctx *cx, uint64_t *out)
+static enum code next_id(struct ctx *cx, uint64_t *id, int64_t *change)
 {
     struct db_rows rows;
-    TRY(db_query(cx, "SELECT coalesce(max(id), 0)+1 FROM run", NULL, 0, &rows));
-    *out = (uint64_t)db_row(&rows, 0)[0].i;
+    TRY(db_query(cx, "SELECT (SELECT coalesce(max(id), 0)+1 FROM run), " LAST_CHANGE "+1", NULL, 0, &rows));
+    *id = (uint64_t)db_row(&rows, 0)[0].i;
+    *change = db_row(&rows, 0)[1].i;
     return CODE_OK;
 }
 
 enum code store_run_insert(struct ctx *cx, struct store_run *row)
 {
     uint64_t id;
-    TRY(next_id(cx, &id));
+    TRY(next_id(cx, &id, &row->change));
     const struct db_value args[] = {COLUMNS(ROW_ARG) DB_I(id)};
-    enum code c = db_query(cx, "INSERT INTO run (" COLUMNS(ROW_NAME) "id) VALUES (" COLUMNS(ROW_PLACE) "$17)", args,
+    enum code c = db_query(cx, "INSERT INTO run (" COLUMNS(ROW_NAME) "id) VALUES (" COLUMNS(ROW_PLACE) "$18)", args,
                            sizeof(args) / sizeof(*args), NULL);
     if (c == CODE_ALREADY_EXISTS)
         return fail(cx, c, "run already exists: " STR_FMT "/" STR_FMT "/" STR_FMT, STR_ARG(row->project),
@@ -134,9 +138,18 @@ enum code store_run_list(struct ctx *cx, const struct store_page *page, struct s
     return CODE_OK;
 }
 
-enum code store_run_set_phase(struct ctx *cx, uint64_t id, int32_t phase)
+enum code store_run_last_change(struct ctx *cx, int64_t *out)
 {
-    return db_query(cx, "UPDATE run SET phase=$1 WHERE id=$2", DB_ARGS(DB_I(phase), DB_I(id)), NULL);
+    struct db_rows rows;
+    TRY(db_query(cx, "SELECT " LAST_CHANGE, NULL, 0, &rows));
+    *out = db_row(&rows, 0)[0].i;
+    return CODE_OK;
+}
+
+enum code store_run_touch(struct ctx *cx, uint64_t id, int32_t phase)
+{
+    return db_query(cx, "UPDATE run SET phase=$1, change=" LAST_CHANGE "+1 WHERE id=$2", DB_ARGS(DB_I(phase), DB_I(id)),
+                    NULL);
 }
 
 enum code store_run_set_abort(struct ctx *cx, uint64_t id, int64_t abort_ns)
@@ -219,7 +232,7 @@ enum code store_run_list_ended(struct ctx *cx, int64_t before_ns, size_t max, ui
     TRY(db_query(cx,
                  "SELECT r.id FROM run r LEFT JOIN action a ON a.id=(r.id << 24)"
                  " WHERE r.created_ns < $1 AND r.id < (SELECT max(id) FROM run)"
-                 " AND (a.id IS NULL OR a.ended_ns < $1)"
+                 " AND r.change < " LAST_CHANGE " AND (a.id IS NULL OR a.ended_ns < $1)"
                  " AND NOT EXISTS (SELECT 1 FROM action o WHERE o.run_id=r.id AND o.ended_ns IS NULL)"
                  " ORDER BY r.id LIMIT $2",
                  DB_ARGS(DB_I(before_ns), DB_I(max)), &rows));

@@ -22,7 +22,8 @@ struct store_run {
     uint32_t max_actions; /* 0 = no limit */
     uint64_t related_id;  /* the run that relation names, 0 = none */
     int64_t abort_ns;
-    str base_uri; /* run_output_base without a / at its end */
+    str base_uri;   /* run_output_base without a / at its end */
+    int64_t change; /* number of its last change: grows over all runs; set by insert and touch */
     /* joined */
     str project, domain;
     str created_by_subject, created_by_name;
@@ -46,12 +47,16 @@ must_check_ enum code store_run_get_by_id(struct ctx *cx, uint64_t id, struct st
 /* The biggest seq of the run's actions: changes whenever anything of the run does. */
 must_check_ enum code store_run_seq(struct ctx *cx, uint64_t id, int64_t *out);
 
+/* The number of the last change of all runs; 0 when there is none. */
+must_check_ enum code store_run_last_change(struct ctx *cx, int64_t *out);
+
 /* Aliases for page: r run, sp space, a root action, s spec of a, t task_name of s, i identity that made it. */
 must_check_ enum code store_run_list(struct ctx *cx, const struct store_page *page, struct store_run_row **out,
                                      size_t *n);
 
 /* Write entries. */
-must_check_ enum code store_run_set_phase(struct ctx *cx, uint64_t id, int32_t phase);
+/* The root has changed; phase is the root's. */
+must_check_ enum code store_run_touch(struct ctx *cx, uint64_t id, int32_t phase);
 must_check_ enum code store_run_set_abort(struct ctx *cx, uint64_t id, int64_t abort_ns);
 must_check_ enum code store_run_label_put(struct ctx *cx, uint64_t run_id, str key, str value);
 
@@ -64,7 +69,8 @@ must_check_ enum code store_run_sweep_requests(struct ctx *cx, int64_t before_ns
 /* Retention: deletes rows of the run, at most about max; *done when the run itself is gone. Its objects, logs and
  * folders are the caller's. */
 must_check_ enum code store_run_delete_piece(struct ctx *cx, uint64_t id, size_t max, bool *done);
-/* Runs that ended before, oldest first; never the newest run of all. */
+/* Runs that ended before, oldest first; never the newest run of all nor the one that changed
+ * last, whose numbers would be given again. */
 must_check_ enum code store_run_list_ended(struct ctx *cx, int64_t before_ns, size_t max, uint64_t **out, size_t *n);
 
 #endif
