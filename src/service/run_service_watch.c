@@ -3,6 +3,7 @@
 #include "gen/services.h"
 #include "lane/topic.h"
 #include "rpc/stream.h"
+#include "service/action_filter.h"
 #include "service/action_message.h"
 #include "service/convert.h"
 #include "store/event.h"
@@ -112,67 +113,15 @@ enum code RunService_WatchClusterEvents(struct ctx *cx, const WorkflowWatchClust
 /* ---- WatchActions ------------------------------------------------------------------------------------------------ */
 
 /* First the whole tree in order of creation (parents come before their children), then what has changed since. An
- * action that changed is sent with its ancestors, whose counts of descendants changed with it. */
+ * action that changed is sent with its ancestors, whose counts of descendants changed with it. With filters only what
+ * matches is sent, and what is above it; what was sent and no longer belongs is sent once more, as not meeting them. */
 struct watch_actions {
     uint64_t run_id;
     uint64_t after; /* while the tree is sent: last id */
     int64_t seq;
-    bool complete; /* the tree was sent */
+    bool complete;                     /* the tree was sent */
+    struct service_action_shown shown; /* with filters; in the stream's memory */
 };
-
-struct action_filter {
-    const str *phases;
-    size_t phase_count;
-    str name; /* contained in the short name, ignoring case; empty = all */
-};
-
-static enum code parse_filter(struct ctx *cx, const WorkflowWatchActionsRequest *req, struct action_filter *out)
-{
-    int64_t phase;
-    *out = (struct action_filter){0};
-    for (size_t i = 0; i < req->filter.n; i++) {
-        const CommonFilter *f = req->filter.p[i];
-        if (str_eq_nocase(f->field, STR("PHASE")) && f->function == COMMON_FILTER_FUNCTION_VALUE_IN) {
-            for (size_t k = 0; k < f->values.n; k++)
-                if (!str_to_i64(f->values.p[k], &phase))
-                    return fail(cx, CODE_INVALID_ARGUMENT, "filter: PHASE: \"" STR_FMT "\" is not a number",
-                                STR_ARG(f->values.p[k]));
-            out->phases = f->values.p;
-            out->phase_count = f->values.n;
-        } else if (str_eq_nocase(f->field, STR("NAME")) &&
-                   f->function == COMMON_FILTER_FUNCTION_CONTAINS_CASE_INSENSITIVE && f->values.n) {
-            out->name = f->values.p[0];
-        } else {
-            return fail(cx, CODE_INVALID_ARGUMENT,
-                        "filter: only PHASE with VALUE_IN and NAME with CONTAINS_CASE_INSENSITIVE are known");
-        }
-    }
-    return CODE_OK;
-}
-
-static bool contains_nocase(str s, str part)
-{
-    for (size_t i = 0; i + part.n <= s.n; i++)
-        if (str_eq_nocase(str_make(s.p + i, part.n), part))
-            return true;
-    return false;
-}
-
-static str short_name(const struct store_action *a)
-{
-    str name = a->short_name.n ? a->short_name : a->function_name.n ? a->function_name : a->name;
-    size_t dot = str_rfind_char(name, '.');
-    return dot == SIZE_MAX ? name : str_skip(name, dot + 1);
-}
-
-static bool matches(const struct action_filter *f, const struct store_action *a)
-{
-    int64_t phase;
-    bool found = f->phase_count == 0;
-    for (size_t i = 0; i < f->phase_count && !found; i++)
-        found = str_to_i64(f->phases[i], &phase) && phase == a->phase;
-    return found && contains_nocase(short_name(a), f->name);
-}
 
 static enum code enriched(struct ctx *cx, const struct store_run *run, const struct store_action *a, str org,
                           bool meets, WorkflowEnrichedAction **out)
@@ -194,8 +143,8 @@ static enum code enriched(struct ctx *cx, const struct store_run *run, const str
 
 struct batch {
     struct store_action **p; /* by id, without repetition */
-    bool *meets;
     size_t n, cap;
+    const bool *was; /* shown before, in the same order; NULL = there are no filters */
 };
 
 static size_t batch_place(const struct batch *b, uint64_t id)
@@ -211,101 +160,111 @@ static size_t batch_place(const struct batch *b, uint64_t id)
     return lo;
 }
 
-/* Adds a, or raises meets of what is there. */
-static void batch_add(struct ctx *cx, struct batch *b, struct store_action *a, bool meets)
+static struct store_action *batch_find(const struct batch *b, uint64_t id)
+{
+    size_t at = batch_place(b, id);
+    return at < b->n && b->p[at]->id == id ? b->p[at] : NULL;
+}
+
+static void batch_add(struct ctx *cx, struct batch *b, struct store_action *a)
 {
     size_t at = batch_place(b, a->id);
-    if (at < b->n && b->p[at]->id == a->id) {
-        b->meets[at] |= meets;
+    if (at < b->n && b->p[at]->id == a->id)
         return;
-    }
     if (b->n == b->cap) {
         size_t more = b->cap ? b->cap * 2 : 64;
         b->p = arena_grow(cx->mem, b->p, b->cap * sizeof(*b->p), more * sizeof(*b->p));
-        b->meets = arena_grow(cx->mem, b->meets, b->cap * sizeof(*b->meets), more * sizeof(*b->meets));
         b->cap = more;
     }
     memmove(b->p + at + 1, b->p + at, (b->n - at) * sizeof(*b->p));
-    memmove(b->meets + at + 1, b->meets + at, (b->n - at) * sizeof(*b->meets));
     b->p[at] = a;
-    b->meets[at] = meets;
     b->n++;
 }
 
-static enum code add_ancestors(struct ctx *cx, struct batch *b, const struct store_action *a, bool meets)
+static enum code add_ancestors(struct ctx *cx, struct batch *b, const struct store_action *a)
 {
-    uint64_t id = a->parent_id;
-    while (id) {
-        size_t at = batch_place(b, id);
-        struct store_action *parent;
-        if (at < b->n && b->p[at]->id == id)
-            parent = b->p[at];
-        else
+    for (uint64_t id = a->parent_id; id;) {
+        struct store_action *parent = batch_find(b, id);
+        if (!parent) {
             TRY(store_action_get_by_id(cx, id, &parent));
-        batch_add(cx, b, parent, meets);
+            batch_add(cx, b, parent);
+        }
         id = parent->parent_id;
     }
     return CODE_OK;
 }
 
-static enum code send_batch(struct ctx *cx, struct stream *st, const struct store_run *run, str org,
-                            const struct batch *b)
+/* Which of the batch belong to what is shown, before and after. rows: those of the batch that are not only ancestors. */
+static void apply_filter(struct ctx *cx, struct stream *st, struct watch_actions *w,
+                         const struct service_action_filter *f, const struct store_action *rows, size_t n,
+                         struct batch *b)
 {
-    WorkflowWatchActionsResponse rsp = {0};
-    if (b->n == 0)
-        return CODE_OK;
-    rsp.enriched_actions.n = b->n;
-    rsp.enriched_actions.p = arena_new_array(cx->mem, WorkflowEnrichedAction *, b->n);
+    bool *was = arena_new_array(cx->mem, bool, b->n);
     for (size_t i = 0; i < b->n; i++)
-        TRY(enriched(cx, run, b->p[i], org, b->meets[i], &rsp.enriched_actions.p[i]));
-    return stream_send(cx, st, &rsp);
+        was[i] = service_action_shown_is(&w->shown, b->p[i]->id);
+    for (size_t i = 0; i < n; i++) {
+        bool matches = service_action_filter_matches(f, &rows[i]);
+        if (!service_action_shown_set(stream_mem(st), &w->shown, rows[i].id, matches))
+            continue;
+        for (const struct store_action *a = batch_find(b, rows[i].parent_id); a; a = batch_find(b, a->parent_id))
+            service_action_shown_add(stream_mem(st), &w->shown, a->id, matches);
+    }
+    b->was = was;
 }
 
-/* *more: what came filled the page. */
-static enum code watch_page(struct ctx *cx, struct watch_actions *w, const struct action_filter *f, struct batch *b,
-                            bool *more)
+static enum code send_batch(struct ctx *cx, struct stream *st, const struct watch_actions *w,
+                            const struct store_run *run, str org, const struct batch *b)
 {
-    struct store_action *rows;
-    size_t n, max = w->after ? PAGE : FIRST_PAGE;
-    TRY(store_action_page(cx, w->run_id, w->after, max, &rows, &n));
-    for (size_t i = 0; i < n; i++) {
-        bool meets = matches(f, &rows[i]);
-        if (!meets)
-            continue;
-        batch_add(cx, b, &rows[i], true);
-        if (f->phase_count || f->name.n)
-            TRY(add_ancestors(cx, b, &rows[i], true));
+    WorkflowWatchActionsResponse rsp = {0};
+    rsp.enriched_actions.p = arena_new_array(cx->mem, WorkflowEnrichedAction *, b->n);
+    for (size_t i = 0; i < b->n; i++) {
+        bool meets = !b->was || service_action_shown_is(&w->shown, b->p[i]->id);
+        if (meets || b->was[i])
+            TRY(enriched(cx, run, b->p[i], org, meets, &rsp.enriched_actions.p[rsp.enriched_actions.n++]));
     }
-    if (n)
-        w->after = rows[n - 1].id;
-    *more = n == max;
+    return rsp.enriched_actions.n ? stream_send(cx, st, &rsp) : CODE_OK;
+}
+
+/* What comes next of the tree, or of the changes. *more: it filled the page. */
+static enum code next_rows(struct ctx *cx, struct watch_actions *w, struct store_action **rows, size_t *n, bool *more)
+{
+    size_t max = w->complete || w->after ? PAGE : FIRST_PAGE;
+    if (w->complete)
+        TRY(store_action_changes(cx, w->run_id, w->seq, max, rows, n));
+    else
+        TRY(store_action_page(cx, w->run_id, w->after, max, rows, n));
+    if (*n && w->complete)
+        w->seq = (*rows)[*n - 1].seq;
+    else if (*n)
+        w->after = (*rows)[*n - 1].id;
+    *more = *n == max;
     return CODE_OK;
 }
 
-static enum code watch_changes(struct ctx *cx, struct watch_actions *w, const struct action_filter *f, struct batch *b,
-                               bool *more)
+static enum code make_batch(struct ctx *cx, struct stream *st, struct watch_actions *w,
+                            const struct service_action_filter *f, struct batch *b, bool *more)
 {
     struct store_action *rows;
     size_t n;
-    TRY(store_action_changes(cx, w->run_id, w->seq, PAGE, &rows, &n));
+    bool all = service_action_filter_is_all(f);
+    TRY(next_rows(cx, w, &rows, &n, more));
     for (size_t i = 0; i < n; i++)
-        batch_add(cx, b, &rows[i], matches(f, &rows[i]));
-    for (size_t i = 0; i < n; i++)
-        TRY(add_ancestors(cx, b, &rows[i], matches(f, &rows[i])));
-    if (n)
-        w->seq = rows[n - 1].seq;
-    *more = n == PAGE;
+        batch_add(cx, b, &rows[i]);
+    for (size_t i = 0; i < n && (w->complete || !all); i++)
+        TRY(add_ancestors(cx, b, &rows[i]));
+    if (!all)
+        apply_filter(cx, st, w, f, rows, n, b);
     return CODE_OK;
 }
 
 enum code RunService_WatchActions(struct ctx *cx, const WorkflowWatchActionsRequest *req, struct stream *st)
 {
     struct watch_actions *w = stream_state(st, sizeof(*w));
-    struct action_filter filter;
+    struct service_action_filter filter;
     struct store_run *run;
     struct batch b = {0};
     bool more;
-    TRY(parse_filter(cx, req, &filter));
+    TRY(service_action_filter_parse(cx, req, &filter));
     if (w->run_id == 0) {
         TRY(store_run_get(cx, req->run_id->project, req->run_id->domain, req->run_id->name, &run));
         w->run_id = run->id;
@@ -317,11 +276,8 @@ enum code RunService_WatchActions(struct ctx *cx, const WorkflowWatchActionsRequ
     TRY(store_run_get_by_id(cx, w->run_id, &run));
     if (w->seq == 0 && !w->complete)
         TRY(store_run_seq(cx, w->run_id, &w->seq)); /* changes are told from here on */
-    if (w->complete)
-        TRY(watch_changes(cx, w, &filter, &b, &more));
-    else
-        TRY(watch_page(cx, w, &filter, &b, &more));
-    TRY(send_batch(cx, st, run, req->run_id->org, &b));
+    TRY(make_batch(cx, st, w, &filter, &b, &more));
+    TRY(send_batch(cx, st, w, run, req->run_id->org, &b));
     if (more)
         return stream_again(st);
     if (w->complete)
