@@ -221,12 +221,12 @@ def fill_actions(path, runs, each, first):
 
     def columns(table, skip):
         return [c[1] for c in db.execute(f"PRAGMA table_info({table})") if c[1] not in skip]
-    run_cols = ",".join(columns("run", ("id", "name")))
+    run_cols = ",".join(columns("run", ("id", "name", "change")))
     act_cols = ",".join(columns("action", ("id", "run_id", "parent_id", "seq", "depth", "name")))
     run, = db.execute("SELECT min(id) FROM run").fetchone()
     for n in range(first, first + runs):
-        db.execute(f"INSERT INTO run (id, name, {run_cols}) SELECT ?, ?, {run_cols} FROM run WHERE id=?",
-                   (n, f"big{n}", run))
+        db.execute(f"INSERT INTO run (id, name, change, {run_cols})"
+                   f" SELECT ?, ?, (SELECT max(change)+1 FROM run), {run_cols} FROM run WHERE id=?", (n, f"big{n}", run))
         db.execute(f"""WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i+1 FROM n WHERE i < ?)
             INSERT INTO action (id, run_id, parent_id, seq, depth, name, {act_cols})
             SELECT (? << 24) + i + ?, ?, CASE WHEN i THEN (? << 24) + ? END, i+1, i > 0,
