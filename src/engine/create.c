@@ -67,33 +67,6 @@ str engine_create_run_name(struct arena *mem)
 
 /* ---- specs ------------------------------------------------------------------------------------------------------ */
 
-/* The task's identity: as the caller names it, else as its template does. */
-static enum code put_task_spec(struct ctx *cx, const TaskTaskIdentifier *id, const TaskTaskSpec *spec,
-                               struct store_spec *out)
-{
-    const CoreTaskTemplate *t = spec->task_template;
-    struct store_spec s = {.kind = STORE_SPEC_TASK, .short_name = spec->short_name};
-    if (id && id->name.n) {
-        s.project = id->project;
-        s.domain = id->domain;
-        s.name = id->name;
-        s.version = id->version;
-    } else if (t && t->id) {
-        s.project = t->id->project;
-        s.domain = t->id->domain;
-        s.name = t->id->name;
-        s.version = t->id->version;
-    }
-    s.task_type = t ? t->type : STR("");
-    s.environment = spec->environment ? spec->environment->name : STR("");
-    if (!s.short_name.n)
-        s.short_name = s.name;
-    TRY(pb_encode(cx, &TaskTaskSpec_type, spec, &s.body));
-    TRY(store_spec_put(cx, &s));
-    *out = s;
-    return CODE_OK;
-}
-
 static enum code put_run_spec(struct ctx *cx, const TaskRunSpec *spec, uint64_t *out)
 {
     struct store_spec s = {.kind = STORE_SPEC_RUN, .name = STR("")};
@@ -188,7 +161,7 @@ static enum code get_spec(struct ctx *cx, const struct engine_new_run *n, struct
 {
     struct store_spec *s;
     if (!n->spec_id)
-        return put_task_spec(cx, n->task_id, n->spec, out);
+        return store_spec_put_task(cx, n->task_id, n->spec, out);
     TRY(store_spec_get(cx, n->spec_id, &s));
     *out = *s;
     return CODE_OK;
@@ -286,7 +259,7 @@ static enum code make_task(struct ctx *cx, struct making *m)
     struct store_spec s;
     if (!tmpl)
         return fail(cx, CODE_INVALID_ARGUMENT, "task.spec.task_template: required");
-    TRY(put_task_spec(cx, t->id, t->spec, &s));
+    TRY(store_spec_put_task(cx, t->id, t->spec, &s));
     describe(m->a, &s);
     m->a->type = WORKFLOW_ACTION_TYPE_TASK;
     m->a->phase = COMMON_ACTION_PHASE_QUEUED;

@@ -22,18 +22,8 @@ enum code image_task_seed(struct ctx *cx)
     CoreIdentifier *id = task->task_template->id;
     id->version = STR(TERN_VERSION);
     TRY(store_task_find(cx, id->project, id->domain, id->name, id->version, &found));
-    struct store_spec spec = {
-        .kind = STORE_SPEC_TASK,
-        .project = id->project,
-        .domain = id->domain,
-        .version = id->version,
-        .name = id->name,
-        .short_name = task->short_name,
-        .task_type = task->task_template->type,
-        .environment = task->environment->name,
-    };
-    TRY(pb_encode(cx, &TaskTaskSpec_type, task, &spec.body));
-    TRY(store_spec_put(cx, &spec));
+    struct store_spec spec;
+    TRY(store_spec_put_task(cx, NULL, task, &spec));
     if (found && found->spec_id == spec.id)
         return CODE_OK;
     struct store_task row = {

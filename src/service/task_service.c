@@ -55,23 +55,6 @@ static TaskTaskSpec *kept_spec(struct ctx *cx, const TaskTaskSpec *spec)
     return copy;
 }
 
-static enum code put_spec(struct ctx *cx, const TaskTaskIdentifier *id, const TaskTaskSpec *spec,
-                          struct store_spec *out)
-{
-    *out = (struct store_spec){
-        .kind = STORE_SPEC_TASK,
-        .project = id->project,
-        .domain = id->domain,
-        .version = id->version,
-        .name = id->name,
-        .short_name = spec->short_name,
-        .task_type = spec->task_template ? spec->task_template->type : STR(""),
-        .environment = spec->environment ? spec->environment->name : STR(""),
-    };
-    TRY(pb_encode(cx, &TaskTaskSpec_type, spec, &out->body));
-    return store_spec_put(cx, out);
-}
-
 enum code TaskService_DeployTask(struct ctx *cx, const TaskDeployTaskRequest *req, TaskDeployTaskResponse *rsp)
 {
     struct store_spec spec;
@@ -81,7 +64,7 @@ enum code TaskService_DeployTask(struct ctx *cx, const TaskDeployTaskRequest *re
         return fail(cx, CODE_UNIMPLEMENTED, "triggers: this version does not run triggers yet; deploy without them");
     TRY(store_project_require(cx, req->task_id->project));
     TaskTaskSpec *kept = kept_spec(cx, req->spec);
-    TRY(put_spec(cx, req->task_id, kept, &spec));
+    TRY(store_spec_put_task(cx, req->task_id, kept, &spec));
     struct store_task row = {
         .task_name_id = spec.task_name_id,
         .version = req->task_id->version,

@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "gen/flyteidl2_core.h"
 #include "store/row_int.h"
 #include "store/task_name.h"
 
@@ -58,6 +59,32 @@ enum code store_spec_put(struct ctx *cx, struct store_spec *s)
     if (!str_eq(db_row(&rows, 0)[0].s, d))
         return fail(cx, CODE_DATA_LOSS, "two specs with the id %llu", (unsigned long long)s->id);
     s->task_name_id = (uint64_t)db_row(&rows, 0)[1].i;
+    return CODE_OK;
+}
+
+enum code store_spec_put_task(struct ctx *cx, const TaskTaskIdentifier *id, const TaskTaskSpec *spec,
+                              struct store_spec *out)
+{
+    const CoreTaskTemplate *t = spec->task_template;
+    struct store_spec s = {.kind = STORE_SPEC_TASK, .short_name = spec->short_name};
+    if (id && id->name.n) {
+        s.project = id->project;
+        s.domain = id->domain;
+        s.name = id->name;
+        s.version = id->version;
+    } else if (t && t->id) {
+        s.project = t->id->project;
+        s.domain = t->id->domain;
+        s.name = t->id->name;
+        s.version = t->id->version;
+    }
+    s.task_type = t ? t->type : STR("");
+    s.environment = spec->environment ? spec->environment->name : STR("");
+    if (!s.short_name.n)
+        s.short_name = s.name;
+    TRY(pb_encode(cx, &TaskTaskSpec_type, spec, &s.body));
+    TRY(store_spec_put(cx, &s));
+    *out = s;
     return CODE_OK;
 }
 

@@ -4,6 +4,7 @@
 #define STORE_SPEC_H
 
 #include "base/ctx.h"
+#include "gen/flyteidl2_task.h"
 
 enum store_spec_kind {
     STORE_SPEC_TASK = 1,  /* flyteidl2.task.TaskSpec */
@@ -24,6 +25,10 @@ struct store_spec {
 
 /* Write entry. Stores what is new; sets id and task_name_id of *s. */
 must_check_ enum code store_spec_put(struct ctx *cx, struct store_spec *s);
+/* Write entry. The row of a task's spec, stored. id: as the caller names the task; NULL or without a name = as its
+ * template does. */
+must_check_ enum code store_spec_put_task(struct ctx *cx, const TaskTaskIdentifier *id, const TaskTaskSpec *spec,
+                                          struct store_spec *out);
 /* Errors: NOT_FOUND. */
 must_check_ enum code store_spec_get(struct ctx *cx, uint64_t id, struct store_spec **out);
 /* Deletes specs that nothing names any more, at most max of them, looking at ids from *cursor on; *cursor becomes 0
