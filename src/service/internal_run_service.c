@@ -84,60 +84,72 @@ enum code InternalRunService_RecordActionEvents(struct ctx *cx, const WorkflowRe
     return report(cx, record_events, req, &rsp->status);
 }
 
-/* The streams answer each message in order, and end when the client has said all. */
+/* ---- streams: each message is answered in order; they end when the client has said all ----------------------------- */
+
+/* Answers one message: makes the reply, in cx->mem. */
+typedef enum code answer_fn(struct ctx *cx, const void *in, void **out);
+
+static enum code answer_all(struct ctx *cx, struct stream *st, answer_fn *answer)
+{
+    void *in, *out;
+    for (;;) {
+        TRY(stream_recv(cx, st, &in));
+        if (!in)
+            return stream_recv_done(st) ? CODE_OK : stream_wait(st);
+        TRY(answer(cx, in, &out));
+        TRY(stream_send(cx, st, out));
+    }
+}
+
+static enum code answer_action(struct ctx *cx, const void *msg, void **out)
+{
+    const WorkflowRecordActionStreamRequest *in = msg;
+    WorkflowRecordActionStreamResponse *rsp = pb_new(cx->mem, WorkflowRecordActionStreamResponse);
+    rsp->response = pb_new(cx->mem, WorkflowRecordActionResponse);
+    *out = rsp;
+    if (!in->request || !in->request->action_id || !in->request->action_id->run)
+        return fail(cx, CODE_INVALID_ARGUMENT, "request.action_id: required");
+    return InternalRunService_RecordAction(cx, in->request, rsp->response);
+}
+
+static enum code answer_status(struct ctx *cx, const void *msg, void **out)
+{
+    const WorkflowUpdateActionStatusStreamRequest *in = msg;
+    WorkflowUpdateActionStatusStreamResponse *rsp = pb_new(cx->mem, WorkflowUpdateActionStatusStreamResponse);
+    rsp->response = pb_new(cx->mem, WorkflowUpdateActionStatusResponse);
+    rsp->nonce = in->nonce;
+    *out = rsp;
+    if (!in->request)
+        return fail(cx, CODE_INVALID_ARGUMENT, "request: required");
+    return InternalRunService_UpdateActionStatus(cx, in->request, rsp->response);
+}
+
+static enum code answer_event(struct ctx *cx, const void *msg, void **out)
+{
+    const WorkflowRecordActionEventStreamRequest *in = msg;
+    WorkflowRecordActionEventStreamResponse *rsp = pb_new(cx->mem, WorkflowRecordActionEventStreamResponse);
+    rsp->response = pb_new(cx->mem, WorkflowRecordActionEventResponse);
+    rsp->nonce = in->nonce;
+    *out = rsp;
+    if (!in->request)
+        return fail(cx, CODE_INVALID_ARGUMENT, "request: required");
+    return report(cx, record_event, in->request, &rsp->response->status);
+}
+
 enum code InternalRunService_RecordActionStream(struct ctx *cx, const void *none, struct stream *st)
 {
-    void *msg;
     (void)none;
-    for (;;) {
-        TRY(stream_recv(cx, st, &msg));
-        if (!msg)
-            break;
-        const WorkflowRecordActionStreamRequest *in = msg;
-        WorkflowRecordActionResponse one = {0};
-        WorkflowRecordActionStreamResponse rsp = {.response = &one};
-        if (!in->request || !in->request->action_id || !in->request->action_id->run)
-            return fail(cx, CODE_INVALID_ARGUMENT, "request.action_id: required");
-        TRY(InternalRunService_RecordAction(cx, in->request, &one));
-        TRY(stream_send(cx, st, &rsp));
-    }
-    return stream_recv_done(st) ? CODE_OK : stream_wait(st);
+    return answer_all(cx, st, answer_action);
 }
 
 enum code InternalRunService_UpdateActionStatusStream(struct ctx *cx, const void *none, struct stream *st)
 {
-    void *msg;
     (void)none;
-    for (;;) {
-        TRY(stream_recv(cx, st, &msg));
-        if (!msg)
-            break;
-        const WorkflowUpdateActionStatusStreamRequest *in = msg;
-        WorkflowUpdateActionStatusResponse one = {0};
-        WorkflowUpdateActionStatusStreamResponse rsp = {.response = &one, .nonce = in->nonce};
-        if (!in->request)
-            return fail(cx, CODE_INVALID_ARGUMENT, "request: required");
-        TRY(InternalRunService_UpdateActionStatus(cx, in->request, &one));
-        TRY(stream_send(cx, st, &rsp));
-    }
-    return stream_recv_done(st) ? CODE_OK : stream_wait(st);
+    return answer_all(cx, st, answer_status);
 }
 
 enum code InternalRunService_RecordActionEventStream(struct ctx *cx, const void *none, struct stream *st)
 {
-    void *msg;
     (void)none;
-    for (;;) {
-        TRY(stream_recv(cx, st, &msg));
-        if (!msg)
-            break;
-        const WorkflowRecordActionEventStreamRequest *in = msg;
-        WorkflowRecordActionEventResponse one = {0};
-        WorkflowRecordActionEventStreamResponse rsp = {.response = &one, .nonce = in->nonce};
-        if (!in->request)
-            return fail(cx, CODE_INVALID_ARGUMENT, "request: required");
-        TRY(report(cx, record_event, in->request, &one.status));
-        TRY(stream_send(cx, st, &rsp));
-    }
-    return stream_recv_done(st) ? CODE_OK : stream_wait(st);
+    return answer_all(cx, st, answer_event);
 }
