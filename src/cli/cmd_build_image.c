@@ -4,10 +4,8 @@
 
 #include "config/config.h"
 #include "exec/python.h"
-#include "gen/flyteidl2_core.h"
 #include "image/build.h"
 #include "object/object.h"
-#include "pb/pb.h"
 
 #include <stdio.h>
 
@@ -38,26 +36,6 @@ static enum code find_python(struct ctx *cx, const struct config *c, str *out)
     return CODE_OK;
 }
 
-static enum code write_error(struct ctx *cx, struct object_store *objects, str prefix)
-{
-    CoreContainerError error = {
-        .code = STR("ImageBuildFailed"),
-        .message = arena_str(cx->mem, str_from(cx->err.msg)),
-        .kind = CORE_CONTAINER_ERROR_KIND_NON_RECOVERABLE,
-        .origin = CORE_EXECUTION_ERROR_ERROR_KIND_USER,
-    };
-    CoreErrorDocument document = {.error = &error};
-    str bytes, bucket, key;
-    printf("The build failed: %s\n", cx->err.msg);
-    ctx_clear_err(cx);
-    TRY(pb_encode(cx, &CoreErrorDocument_type, &document, &bytes));
-    TRY(object_uri_parse(cx, "--outputs-path", prefix, &bucket, &key));
-    while (key.n && key.p[key.n - 1] == '/')
-        key.n--;
-    return object_put(cx, objects, bucket, arena_printf(cx->mem, STR_FMT "/error.pb", STR_ARG(key)),
-                      STR("application/x-protobuf"), bytes);
-}
-
 enum code cli_cmd_build_image(struct ctx *cx, int argc, char **argv)
 {
     struct options o = {0};
@@ -74,5 +52,5 @@ enum code cli_cmd_build_image(struct ctx *cx, int argc, char **argv)
     enum code code = find_python(cx, c, &job.python);
     if (code == CODE_OK)
         code = image_build(cx, &job);
-    return code == CODE_OK ? CODE_OK : write_error(cx, objects, o.outputs);
+    return code == CODE_OK ? CODE_OK : image_build_put_error(cx, &job);
 }

@@ -2,6 +2,7 @@
 #include "engine/core.h"
 
 #include "engine/uri.h"
+#include "object/object.h"
 
 #define INPUTS_MAX ((size_t)64 << 20)
 
@@ -54,7 +55,7 @@ enum code engine_core_echo(struct ctx *cx, struct app *app, const struct store_a
     TRY(read_inputs(cx, app, a, &in));
     TRY(echo(cx, in, task->template->interface->outputs, &out));
     TRY(pb_encode(cx, &TaskOutputs_type, &out, &bytes));
-    return engine_uri_put(cx, app, engine_uri_join(cx->mem, folder, STR("outputs.pb")), bytes);
+    return engine_uri_put(cx, app, object_uri_join(cx->mem, folder, STR("outputs.pb")), bytes);
 }
 
 enum code engine_core_sleep(struct ctx *cx, struct app *app, const struct store_action *a,

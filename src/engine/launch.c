@@ -79,7 +79,7 @@ static enum code find_checkpoint(struct ctx *cx, struct launch *l, str *out)
 {
     *out = STR("");
     for (uint32_t n = l->a->attempt; n-- > 1 && !out->n && l->a->attempt - n <= 20;) {
-        str uri = engine_uri_join(cx->mem, engine_uri_attempt(cx->mem, l->run, l->a->name, n), STR(CHECKPOINT));
+        str uri = object_uri_join(cx->mem, engine_uri_attempt(cx->mem, l->run, l->a->name, n), STR(CHECKPOINT));
         str bucket, key;
         struct object_list list;
         TRY(object_uri_parse(cx, "run_output_base", uri, &bucket, &key));
@@ -110,9 +110,9 @@ static str raw_prefix(struct ctx *cx, const struct launch *l)
     const TaskRawDataStorage *raw = l->run_spec->raw_data_storage;
     if (raw && raw->raw_data_prefix.n) {
         str name = arena_printf(cx->mem, STR_FMT "/" STR_FMT, STR_ARG(l->run->name), STR_ARG(l->a->name));
-        return engine_uri_join(cx->mem, raw->raw_data_prefix, name);
+        return object_uri_join(cx->mem, raw->raw_data_prefix, name);
     }
-    return engine_uri_join(cx->mem, l->folder, STR("raw"));
+    return object_uri_join(cx->mem, l->folder, STR("raw"));
 }
 
 static enum code render_args(struct ctx *cx, struct launch *l, struct exec_task *out)
@@ -123,7 +123,7 @@ static enum code render_args(struct ctx *cx, struct launch *l, struct exec_task 
         .input = engine_uri_inputs(cx->mem, l->a->input_uri),
         .output_prefix = l->folder,
         .raw_prefix = raw_prefix(cx, l),
-        .checkpoint = engine_uri_join(cx->mem, l->folder, STR(CHECKPOINT)),
+        .checkpoint = object_uri_join(cx->mem, l->folder, STR(CHECKPOINT)),
         .run = l->run->name,
         .action = l->a->name,
         .unique_key = arena_printf(cx->mem, "a%llu_%u", (unsigned long long)l->a->id, l->a->attempt),

@@ -7,6 +7,7 @@
 #include "engine/result.h"
 #include "engine/uri.h"
 #include "gen/flyteidl2_workflow.h"
+#include "object/object.h"
 #include "store/spec.h"
 #include "store/subtree.h"
 
@@ -158,10 +159,10 @@ static enum code look_cache(struct ctx *cx, struct engine *e, struct engine_item
         return CODE_OK;
     enum code c = CODE_OK;
     if (it->entry->output_uri.n) {
-        c = engine_uri_get(cx, e->app, engine_uri_join(cx->mem, it->entry->output_uri, file), OUTPUTS_MAX, &bytes);
+        c = engine_uri_get(cx, e->app, object_uri_join(cx->mem, it->entry->output_uri, file), OUTPUTS_MAX, &bytes);
         if (c == CODE_OK) {
             it->output_uri = folder_of(cx, it);
-            TRY(engine_uri_put(cx, e->app, engine_uri_join(cx->mem, it->output_uri, file), bytes));
+            TRY(engine_uri_put(cx, e->app, object_uri_join(cx->mem, it->output_uri, file), bytes));
         }
     }
     if (c == CODE_OK)

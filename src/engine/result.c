@@ -2,6 +2,7 @@
 #include "engine/result.h"
 
 #include "gen/flyteidl2_core.h"
+#include "object/object.h"
 
 #define ERROR_PB_MAX ((size_t)16 << 20)
 /* What a row keeps of a message. */
@@ -55,7 +56,7 @@ enum code engine_result_read(struct ctx *cx, struct app *app, str folder, struct
 {
     str bytes;
     bool outputs;
-    enum code c = engine_uri_get(cx, app, engine_uri_join(cx->mem, folder, STR("error.pb")), ERROR_PB_MAX, &bytes);
+    enum code c = engine_uri_get(cx, app, object_uri_join(cx->mem, folder, STR("error.pb")), ERROR_PB_MAX, &bytes);
     if (c == CODE_OK) {
         read_document(cx, bytes, out);
         return CODE_OK;
@@ -67,12 +68,12 @@ enum code engine_result_read(struct ctx *cx, struct app *app, str folder, struct
     if (c != CODE_NOT_FOUND)
         return c;
     ctx_clear_err(cx);
-    TRY(engine_uri_exists(cx, app, engine_uri_join(cx->mem, folder, STR("outputs.pb")), &outputs));
+    TRY(engine_uri_exists(cx, app, object_uri_join(cx->mem, folder, STR("outputs.pb")), &outputs));
     *out = (struct engine_result){.kind = outputs ? ENGINE_RESULT_OUTPUTS : ENGINE_RESULT_NONE};
     return CODE_OK;
 }
 
 enum code engine_result_has_report(struct ctx *cx, struct app *app, str folder, bool *out)
 {
-    return engine_uri_exists(cx, app, engine_uri_join(cx->mem, folder, STR("report.html")), out);
+    return engine_uri_exists(cx, app, object_uri_join(cx->mem, folder, STR("report.html")), out);
 }

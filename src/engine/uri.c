@@ -8,18 +8,9 @@ str engine_uri_attempt(struct arena *mem, const struct store_run *run, str actio
     return arena_printf(mem, STR_FMT "/" STR_FMT "/%u", STR_ARG(run->base_uri), STR_ARG(action), attempt);
 }
 
-str engine_uri_join(struct arena *mem, str folder, str name)
-{
-    while (folder.n && folder.p[folder.n - 1] == '/')
-        folder.n--;
-    return arena_printf(mem, STR_FMT "/" STR_FMT, STR_ARG(folder), STR_ARG(name));
-}
-
 str engine_uri_inputs(struct arena *mem, str input_uri)
 {
-    if (!input_uri.n || str_ends(input_uri, STR("/inputs.pb")))
-        return input_uri;
-    return engine_uri_join(mem, input_uri, STR("inputs.pb"));
+    return object_uri_file(mem, input_uri, STR("inputs.pb"));
 }
 
 enum code engine_uri_get(struct ctx *cx, struct app *app, str uri, size_t max, str *out)

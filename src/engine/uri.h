@@ -11,8 +11,6 @@
 str engine_uri_attempt(struct arena *mem, const struct store_run *run, str action, uint32_t attempt);
 /* The file of the inputs: input_uri as sent is a folder or the file itself. Empty when the action has none. */
 str engine_uri_inputs(struct arena *mem, str input_uri);
-/* Exactly one / between them. */
-str engine_uri_join(struct arena *mem, str folder, str name);
 
 /* Reads, tests, writes the object of a URI. Errors: those of object/ (NOT_FOUND ...), INVALID_ARGUMENT for a bad URI.
  */

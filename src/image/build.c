@@ -237,6 +237,15 @@ static enum code register_image(struct ctx *cx, const struct build *b)
     return point_name(cx, b, b->target);
 }
 
+static enum code put_result(struct ctx *cx, const struct image_build *job, str name, const struct pb_type *type,
+                            const void *message)
+{
+    str bytes, bucket, key;
+    TRY(pb_encode(cx, type, message, &bytes));
+    TRY(object_uri_parse(cx, "outputs", object_uri_join(cx->mem, job->outputs_prefix, name), &bucket, &key));
+    return object_put(cx, job->objects, bucket, key, STR("application/x-protobuf"), bytes);
+}
+
 static enum code write_outputs(struct ctx *cx, const struct build *b)
 {
     CorePrimitive primitive = {.value_case = CorePrimitive_string_value_tag, .string_value = b->target};
@@ -244,13 +253,7 @@ static enum code write_outputs(struct ctx *cx, const struct build *b)
     CoreLiteral literal = {.value_case = CoreLiteral_scalar_tag, .scalar = &scalar};
     TaskNamedLiteral named = {.name = STR("fully_qualified_image"), .value = &literal}, *list[] = {&named};
     TaskOutputs outputs = {.literals = {list, 1}};
-    str bytes, bucket, key;
-    TRY(pb_encode(cx, &TaskOutputs_type, &outputs, &bytes));
-    TRY(object_uri_parse(cx, "outputs", b->job->outputs_prefix, &bucket, &key));
-    while (key.n && key.p[key.n - 1] == '/')
-        key.n--;
-    return object_put(cx, b->job->objects, bucket, arena_printf(cx->mem, STR_FMT "/outputs.pb", STR_ARG(key)),
-                      STR("application/x-protobuf"), bytes);
+    return put_result(cx, b->job, STR("outputs.pb"), &TaskOutputs_type, &outputs);
 }
 
 static enum code build_in(struct ctx *cx, struct build *b)
@@ -278,4 +281,18 @@ enum code image_build(struct ctx *cx, const struct image_build *job)
     enum code code = build_in(cx, &b);
     remove_folder(b.work);
     return code;
+}
+
+enum code image_build_put_error(struct ctx *cx, const struct image_build *job)
+{
+    CoreContainerError error = {
+        .code = STR("ImageBuildFailed"),
+        .message = arena_str(cx->mem, str_from(cx->err.msg)),
+        .kind = CORE_CONTAINER_ERROR_KIND_NON_RECOVERABLE,
+        .origin = CORE_EXECUTION_ERROR_ERROR_KIND_USER,
+    };
+    CoreErrorDocument document = {.error = &error};
+    printf("The build failed: %s\n", cx->err.msg);
+    ctx_clear_err(cx);
+    return put_result(cx, job, STR("error.pb"), &CoreErrorDocument_type, &document);
 }

@@ -10,11 +10,14 @@ struct image_build {
     str data_dir;
     struct object_store *objects;
     str inputs_uri;     /* .../inputs.pb of the action: spec, context, target_image */
-    str outputs_prefix; /* outputs.pb goes here */
+    str outputs_prefix; /* outputs.pb or error.pb goes here */
     str python;         /* interpreter that environments are made with; must be of the spec's version */
 };
 
 /* Prints its progress. The environment is there once, complete or not at all. Errors are for the user. */
 must_check_ enum code image_build(struct ctx *cx, const struct image_build *job);
+
+/* Tells the action that cx->err ended it. Errors: when even that cannot be stored. */
+must_check_ enum code image_build_put_error(struct ctx *cx, const struct image_build *job);
 
 #endif

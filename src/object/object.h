@@ -109,6 +109,10 @@ void object_reader_close(struct object_reader *r);
 must_check_ enum code object_uri_parse(struct ctx *cx, const char *field, str uri, str *bucket, str *key);
 /* The other way, encoding what a URL path needs encoded; "=" and "/" stay. */
 str object_uri_make(struct arena *mem, str bucket, str key);
+/* Exactly one / between them. */
+str object_uri_join(struct arena *mem, str folder, str name);
+/* The file of that name, where a URI may be its folder or the file itself. Empty stays empty. */
+str object_uri_file(struct arena *mem, str uri, str name);
 
 /* ---- keys and signed URLs (D-11) --------------------------------------------------------------------------------- */
 

@@ -142,3 +142,16 @@ str object_uri_make(struct arena *mem, str bucket, str key)
     object_uri_encode(&b, key, OBJECT_URI_KEEP_PATH);
     return buf_view(&b);
 }
+
+str object_uri_join(struct arena *mem, str folder, str name)
+{
+    while (folder.n && folder.p[folder.n - 1] == '/')
+        folder.n--;
+    return arena_printf(mem, STR_FMT "/" STR_FMT, STR_ARG(folder), STR_ARG(name));
+}
+
+str object_uri_file(struct arena *mem, str uri, str name)
+{
+    bool is_file = str_ends(uri, name) && uri.n > name.n && uri.p[uri.n - name.n - 1] == '/';
+    return uri.n == 0 || is_file ? uri : object_uri_join(mem, uri, name);
+}

@@ -4,6 +4,7 @@
 #include "app.h"
 #include "gen/flyteidl2_core.h"
 #include "gen/flyteidl2_task.h"
+#include "object/object.h"
 #include "rpc/call.h"
 #include "service/convert.h"
 #include "store/event.h"
@@ -300,9 +301,9 @@ static void add_outputs(struct ctx *cx, const struct store_attempt *t, WorkflowA
     if (t->output_uri.n == 0)
         return;
     m->outputs = pb_new(cx->mem, TaskOutputReferences);
-    m->outputs->output_uri = arena_printf(cx->mem, STR_FMT "/outputs.pb", STR_ARG(t->output_uri));
+    m->outputs->output_uri = object_uri_join(cx->mem, t->output_uri, STR("outputs.pb"));
     if (t->has_report)
-        m->outputs->report_uri = arena_printf(cx->mem, STR_FMT "/report.html", STR_ARG(t->output_uri));
+        m->outputs->report_uri = object_uri_join(cx->mem, t->output_uri, STR("report.html"));
 }
 
 static enum code add_cache_source(struct ctx *cx, const struct store_attempt *t, WorkflowActionAttempt *m)

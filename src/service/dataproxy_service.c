@@ -221,10 +221,10 @@ static enum code put_inputs(struct ctx *cx, const DataproxyUploadInputsRequest *
         TRY(object_uri_parse(cx, "base_dir", req->base_dir, &bucket, &base));
         if (!str_eq(bucket, STR(OBJECT_BUCKET)))
             return fail(cx, CODE_INVALID_ARGUMENT, "base_dir: only the bucket " OBJECT_BUCKET " is served here");
-        key = arena_printf(cx->mem, STR_FMT "/" STR_FMT, STR_ARG(base), STR_ARG(str_skip(key, strlen("uploads/"))));
+        key = object_uri_join(cx->mem, base, str_skip(key, strlen("uploads/")));
     }
     *uri = object_uri_make(cx->mem, bucket, key);
-    return object_put(cx, cx->app->objects, bucket, arena_printf(cx->mem, STR_FMT "/inputs.pb", STR_ARG(key)),
+    return object_put(cx, cx->app->objects, bucket, object_uri_join(cx->mem, key, STR("inputs.pb")),
                       STR("application/x-protobuf"), bytes);
 }
 
@@ -332,7 +332,7 @@ static enum code report_uri(struct ctx *cx, struct link_lookup *l)
     TRY(find_action(cx, &a));
     if (!a.row || !a.row->has_report)
         return fail(cx, CODE_NOT_FOUND, "attempt %u has no report", id->attempt);
-    l->uri = arena_printf(cx->mem, STR_FMT "/report.html", STR_ARG(a.row->output_uri));
+    l->uri = object_uri_join(cx->mem, a.row->output_uri, STR("report.html"));
     return CODE_OK;
 }
 

@@ -8,6 +8,7 @@
 #include "engine/uri.h"
 #include "gen/services.h"
 #include "lane/lane.h"
+#include "object/object.h"
 #include "rpc/call.h"
 #include "service/disk.h"
 #include "store/project.h"
@@ -184,12 +185,12 @@ static enum code read_base(struct ctx *cx, struct creation *c)
     str base = STR(ENGINE_BASE_URI), x = STR("x");
     if (s->raw_data_storage && s->raw_data_storage->raw_data_prefix.n)
         TRY(engine_create_check_uri(cx, "run_spec.raw_data_storage.raw_data_prefix",
-                                    engine_uri_join(cx->mem, s->raw_data_storage->raw_data_prefix, x)));
+                                    object_uri_join(cx->mem, s->raw_data_storage->raw_data_prefix, x)));
     if (s->run_base_dir.n) {
         base = s->run_base_dir;
         while (base.n && base.p[base.n - 1] == '/')
             base.n--;
-        TRY(engine_create_check_uri(cx, "run_spec.run_base_dir", engine_uri_join(cx->mem, base, x)));
+        TRY(engine_create_check_uri(cx, "run_spec.run_base_dir", object_uri_join(cx->mem, base, x)));
     }
     c->n.base_uri = arena_printf(cx->mem, STR_FMT "/" STR_FMT "/" STR_FMT "/" STR_FMT, STR_ARG(base),
                                  STR_ARG(c->n.project), STR_ARG(c->n.domain), STR_ARG(c->n.name));
