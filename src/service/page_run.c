@@ -162,16 +162,22 @@ static void attempts_table(buf *b, const struct page *p)
     buf_str(b, STR("</tbody></table>"));
 }
 
+/* What could not be shown, and why. */
+static void failed(struct ctx *cx, buf *b, const char *what)
+{
+    buf_printf(b, "(%s cannot be shown: ", what);
+    html_text(b, str_from(cx->err.msg));
+    buf_str(b, STR(")"));
+    ctx_clear_err(cx);
+}
+
 static void log_lines(struct ctx *cx, buf *b, const struct page *p, uint32_t attempt)
 {
-    struct exec_log_page page;
+    struct exec_log_page page = {0};
     buf_str(b, STR("<h2>Log</h2><pre>"));
-    if (exec_log_read(cx, cx->app->exec, (struct exec_key){p->shown->id, attempt}, 0, LOG_LINES_MAX, &page) !=
-        CODE_OK) {
-        ctx_clear_err(cx);
-        buf_str(b, STR("(no log)</pre>"));
-        return;
-    }
+    enum code c = exec_log_read(cx, cx->app->exec, (struct exec_key){p->shown->id, attempt}, 0, LOG_LINES_MAX, &page);
+    if (c != CODE_OK)
+        failed(cx, b, "the log");
     for (size_t i = 0; i < page.n; i++)
         html_text(b, page.p[i].text);
     buf_str(b, STR("</pre>"));
@@ -189,7 +195,7 @@ static void report(struct ctx *cx, buf *b, const struct store_attempt *t)
     str uri = arena_printf(cx->mem, STR_FMT "/report.html", STR_ARG(t->output_uri));
     if (object_uri_parse(cx, "report", uri, &bucket, &key) != CODE_OK ||
         service_download_url(cx, bucket, key, LINK_LIFETIME_S, STR("text/html; charset=utf-8"), &url) != CODE_OK) {
-        ctx_clear_err(cx);
+        failed(cx, b, "the report");
         return;
     }
     buf_str(b, STR("<h2>Report</h2><iframe sandbox=\"allow-scripts\" src=\""));
