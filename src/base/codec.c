@@ -7,17 +7,17 @@
 #define BASE64URL "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 /* The value of a character, or -1. */
-typedef int value_fn(unsigned char c);
+typedef int value_fn(char c);
 
-static int hex_value(unsigned char c)
+static int hex_value(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
-    c |= 32;
+    c = (char)(c | 32);
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static int base64_value(unsigned char c)
+int codec_base64_digit(char c)
 {
     if (c >= 'A' && c <= 'Z')
         return c - 'A';
@@ -30,11 +30,11 @@ static int base64_value(unsigned char c)
     return c == '/' || c == '_' ? 63 : -1;
 }
 
-static int base32_value(unsigned char c)
+static int base32_value(char c)
 {
     if (c >= '2' && c <= '7')
         return c - '2' + 26;
-    c &= (unsigned char)~32;
+    c = (char)(c & ~32);
     return c >= 'A' && c <= 'Z' ? c - 'A' : -1;
 }
 
@@ -72,7 +72,7 @@ static bool decode(struct arena *mem, str text, value_fn *value, unsigned int wi
     uint32_t bits = 0;
     unsigned int held = 0;
     for (size_t i = 0; i < chars; i++) {
-        int v = value((unsigned char)text.p[i]);
+        int v = value(text.p[i]);
         if (v < 0)
             return false;
         bits = bits << width | (uint32_t)v;
@@ -111,7 +111,7 @@ str codec_base64url_encode(struct arena *mem, str bytes)
 
 bool codec_base64_decode(struct arena *mem, str text, str *out)
 {
-    return decode(mem, text, base64_value, 6, 4, false, out);
+    return decode(mem, text, codec_base64_digit, 6, 4, false, out);
 }
 
 str codec_base32_encode(struct arena *mem, str bytes)

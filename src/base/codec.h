@@ -17,6 +17,8 @@ str codec_base64_encode(struct arena *mem, str bytes);
 str codec_base64url_encode(struct arena *mem, str bytes);
 /* Both alphabets, padded or not, as ProtoJSON reads bytes; unused bits of the last character are ignored. */
 bool codec_base64_decode(struct arena *mem, str text, str *out);
+/* The value of a digit of either alphabet; -1 = it is none. */
+int codec_base64_digit(char c);
 
 /* Upper case, not padded. */
 str codec_base32_encode(struct arena *mem, str bytes);

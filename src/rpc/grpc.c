@@ -13,7 +13,7 @@ enum code grpc_open(struct ctx *cx, struct call *c, const struct head *h)
     return protocol_encodings(cx, c, h->value[HEAD_GRPC_ENCODING], h->value[HEAD_GRPC_ACCEPT_ENCODING]);
 }
 
-void grpc_head(struct head_out *o, const struct call *c, bool meta)
+static void head(struct head_out *o, const struct call *c, bool meta)
 {
     head_out_add(o, STR("content-type"), c->media->type);
     if (c->out.gzip)
@@ -67,17 +67,17 @@ void grpc_trailers(struct head_out *o, const struct call *c, const struct err *e
         head_out_meta(o, c, true, NULL, STR_NONE);
 }
 
-static void send_head(struct call *c, bool meta)
+void grpc_send_head(struct call *c, bool meta)
 {
     struct head_out o = {0};
-    grpc_head(&o, c, meta);
+    head(&o, c, meta);
     c->head_sent = true;
     http_respond(c->x, 200, o.h, o.n, -1, false);
 }
 
 static void stream_head(struct call *c)
 {
-    send_head(c, true);
+    grpc_send_head(c, true);
 }
 
 static bool has_headers(const struct call *c)
@@ -108,7 +108,7 @@ static void finish(struct call *c, const struct err *e, bool meta)
         trailers_only(c, e, meta, &mem);
     } else {
         if (!c->head_sent)
-            send_head(c, meta);
+            grpc_send_head(c, meta);
         grpc_trailers(&o, c, e, meta, &mem);
         http_end_trailers(c->x, o.h, o.n);
     }
@@ -119,7 +119,7 @@ static void reply(struct call *c, const struct run *run)
 {
     static const struct err ok = {0};
     struct head_out o = {0};
-    send_head(c, true);
+    grpc_send_head(c, true);
     http_write(c->x, (str){run->out.p, run->out.n}, false);
     grpc_trailers(&o, c, &ok, true, NULL);
     http_end_trailers(c->x, o.h, o.n);

@@ -8,8 +8,8 @@
 #define GRPC_STATUS_MAX ((size_t)32 << 10)
 
 enum code grpc_open(struct ctx *cx, struct call *c, const struct head *h);
-/* The head of a response that has a body. */
-void grpc_head(struct head_out *o, const struct call *c, bool meta);
+/* Sends the head of a response that has a body. */
+void grpc_send_head(struct call *c, bool meta);
 /* grpc-status and what belongs to it, then what the handler set. */
 void grpc_trailers(struct head_out *o, const struct call *c, const struct err *e, bool meta, struct arena *mem);
 

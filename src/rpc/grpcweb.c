@@ -4,17 +4,9 @@
 
 #define TRAILERS_MAX ((size_t)1 << 20)
 
-static void send_head(struct call *c, bool meta)
-{
-    struct head_out o = {0};
-    grpc_head(&o, c, meta);
-    c->head_sent = true;
-    http_respond(c->x, 200, o.h, o.n, -1, false);
-}
-
 static void stream_head(struct call *c)
 {
-    send_head(c, true);
+    grpc_send_head(c, true);
 }
 
 /* "name: value" lines. */
@@ -49,14 +41,14 @@ static void send_trailers(struct call *c, const struct err *e, bool meta)
 static void finish(struct call *c, const struct err *e, bool meta)
 {
     if (!c->head_sent)
-        send_head(c, meta);
+        grpc_send_head(c, meta);
     send_trailers(c, e, meta);
 }
 
 static void reply(struct call *c, const struct run *run)
 {
     static const struct err ok = {0};
-    send_head(c, true);
+    grpc_send_head(c, true);
     http_write(c->x, (str){run->out.p, run->out.n}, false);
     send_trailers(c, &ok, true);
 }

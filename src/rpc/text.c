@@ -1,6 +1,8 @@
 /* Small texts of the protocols. See text.h. */
 #include "rpc/text.h"
 
+#include "base/codec.h"
+
 #include "base/time.h"
 
 static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -33,22 +35,6 @@ void text_base64_put(buf *b, str bytes, bool pad)
     buf_wrote(b, (size_t)(to - start));
 }
 
-/* -1: no digit. */
-static int base64_digit(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    if (c == '+' || c == '-')
-        return 62;
-    if (c == '/' || c == '_')
-        return 63;
-    return -1;
-}
-
 /* Writes the bytes of a full quantum. False: too much padding. */
 static bool base64_flush(struct text_base64 *r, char **to)
 {
@@ -67,7 +53,7 @@ bool text_base64_read(struct text_base64 *r, str chunk, buf *out)
     if (!start)
         return true; /* out->failed tells */
     for (size_t i = 0; i < chunk.n; i++) {
-        int digit = base64_digit(chunk.p[i]);
+        int digit = codec_base64_digit(chunk.p[i]);
         if (chunk.p[i] == '=' && r->have)
             r->pads++;
         else if (digit < 0 || r->pads)
