@@ -20,6 +20,17 @@ str service_outputs_uri(struct ctx *cx, const struct store_action *a)
     return object_uri_file(cx->mem, a->output_uri, STR("outputs.pb"));
 }
 
+/* The row says it only when the attempt has ended. */
+enum code service_report_key(struct ctx *cx, const struct store_attempt *t, str *bucket, str *key)
+{
+    struct object_info info;
+    if (t->output_uri.n == 0 || (t->ended_ns && !t->has_report))
+        return fail(cx, CODE_NOT_FOUND, "attempt %u has no report", t->attempt);
+    TRY(object_uri_parse(cx, "report", object_uri_join(cx->mem, t->output_uri, STR("report.html")), bucket, key));
+    enum code c = object_stat(cx, cx->app->objects, *bucket, *key, &info);
+    return c == CODE_NOT_FOUND ? fail(cx, c, "attempt %u has no report yet", t->attempt) : c;
+}
+
 enum code service_download_url(struct ctx *cx, str bucket, str key, int64_t lifetime_s, str content_type, str *url)
 {
     struct object_presign_request r = {

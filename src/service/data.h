@@ -3,11 +3,15 @@
 #define SERVICE_DATA_H
 
 #include "store/action.h"
+#include "store/attempt.h"
 
 /* The file ".../inputs.pb"; "" when the action has none. */
 str service_inputs_uri(struct ctx *cx, const struct store_action *a);
 /* The file ".../outputs.pb"; "" unless the action succeeded (or was recovered) and has one. */
 str service_outputs_uri(struct ctx *cx, const struct store_action *a);
+
+/* The attempt's report, which grows while the task flushes it. NOT_FOUND when there is none. Reads an object. */
+must_check_ enum code service_report_key(struct ctx *cx, const struct store_attempt *t, str *bucket, str *key);
 
 /* A URL by which anybody who has it may read the object for that long; answered with content_type, or the stored one when
  * that is empty. */

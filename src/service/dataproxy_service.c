@@ -322,17 +322,18 @@ enum code RunService_GetActionData(struct ctx *cx, const WorkflowGetActionDataRe
 
 struct link_lookup {
     const DataproxyCreateDownloadLinkRequest *req;
-    str uri; /* of the object */
+    str uri;                        /* of a code bundle */
+    struct store_attempt *reported; /* whose report it is, else NULL */
 };
 
-static enum code report_uri(struct ctx *cx, struct link_lookup *l)
+static enum code find_reported(struct ctx *cx, struct link_lookup *l)
 {
     const CommonActionAttemptIdentifier *id = l->req->action_attempt_id;
     struct action_lookup a = {.id = id->action_id, .attempt = id->attempt};
     TRY(find_action(cx, &a));
-    if (!a.row || !a.row->has_report)
-        return fail(cx, CODE_NOT_FOUND, "attempt %u has no report", id->attempt);
-    l->uri = object_uri_join(cx->mem, a.row->output_uri, STR("report.html"));
+    if (!a.row)
+        return fail(cx, CODE_NOT_FOUND, "attempt %u is not there", id->attempt);
+    l->reported = a.row;
     return CODE_OK;
 }
 
@@ -387,7 +388,7 @@ static enum code find_link(struct ctx *cx, void *arg)
         return code_uri(cx, l);
     if (l->req->source_case != DataproxyCreateDownloadLinkRequest_action_attempt_id_tag)
         return fail(cx, CODE_INVALID_ARGUMENT, "source: a report belongs to an action_attempt_id");
-    return report_uri(cx, l);
+    return find_reported(cx, l);
 }
 
 enum code DataProxyService_CreateDownloadLink(struct ctx *cx, const DataproxyCreateDownloadLinkRequest *req,
@@ -399,14 +400,17 @@ enum code DataProxyService_CreateDownloadLink(struct ctx *cx, const DataproxyCre
     int64_t life_s;
     TRY(lifetime_s(cx, req->expires_in, DOWNLOAD_LIFETIME_MAX_S, &life_s));
     TRY(lane_read(cx, cx->app->lanes, find_link, &l));
-    TRY(object_uri_parse(cx, "uri", l.uri, &bucket, &key));
-    TRY(object_stat(cx, cx->app->objects, bucket, key, &info));
+    if (l.reported) {
+        TRY(service_report_key(cx, l.reported, &bucket, &key));
+    } else {
+        TRY(object_uri_parse(cx, "uri", l.uri, &bucket, &key));
+        TRY(object_stat(cx, cx->app->objects, bucket, key, &info));
+    }
     rsp->pre_signed_urls = pb_new(cx->mem, DataproxyPreSignedURLs);
     rsp->pre_signed_urls->expires_at = service_timestamp(cx, time_wall_ns() + life_s * NS_PER_S);
     rsp->pre_signed_urls->signed_url.n = 1;
     rsp->pre_signed_urls->signed_url.p = arena_new_array(cx->mem, str, 1);
     /* The SDK stores reports without a type; browsers would save them to a file. */
-    bool report = req->artifact_type == DATAPROXY_ARTIFACT_TYPE_REPORT;
-    return service_download_url(cx, bucket, key, life_s, report ? STR("text/html; charset=utf-8") : STR(""),
+    return service_download_url(cx, bucket, key, life_s, l.reported ? STR("text/html; charset=utf-8") : STR(""),
                                 &rsp->pre_signed_urls->signed_url.p[0]);
 }

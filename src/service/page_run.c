@@ -190,14 +190,15 @@ static void log_lines(struct ctx *cx, buf *b, const struct page *p, uint32_t att
 static void report(struct ctx *cx, buf *b, const struct store_attempt *t)
 {
     str bucket, key, url;
-    if (!t->has_report)
-        return;
-    str uri = arena_printf(cx->mem, STR_FMT "/report.html", STR_ARG(t->output_uri));
-    if (object_uri_parse(cx, "report", uri, &bucket, &key) != CODE_OK ||
-        service_download_url(cx, bucket, key, LINK_LIFETIME_S, STR("text/html; charset=utf-8"), &url) != CODE_OK) {
+    enum code c = service_report_key(cx, t, &bucket, &key);
+    if (c == CODE_OK)
+        c = service_download_url(cx, bucket, key, LINK_LIFETIME_S, STR("text/html; charset=utf-8"), &url);
+    if (c == CODE_NOT_FOUND)
+        ctx_clear_err(cx);
+    else if (c != CODE_OK)
         failed(cx, b, "the report");
+    if (c != CODE_OK)
         return;
-    }
     buf_str(b, STR("<h2>Report</h2><iframe sandbox=\"allow-scripts\" src=\""));
     html_text(b, url);
     buf_str(b, STR("\"></iframe>"));
