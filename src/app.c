@@ -120,6 +120,7 @@ static enum code start_exec(struct ctx *cx, struct app *app)
         .cpus = (double)c->exec_local_cpus,
         .memory_bytes = c->exec_local_memory_bytes,
         .ignore_gpu = c->exec_local_ignore_gpu,
+        .aws_variables = c->exec_local_aws_variables,
         .container_runtime = c->exec_local_container_runtime,
         .s3_keep = c->source[CONFIG_server_s3_listen] == CONFIG_FROM_DEFAULT,
         .s3_listen = s3_listen(c),

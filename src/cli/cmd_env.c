@@ -8,11 +8,13 @@
 
 struct options {
     str project, domain;
+    bool aws;
 };
 
 const struct cli_option cli_cmd_env_options[] = {
     {"--project", CLI_TEXT, offsetof(struct options, project), "NAME", "Only this project's objects (default: all)"},
     {"--domain", CLI_TEXT, offsetof(struct options, domain), "NAME", "Only this domain's"},
+    {"--aws", CLI_FLAG, offsetof(struct options, aws), "", "Also AWS_*, for libraries that know only those (pyarrow)"},
     {0},
 };
 
@@ -20,6 +22,14 @@ static void close_store(struct object_store **s)
 {
     if (*s)
         object_store_close(*s);
+}
+
+static void put_variables(buf *b, const char *endpoint_name, const char *prefix, str endpoint,
+                          const struct object_keys *keys)
+{
+    buf_printf(b, "export %s=" STR_FMT "\n", endpoint_name, STR_ARG(endpoint));
+    buf_printf(b, "export %s_ACCESS_KEY_ID=" STR_FMT "\n", prefix, STR_ARG(keys->access_key_id));
+    buf_printf(b, "export %s_SECRET_ACCESS_KEY=" STR_FMT "\n", prefix, STR_ARG(keys->secret_access_key));
 }
 
 static enum code put_exports(struct ctx *cx, const struct cli_state *server, str data_dir, const struct options *o)
@@ -31,10 +41,11 @@ static enum code put_exports(struct ctx *cx, const struct cli_state *server, str
     TRY(object_store_open(cx, data_dir, &store));
     TRY(object_keys_derive(cx, store, &scope, &keys));
     buf_init_arena(&out, cx->mem, 4096);
-    buf_printf(&out, "export FLYTE_AWS_ENDPOINT=%s" STR_FMT "\n", str_starts(server->s3, STR("http")) ? "" : "http://",
-               STR_ARG(server->s3));
-    buf_printf(&out, "export FLYTE_AWS_ACCESS_KEY_ID=" STR_FMT "\n", STR_ARG(keys.access_key_id));
-    buf_printf(&out, "export FLYTE_AWS_SECRET_ACCESS_KEY=" STR_FMT "\n", STR_ARG(keys.secret_access_key));
+    str scheme = str_starts(server->s3, STR("http")) ? STR("") : STR("http://");
+    str endpoint = arena_concat(cx->mem, scheme, server->s3);
+    put_variables(&out, "FLYTE_AWS_ENDPOINT", "FLYTE_AWS", endpoint, &keys);
+    if (o->aws)
+        put_variables(&out, "AWS_ENDPOINT_URL_S3", "AWS", endpoint, &keys);
     return cli_print(cx, buf_view(&out));
 }
 

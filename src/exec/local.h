@@ -11,6 +11,7 @@ struct exec_local_config {
     bool warm_pool;        /* exec.local.warm_pool */
     bool cgroup;           /* false: never use cgroups, sample memory instead */
     bool ignore_gpu;       /* exec.local.ignore_gpu: GPU requests are dropped */
+    bool aws_variables;    /* exec.local.aws_variables */
     double cpus;           /* slots; 0 = as many as this machine has */
     int64_t memory_bytes;  /* 0 = what this machine has */
     int64_t grace_ms;      /* between SIGTERM and SIGKILL; 0 = 5 s */

@@ -145,16 +145,39 @@ static void add_image_env(struct env *e, str bin_dir)
             env_default(e, name, value);
 }
 
+/* The SDK reads objects with its own settings, but hands some URIs to libraries that know only Amazon's (a pyarrow table
+ * as an input). A task that brings any such setting keeps exactly what it brings. */
+static void add_aws(struct env *e)
+{
+    static const struct {
+        const char *name, *from;
+    } rows[] = {
+        {"AWS_ENDPOINT_URL_S3", "FLYTE_AWS_ENDPOINT"},
+        {"AWS_ACCESS_KEY_ID", "FLYTE_AWS_ACCESS_KEY_ID"},
+        {"AWS_SECRET_ACCESS_KEY", "FLYTE_AWS_SECRET_ACCESS_KEY"},
+    };
+    for (size_t i = 0; i < e->list.n; i++)
+        if (str_starts(e->list.p[i], STR("AWS_")))
+            return;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        size_t at = env_at(e, str_from(rows[i].from));
+        if (at != SIZE_MAX)
+            env_set(e, str_from(rows[i].name), str_skip(e->list.p[at], strlen(rows[i].from) + 1));
+    }
+}
+
 static enum code make_env(struct ctx *cx, const struct exec_local_config *cfg, const struct exec_task *task,
                           str bin_dir, struct exec_msg *out)
 {
-    struct env e = {.cx = cx, .cap = task->env_count + task->secret_count + IMAGE_ENV_COUNT + 8};
+    struct env e = {.cx = cx, .cap = task->env_count + task->secret_count + IMAGE_ENV_COUNT + 12};
     e.list.p = arena_new_array(cx->mem, str, e.cap);
     for (size_t i = 0; i < task->env_count; i++)
         env_set(&e, task->env[i].name, task->env[i].value);
     TRY(add_secrets(&e, task, out));
     if (bin_dir.n)
         add_image_env(&e, bin_dir);
+    if (cfg->aws_variables)
+        add_aws(&e);
     if (str_eq(task->argv[0], STR(OWN_PROGRAM)))
         env_set(&e, STR("TERN_DATA"), cfg->data_dir);
     str path = bin_dir.n ? arena_printf(cx->mem, STR_FMT ":/usr/bin:/bin", STR_ARG(bin_dir)) : STR("/usr/bin:/bin");

@@ -24,6 +24,10 @@ def test_dataframe(run):
     assert run(data.frame_round_trip, n=100).outputs()[0] == sum(i * i for i in range(100))
 
 
+def test_pyarrow(run):
+    assert run(data.tables, n=10).outputs()[0] == ["45", "row 9", "285"]
+
+
 def test_multipart_file(run):
     assert run(data.big_round_trip, megabytes=40).outputs()[0] == 40 << 20
 
@@ -35,13 +39,13 @@ def test_notebook_process_opens_outputs(run, tern, tmp_path):
     names = {"f": run(data.write_file, text="for the notebook").name, "d": run(data.write_dir, n=4).name,
              "df": run(data.frame, n=10).name}
     env = tern.env()
-    for line in tern.command("env").stdout.splitlines():
+    for line in tern.command("env", "--aws").stdout.splitlines():
         if line.startswith("export "):
             key, _, value = line[len("export "):].partition("=")
             env[key] = value.strip("'\"")
     assert "FLYTE_AWS_ENDPOINT" in env
     script = f"""
-import asyncio, flyte, flyte.io, pandas as pd
+import asyncio, flyte, flyte.io, pandas as pd, pyarrow as pa
 from flyte.remote import Run
 flyte.init(endpoint="{tern.endpoint}", insecure=True, project="flytesnacks", domain="development")
 async def main():
@@ -52,8 +56,10 @@ async def main():
     print("DIR", len([x async for x in d.walk()]))
     df = (await (await Run.get.aio("{names['df']}")).outputs.aio())[0]
     print("FRAME", int((await df.open(pd.DataFrame).all())["sq"].sum()))
+    print("TABLE", sum((await df.open(pa.Table).all()).column("sq").to_pylist()))
 asyncio.run(main())
 """
     done = subprocess.run([sys.executable, "-c", script], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert "FILE for the notebook" in done.stdout and "DIR 4" in done.stdout and "FRAME 285" in done.stdout, \
         done.stdout + done.stderr
+    assert "TABLE 285" in done.stdout, done.stdout

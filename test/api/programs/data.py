@@ -4,6 +4,7 @@ import tempfile
 
 import flyte
 import pandas as pd
+import pyarrow as pa
 from flyte.io import DataFrame, Dir, File
 
 env = flyte.TaskEnvironment(name="data")
@@ -66,6 +67,27 @@ async def frame_sum(df: DataFrame) -> int:
 @env.task
 async def frame_round_trip(n: int) -> int:
     return await frame_sum(await frame(n))
+
+
+@env.task
+async def table(n: int) -> pa.Table:
+    return pa.table({"n": list(range(n)), "text": [f"row {i}" for i in range(n)]})
+
+
+@env.task
+async def table_sum(t: pa.Table) -> list[str]:
+    return [str(sum(t.column("n").to_pylist())), t.column("text")[-1].as_py()]
+
+
+@env.task
+async def frame_as_table(df: DataFrame) -> int:
+    """What pandas has written, pyarrow reads."""
+    return sum((await df.open(pa.Table).all()).column("sq").to_pylist())
+
+
+@env.task
+async def tables(n: int) -> list[str]:
+    return [*await table_sum(await table(n)), str(await frame_as_table(await frame(n)))]
 
 
 @env.task
