@@ -1,10 +1,13 @@
 """Runs: in every way that a user starts one, nested, mapped, grouped."""
+import asyncio
 import re
 import subprocess
 import sys
+import time
 
 import basic
 import pytest
+from flyte.remote import Action
 
 PROGRAMS = basic.__file__.rsplit("/", 1)[0]
 
@@ -17,23 +20,29 @@ def test_run_async_nested(run):
     assert run(basic.nested, n=4).outputs()[0] == 6
 
 
+def test_client_that_is_async(sdk):
+    async def go():
+        r = await sdk.run.aio(basic.nested, n=4)
+        await r.wait.aio(quiet=True)
+        return (await r.outputs.aio())[0]
+
+    assert asyncio.run(go()) == 6
+
+
 def test_groups_are_recorded(run, sdk):
     r = run(basic.grouped, n=3)
     assert r.outputs()[0] == [0, 1, 2, 100, 101, 102]
-    from flyte.remote import Action
     groups = sorted(a.pb2.metadata.group for a in Action.listall(for_run_name=r.name) if a.pb2.metadata.group)
     assert groups == ["first"] * 3 + ["second"] * 3
 
 
 def test_same_call_many_times_is_many_actions(run):
-    from flyte.remote import Action
     r = run(basic.same_call_twice, x=1)
     assert r.outputs()[0] == [2, 2, 2, 2]
     assert len(list(Action.listall(for_run_name=r.name))) == 5
 
 
 def test_child_names_do_not_depend_on_the_run(run):
-    from flyte.remote import Action
     names = [sorted(a.name for a in Action.listall(for_run_name=run(basic.nested, n=3).name)) for _ in range(2)]
     assert names[0] == names[1] and len(names[0]) == 4
 
@@ -106,6 +115,35 @@ def test_cli_deploy_and_run_deployed(cli):
     assert "basic.main" in cli("get", "task", "basic.main").stdout
 
 
+def test_deployed_task_by_name_from_the_sdk(sdk, cli):
+    from flyte.remote import Task
+    cli("deploy", "basic.py", "env")
+    r = sdk.run(Task.get("basic.main", auto_version="latest"), n=4)
+    r.wait(quiet=True)
+    assert r.outputs()[0] == 14
+
+
+def test_cli_run_by_name(cli):
+    cli("run", "--name", "named-here", "--follow", "basic.py", "nothing", "--text", "x")
+    assert "SUCCEEDED" in cli("get", "run", "named-here").stdout.upper()
+    again = cli("run", "--name", "named-here", "basic.py", "nothing", "--text", "other", check=False)
+    assert again.returncode != 0 and "already exists" in (again.stdout + again.stderr).lower()
+
+
+def test_cli_abort_action(cli, sdk):
+    """The child ends, its parent learns it and ends with what it caught."""
+    name = run_name(cli("run", "basic.py", "outlives", "--seconds", "300").stdout)
+    child = None
+    while not child:
+        child = next((a.name for a in Action.listall(for_run_name=name) if a.task_name == "basic.slow"), None)
+        time.sleep(0.2)
+    cli("abort", "action", name, child, "--reason", "this one only")
+    r = sdk.remote.Run.get(name)
+    r.wait(quiet=True)
+    assert "outlived" in cli("get", "io", name).stdout
+    assert "ABORTED" in cli("get", "action", name, child).stdout.upper()
+
+
 def test_cli_abort_run(cli, tern):
     done = cli("run", "basic.py", "slow", "--seconds", "300")
     name = run_name(done.stdout)
@@ -125,6 +163,14 @@ def test_cli_rerun(cli):
     done = cli("run", "--follow", "basic.py", "main", "--n", "3")
     again = cli("rerun", run_name(done.stdout), "--follow")
     assert run_name(again.stdout) != run_name(done.stdout)
+
+
+def test_cli_recover(cli, sdk):
+    name = run_name(cli("run", "--follow", "durable.py", "pipeline", "--n", "3", check=False).stdout)
+    again = cli("rerun", name, "--recover", "-e", "JOIN_OK=1", "--follow")
+    assert run_name(again.stdout) != name
+    phases = [str(a.phase) for a in Action.listall(for_run_name=run_name(again.stdout))]
+    assert sum("RECOVERED" in p for p in phases) == 3, phases
 
 
 def test_cli_projects_and_whoami(cli):

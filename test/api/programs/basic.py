@@ -88,3 +88,12 @@ async def cancels(seconds: float) -> str:
     except asyncio.CancelledError:
         return "cancelled"
     return "finished"
+
+
+@env.task
+async def outlives(seconds: float) -> str:
+    try:
+        await slow(seconds)
+    except Exception as e:
+        return f"outlived {type(e).__name__}"
+    return "finished"

@@ -101,11 +101,6 @@ async def needs_gpu() -> int:
     return 1
 
 
-@env.task(timeout=flyte.Timeout(max_queued_time=timedelta(seconds=2)))
-async def waits_in_line() -> int:
-    return 1
-
-
 @env.task
 async def catches_timeout() -> str:
     try:
