@@ -172,7 +172,9 @@ static enum code make_venv(struct ctx *cx, const struct build *b)
     TRY(check_python(cx, b, &python));
     const char *const venv[] = {python.p, "-m", "venv", b->venv.p, NULL};
     TRY(image_process_run(cx, venv, NULL));
-    setenv("VIRTUAL_ENV", b->venv.p, 1); /* for uv sync --active */
+    setenv("VIRTUAL_ENV", b->venv.p, 1);  /* for uv sync --active */
+    setenv("UV_SYSTEM_CERTS", "true", 0); /* uv trusts what the machine trusts, as pip does */
+    setenv("UV_NATIVE_TLS", "true", 0);   /* the same for older ones */
     TRY(install_sdk(cx, b));
     for (size_t i = 0; i < b->plan.step_count; i++)
         TRY(run_step(cx, b, b->plan.steps[i].argv));

@@ -127,7 +127,9 @@ static enum code wheels(struct planner *p, const ImagebuilderLayer *l)
 
 static enum code uv_project(struct planner *p, const ImagebuilderLayer *l)
 {
-    static const char *const sync[] = {"python", "-m", "uv", "sync", "--active", "--inexact", "--project", NULL};
+    /* Not editable: the context is gone after the build. */
+    static const char *const sync[] = {"python",        "-m",        "uv", "sync", "--active", "--inexact",
+                                       "--no-editable", "--project", NULL};
     struct args install = pip_install(p->cx), a = args_new(p->cx, sync);
     str dir;
     TRY(in_context(p, l->uv_project->pyproject, &dir));
@@ -141,10 +143,21 @@ static enum code uv_project(struct planner *p, const ImagebuilderLayer *l)
     return CODE_OK;
 }
 
+/* Where a container's Python is: the environment's own is elsewhere. The SDK sets these for images that it does not take
+ * from a registry (uv scripts). */
+static bool is_of_container(str name, str value)
+{
+    bool place = str_eq(name, STR("VIRTUAL_ENV")) || str_eq(name, STR("PATH"));
+    return (place && str_starts(value, STR("/opt/venv"))) ||
+           (str_eq(name, STR("PYTHONPATH")) && str_eq(value, STR("/root")));
+}
+
 static enum code env(struct planner *p, const ImagebuilderLayer *l)
 {
     for (size_t i = 0; i < l->env->env_variables.n; i++) {
         str name = l->env->env_variables.p[i].key, value = l->env->env_variables.p[i].value;
+        if (is_of_container(name, value))
+            continue;
         if (name.n == 0 || str_find_char(name, '=') != SIZE_MAX || str_find_char(name, '\n') != SIZE_MAX ||
             str_find_char(value, '\n') != SIZE_MAX)
             return fail(p->cx, CODE_INVALID_ARGUMENT, "env: \"" STR_FMT "\" cannot be set", STR_ARG(name));
@@ -195,13 +208,20 @@ static enum code apt_packages(struct planner *p, const ImagebuilderLayer *l)
                 buf_view(&missing).p);
 }
 
-static enum code refuse_commands(struct planner *p, const ImagebuilderLayer *l)
+/* The SDK's own command makes the user of the container; any other is the user's wish. */
+static enum code commands(struct planner *p, const ImagebuilderLayer *l)
 {
-    (void)l;
-    return fail(
-        p->cx, CODE_FAILED_PRECONDITION,
-        "this image runs shell commands (with_commands), which need a container; images are virtual environments "
-        "here: pip packages, requirements, wheels, uv projects, variables and copied files work");
+    for (size_t i = 0; i < l->commands->cmd.n; i++) {
+        str cmd = l->commands->cmd.p[i];
+        if (str_starts(cmd, STR("if ! id -u flyte >/dev/null 2>&1; then useradd ")))
+            continue;
+        return fail(p->cx, CODE_FAILED_PRECONDITION,
+                    "this image runs shell commands (with_commands: \"" STR_FMT
+                    "\"), which need a container; images are virtual environments here: pip packages, requirements, "
+                    "wheels, uv projects, variables and copied files work",
+                    STR_ARG(str_head(cmd, 60)));
+    }
+    return CODE_OK;
 }
 
 static enum code refuse_poetry(struct planner *p, const ImagebuilderLayer *l)
@@ -226,7 +246,7 @@ static const struct {
 } layers[] = {
     {ImagebuilderLayer_apt_packages_tag, apt_packages},
     {ImagebuilderLayer_pip_packages_tag, pip_packages},
-    {ImagebuilderLayer_commands_tag, refuse_commands},
+    {ImagebuilderLayer_commands_tag, commands},
     {ImagebuilderLayer_requirements_tag, requirements},
     {ImagebuilderLayer_python_wheels_tag, wheels},
     {ImagebuilderLayer_workdir_tag, workdir},
