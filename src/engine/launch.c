@@ -5,6 +5,7 @@
 #include "base/vec.h"
 #include "config/config.h"
 #include "engine/pod.h"
+#include "engine/reach.h"
 #include "engine/secret.h"
 #include "engine/template.h"
 #include "engine/uri.h"
@@ -105,14 +106,17 @@ static enum code read_inputs(struct ctx *cx, struct launch *l, struct engine_tem
     return CODE_OK;
 }
 
-static str raw_prefix(struct ctx *cx, const struct launch *l)
+/* The run's part of the prefix that it was started with; empty without one. */
+static str run_raw(struct ctx *cx, const struct launch *l)
 {
     const TaskRawDataStorage *raw = l->run_spec->raw_data_storage;
-    if (raw && raw->raw_data_prefix.n) {
-        str name = arena_printf(cx->mem, STR_FMT "/" STR_FMT, STR_ARG(l->run->name), STR_ARG(l->a->name));
-        return object_uri_join(cx->mem, raw->raw_data_prefix, name);
-    }
-    return object_uri_join(cx->mem, l->folder, STR("raw"));
+    return raw && raw->raw_data_prefix.n ? object_uri_join(cx->mem, raw->raw_data_prefix, l->run->name) : STR("");
+}
+
+static str raw_prefix(struct ctx *cx, const struct launch *l)
+{
+    str run = run_raw(cx, l);
+    return run.n ? object_uri_join(cx->mem, run, l->a->name) : object_uri_join(cx->mem, l->folder, STR("raw"));
 }
 
 static enum code render_args(struct ctx *cx, struct launch *l, struct exec_task *out)
@@ -216,6 +220,21 @@ static enum code build_env(struct ctx *cx, struct launch *l)
     return set_access(cx, l);
 }
 
+/* ---- storage ---------------------------------------------------------------------------------------------------- */
+
+static enum code set_reach(struct ctx *cx, const struct launch *l, struct exec_task *t)
+{
+    const struct engine_reach r = {.app = l->app,
+                                   .run = l->run,
+                                   .a = l->a,
+                                   .input_uri = engine_uri_inputs(cx->mem, l->a->input_uri),
+                                   .raw_prefix = raw_prefix(cx, l),
+                                   .run_raw = run_raw(cx, l),
+                                   .argv = t->argv,
+                                   .argc = t->argc};
+    return engine_reach_launch(cx, &r, &t->access);
+}
+
 /* ---- all of it -------------------------------------------------------------------------------------------------- */
 
 static bool is_sdk_runtime(const struct exec_task *t)
@@ -251,6 +270,7 @@ enum code engine_launch_build(struct ctx *cx, struct app *app, const struct stor
         t.sdk_version = meta->runtime->version;
     TRY(render_args(cx, &l, &t));
     TRY(build_env(cx, &l));
+    TRY(set_reach(cx, &l, &t));
     t.env = l.env.p;
     t.env_count = l.env.n;
     t.secrets = l.secrets.p;

@@ -4,6 +4,7 @@
 #include "engine/item_int.h"
 #include "engine/launch.h"
 #include "engine/phase.h"
+#include "engine/reach.h"
 #include "engine/result.h"
 #include "engine/uri.h"
 #include "gen/flyteidl2_workflow.h"
@@ -161,6 +162,7 @@ static enum code look_cache(struct ctx *cx, struct engine *e, struct engine_item
     if (it->entry->output_uri.n) {
         c = engine_uri_get(cx, e->app, object_uri_join(cx->mem, it->entry->output_uri, file), OUTPUTS_MAX, &bytes);
         if (c == CODE_OK) {
+            TRY(engine_reach_reused(cx, e->app, it->run, it->entry->action_id, bytes));
             it->output_uri = folder_of(cx, it);
             TRY(engine_uri_put(cx, e->app, object_uri_join(cx->mem, it->output_uri, file), bytes));
         }

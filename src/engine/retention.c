@@ -7,7 +7,7 @@
 #include "engine/engine_int.h"
 #include "exec/exec.h"
 #include "lane/lane.h"
-#include "object/object.h"
+#include "object/reach.h"
 #include "store/attempt.h"
 #include "store/cache.h"
 #include "store/spec.h"
@@ -80,7 +80,8 @@ static enum code delete_objects(struct ctx *cx, struct sweep *s)
         for (size_t i = 0; i < list.n; i++)
             TRY(object_delete(cx, s->e->app->objects, bucket, list.p[i].key));
     } while (list.next.n);
-    return CODE_OK;
+    const struct object_reach_run run = {s->run->project, s->run->domain, s->run->name};
+    return object_reach_drop(cx, s->e->app->objects, &run);
 }
 
 static enum code delete_rows(struct ctx *cx, void *arg)

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/time.h"
+#include "exec/access.h"
 #include "exec/sample.h"
 
 #include <errno.h>
@@ -148,11 +149,13 @@ void exec_attempt_tell(struct exec_attempt *a)
 
 static void no_longer_running(struct exec_attempt *a, enum exec_state state)
 {
+    struct exec_super *s = a->super;
     if (is_running(a))
-        a->super->running--;
+        s->running--;
     a->fact.state = state;
+    exec_access_end(&s->cx, s->data_dir, a->fact.key, time_wall_ns());
     let_go(a);
-    exec_super_changed(a->super);
+    exec_super_changed(s);
 }
 
 static void refuse(struct exec_attempt *a, const char *code, const char *why)
@@ -244,6 +247,7 @@ static enum code launch(struct exec_attempt *a, const struct exec_msg *m)
     exec_watch_log(a);
     say_lines(a, m->text);
     TRY(make_folders(&s->cx, m->cwd));
+    TRY(exec_access_open(&s->cx, s->data_dir, m->key, m->access));
     TRY(add_limit(a));
     if (m->warm && m->secret_names.n == 0 && exec_pool_ask(s->pool, a, m)) {
         exec_wire_put(&a->launch, m);
@@ -557,7 +561,7 @@ static void take_fact(struct exec_attempt *a, const struct exec_msg *m)
         set_text(texts[i], now);
         set_text(olds[i], STR_NONE);
     }
-    a->fact.cwd = a->fact.build = a->fact.text = a->fact.program = a->fact.interpreter = STR_NONE;
+    a->fact.cwd = a->fact.build = a->fact.text = a->fact.program = a->fact.interpreter = a->fact.access = STR_NONE;
     a->fact.argv = a->fact.env = a->fact.secret_names = a->fact.secret_values = (struct exec_strs){0};
 }
 
@@ -643,8 +647,10 @@ void exec_attempt_adopt(struct exec_super *s)
     void *value;
     while (map_next(&s->attempts, &at, &key, &value)) {
         struct exec_attempt *a = value;
-        if (!is_running(a))
+        if (!is_running(a)) {
+            exec_access_end(&s->cx, s->data_dir, a->fact.key, (int64_t)a->fact.ended_ns);
             continue;
+        }
         s->running++;
         if (exec_logfile_open(&s->cx, s->data_dir, a->fact.key, &a->log) == CODE_OK)
             exec_watch_log(a);
@@ -654,6 +660,7 @@ void exec_attempt_adopt(struct exec_super *s)
             ended(a, EXEC_LOST);
     }
     ctx_clear_err(&s->cx);
+    exec_watch_keys(s);
     exec_watch_memory(s);
     if (s->attempts.n)
         log_info(&s->cx, "attempts taken over", LOG_INT("known", s->attempts.n), LOG_INT("running", alive));

@@ -4,6 +4,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/time.h"
+#include "exec/access.h"
+#include "object/reach.h"
 #include "object/s3.h"
 
 #include <errno.h>
@@ -32,74 +34,51 @@ static void close_fd(const int *fd)
 
 /* ---- what a key may do ------------------------------------------------------------------------------------------- */
 
-/* Key that begins with these pieces, each ended by a slash; an empty piece matches any. */
-static bool begins_with(str key, const str *pieces, size_t n)
+struct endpoint {
+    str data_dir;
+    struct object_store *store;
+};
+
+static bool is_granted(struct ctx *cx, struct endpoint *e, const struct object_scope *scope, str key)
 {
-    str piece;
-    for (size_t i = 0; i < n; i++) {
-        if (str_find_char(key, '/') == SIZE_MAX)
-            return false;
-        str_cut(key, '/', &piece, &key);
-        if (pieces[i].n && !str_eq(piece, pieces[i]))
-            return false;
-    }
-    return true;
+    const struct object_reach_run run = {scope->project, scope->domain, scope->run};
+    bool granted;
+    return object_reach_granted(cx, e->store, &run, key, &granted) == CODE_OK && granted;
 }
 
-/* Below its own run, wherever the run's base was put. */
-static bool is_own_run(const struct object_scope *scope, str key)
+/* What it was given when it was launched; to read also its own project, and what its run was granted since. */
+static bool attempt_may(struct ctx *cx, struct endpoint *e, const struct object_scope *scope, enum object_access access,
+                        str key)
 {
-    const str own[] = {scope->project, scope->domain, scope->run};
-    for (str rest = key, piece; rest.p && rest.n; str_cut(rest, '/', &piece, &rest))
-        if (begins_with(rest, own, 3))
-            return true;
-    return false;
-}
-
-/* What the server believes: results must come from the run itself. */
-static bool is_result(str key)
-{
-    static const char *const names[] = {"inputs.pb", "outputs.pb", "error.pb", "report.html"};
-    size_t slash = str_rfind_char(key, '/');
-    str name = slash == SIZE_MAX ? key : str_skip(key, slash + 1);
-    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-        if (str_eq(name, str_from(names[i])))
-            return true;
-    return false;
-}
-
-/* Tasks write below their own run, or raw data below a prefix that a run was started with; never into uploads, another run
- * of their project and domain, or over any run's results. */
-static bool may_write(const struct object_scope *scope, str key)
-{
-    const str uploads[] = {STR("uploads")}, space[] = {scope->project, scope->domain};
-    if (begins_with(key, uploads, 1))
+    const struct exec_key who = {scope->action_id, scope->attempt};
+    bool write = access == OBJECT_WRITE;
+    str lines;
+    if (!exec_access_read(cx, e->data_dir, who, time_wall_ns(), &lines))
         return false;
-    if (is_own_run(scope, key))
+    if (exec_access_covers(lines, write ? EXEC_ACCESS_WRITE : EXEC_ACCESS_READ, key))
         return true;
-    return !begins_with(key, space, 2) && !is_result(key);
+    return !write && (object_reach_own(scope->project, scope->domain, key) || is_granted(cx, e, scope, key));
 }
 
-/* Tasks read what they are given a URI of, cached results of other runs and projects included; people what their key was
- * made for. */
-static bool may_read(const struct object_scope *scope, str key)
+/* Keys of people read what they were made for. */
+static bool reader_may(const struct object_scope *scope, enum object_access access, str key)
 {
-    const str runs[] = {scope->project, scope->domain};
-    const str uploads[] = {STR("uploads"), scope->project, scope->domain};
-    const str with_org[] = {STR("uploads"), STR(""), scope->project, scope->domain};
-    if (scope->kind != OBJECT_KEY_READER || scope->project.n == 0)
-        return true;
-    return begins_with(key, runs, 2) || begins_with(key, uploads, 3) || begins_with(key, with_org, 4);
+    return access != OBJECT_WRITE && (!scope->project.n || object_reach_own(scope->project, scope->domain, key));
 }
 
 static bool allow(void *arg, const struct object_scope *scope, enum object_access access, str bucket, str key)
 {
-    (void)arg;
+    struct arena mem;
+    struct ctx cx;
     if (!str_eq(bucket, STR(OBJECT_BUCKET)))
         return false;
-    if (access != OBJECT_WRITE)
-        return may_read(scope, key);
-    return scope->kind == OBJECT_KEY_ATTEMPT && may_write(scope, key);
+    if (scope->kind != OBJECT_KEY_ATTEMPT)
+        return reader_may(scope, access, key);
+    arena_init(&mem, 0);
+    ctx_init(&cx, &mem);
+    bool yes = attempt_may(&cx, arg, scope, access, key);
+    arena_done(&mem);
+    return yes;
 }
 
 /* ---- the process ------------------------------------------------------------------------------------------------- */
@@ -182,7 +161,8 @@ enum code exec_endpoint_run(struct ctx *cx, str data_dir, str listen, bool keep)
     TRY(take_lock(cx, data_dir, &lock));
     put_aside(cx, data_dir);
     TRY(object_store_open(cx, data_dir, &store));
-    struct object_s3_config cfg = {.store = store, .listen = listen, .access = allow};
+    struct endpoint self = {.data_dir = data_dir, .store = store};
+    struct object_s3_config cfg = {.store = store, .listen = listen, .access = allow, .access_arg = &self};
     TRY(listen_somewhere(cx, &cfg, data_dir, keep, &s3));
     enum code code = announce(cx, data_dir, listen, s3);
     while (code == CODE_OK && sigwait(&stop, &sig) == EINTR)

@@ -41,6 +41,7 @@ struct exec_task {
     bool container; /* a raw-container task: argv is for the image, not for the host */
     bool python;    /* argv[0] is the SDK's runtime (a0): may run on the warm pool */
     uint32_t depth; /* how many ancestors it has: D-22's tie break */
+    str access;     /* what its storage key may do, lines of exec/access.h */
 };
 
 enum exec_state {

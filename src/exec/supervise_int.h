@@ -30,7 +30,7 @@ struct exec_super {
     struct list clients;    /* connected servers */
     struct loop_post flush; /* at the end of the round */
     bool flush_due, stopping, stopped;
-    struct loop_timer retry, sampler, tick, idle;
+    struct loop_timer retry, sampler, tick, idle, keys;
     struct loop_fd signals, listener, inotify;
     bool log_quiet;  /* inotify is off until the next tick */
     str secrets_dir; /* where file secrets go when they cannot be mounted */
@@ -103,6 +103,8 @@ void exec_watch_start(struct exec_super *s);
 void exec_watch_soon(struct exec_super *s);
 /* Samples memory while an attempt with a limit runs and no cgroup does it. */
 void exec_watch_memory(struct exec_super *s);
+/* Now and once a minute: removes what access.h keeps of attempts that are long over. */
+void exec_watch_keys(struct exec_super *s);
 /* Sends a signal to everything the attempt has started that can be found. */
 void exec_watch_kill_tree(struct exec_attempt *a, int signal);
 

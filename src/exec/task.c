@@ -325,7 +325,8 @@ enum code exec_task_plan(struct ctx *cx, const struct exec_local_config *cfg, co
                              .memory_bytes = (uint64_t)(task->memory_bytes > 0 ? task->memory_bytes : 0),
                              .cpu_millis = (uint64_t)(task->cpu_millis > 0 ? task->cpu_millis : 1000),
                              .gpus = (uint64_t)(cfg->ignore_gpu || task->gpus < 0 ? 0 : task->gpus),
-                             .depth = task->depth};
+                             .depth = task->depth,
+                             .access = task->access};
     *error_code = "PythonNotFound";
     TRY(choose_program(cx, cfg, pythons, task, &py, out));
     if (task->python)

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/time.h"
+#include "exec/access.h"
 #include "exec/sample.h"
 
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#define KEYS_NS (60 * NS_PER_S)
 #define TICK_NS (20 * NS_PER_MS)
 #define SAMPLE_NS (100 * NS_PER_MS)
 
@@ -191,6 +193,26 @@ void exec_watch_kill_tree(struct exec_attempt *a, int signal)
         if ((uint64_t)pids[i] != a->fact.pid || exec_sample_start_ticks(pids[i]) == a->fact.start_ticks)
             kill(pids[i], signal);
     arena_done(&mem);
+}
+
+static void on_keys(struct loop_timer *t)
+{
+    struct exec_super *s = container_of(t, struct exec_super, keys);
+    exec_access_sweep(&s->cx, s->data_dir, time_wall_ns(), NULL, NULL);
+    loop_timer_set(s->loop, t, time_now_ns() + KEYS_NS);
+    exec_super_flush_later(s); /* frees what this round allocates */
+}
+
+static bool is_known(void *super, struct exec_key key)
+{
+    return exec_attempt_find(super, key) != NULL;
+}
+
+void exec_watch_keys(struct exec_super *s)
+{
+    s->keys.fn = on_keys;
+    exec_access_sweep(&s->cx, s->data_dir, time_wall_ns(), is_known, s);
+    loop_timer_set(s->loop, &s->keys, time_now_ns() + KEYS_NS);
 }
 
 void exec_watch_start(struct exec_super *s)
