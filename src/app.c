@@ -6,6 +6,7 @@
 #include "base/time.h"
 #include "config/config.h"
 #include "engine/engine.h"
+#include "exec/access.h"
 #include "exec/endpoint.h"
 #include "exec/local.h"
 #include "exec/spawn.h"
@@ -174,11 +175,16 @@ static enum code api_endpoint(struct ctx *cx, struct app *app)
     return CODE_OK;
 }
 
+static str port_file(struct ctx *cx, const struct app *app)
+{
+    return arena_printf(cx->mem, "%s/run/api.port", app->data_dir.p);
+}
+
 /* With port 0 the port of the last start counts first: tasks that run know it (D-13). */
 static enum code bind_port(struct ctx *cx, struct app *app, struct http_server_config *http)
 {
-    str path = arena_printf(cx->mem, "%s/run/api.port", app->data_dir.p), last, wanted = http->listen;
-    if (str_ends(wanted, STR(":0")) && file_read(cx, path.p, 16, &last) == CODE_OK) {
+    str last, wanted = http->listen;
+    if (str_ends(wanted, STR(":0")) && file_read(cx, port_file(cx, app).p, 16, &last) == CODE_OK) {
         http->listen = arena_printf(cx->mem, STR_FMT ":" STR_FMT, STR_ARG(str_head(wanted, wanted.n - 2)),
                                     STR_ARG(str_trim(last)));
         if (http_server_bind(cx, http, &app->http) == CODE_OK)
@@ -186,8 +192,27 @@ static enum code bind_port(struct ctx *cx, struct app *app, struct http_server_c
         http->listen = wanted;
     }
     ctx_clear_err(cx);
-    TRY(http_server_bind(cx, http, &app->http));
-    return file_write(cx, path.p, arena_printf(cx->mem, "%u\n", http_server_port(app->http)), 0600);
+    return http_server_bind(cx, http, &app->http);
+}
+
+/* After the supervisor was reached, which knows what runs: another port than the last one only when no task knows that. */
+static enum code keep_port(struct ctx *cx, struct app *app)
+{
+    str last, now = arena_printf(cx->mem, "%u\n", http_server_port(app->http));
+    if (file_read(cx, port_file(cx, app).p, 16, &last) != CODE_OK) {
+        ctx_clear_err(cx);
+        last = now;
+    }
+    size_t running = str_eq(last, now) ? 0 : exec_access_running(cx, app->data_dir);
+    if (running && str_ends(app->config->server_listen, STR(":0")))
+        return fail(cx, CODE_FAILED_PRECONDITION,
+                    "port " STR_FMT " of the API is taken, and tasks that run (%zu) know no other; free it, or end the "
+                    "tasks: tern stop --tasks --data %s",
+                    STR_ARG(str_trim(last)), running, app->data_dir.p);
+    if (running)
+        log_warn(cx, "tasks that run know another address of the API", LOG_STR("port", str_trim(last)),
+                 LOG_INT("running", running));
+    return file_write(cx, port_file(cx, app).p, now, 0600);
 }
 
 static enum code bind_api(struct ctx *cx, struct app *app)
@@ -223,6 +248,7 @@ static enum code start(struct ctx *cx, struct app *app)
     TRY(start_storage(cx, app));
     TRY(bind_api(cx, app)); /* taken now, answered last: what connects meanwhile waits */
     TRY(start_exec(cx, app));
+    TRY(keep_port(cx, app));
     TRY(engine_start(cx, app, &app->engine));
     return http_server_run(cx, app->http);
 }

@@ -89,21 +89,55 @@ void exec_access_end(struct ctx *cx, str data_dir, struct exec_key key, int64_t 
         log_error(cx, "cannot end a storage key", LOG_STR("file", path), LOG_CSTR("error", strerror(errno)));
 }
 
-void exec_access_sweep(struct ctx *cx, str data_dir, int64_t now_ns, exec_access_known_fn *known, void *arg)
+typedef void each_fn(void *arg, int dir, const char *name, struct exec_key key, const struct stat *st);
+
+static void each(struct ctx *cx, str data_dir, each_fn *fn, void *arg)
 {
     DIR *dir = opendir(folder_of(cx, data_dir).p);
     const struct dirent *e;
     while (dir && (e = readdir(dir))) {
         struct exec_key key;
         struct stat st;
-        if (!key_of(e->d_name, &key) || fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-            continue;
-        bool lost = known && st.st_mtim.tv_sec >= RUNNING_S && !known(arg, key);
-        if (ns_of(&st) <= now_ns || lost)
-            unlinkat(dirfd(dir), e->d_name, 0);
+        if (key_of(e->d_name, &key) && fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+            fn(arg, dirfd(dir), e->d_name, key, &st);
     }
     if (dir)
         closedir(dir);
+}
+
+struct sweep {
+    int64_t now_ns;
+    exec_access_known_fn *known;
+    void *arg;
+};
+
+static void remove_over(void *arg, int dir, const char *name, struct exec_key key, const struct stat *st)
+{
+    const struct sweep *s = arg;
+    bool lost = s->known && st->st_mtim.tv_sec >= RUNNING_S && !s->known(s->arg, key);
+    if (ns_of(st) <= s->now_ns || lost)
+        unlinkat(dir, name, 0);
+}
+
+void exec_access_sweep(struct ctx *cx, str data_dir, int64_t now_ns, exec_access_known_fn *known, void *arg)
+{
+    struct sweep s = {now_ns, known, arg};
+    each(cx, data_dir, remove_over, &s);
+}
+
+static void count_running(void *arg, int dir, const char *name, struct exec_key key, const struct stat *st)
+{
+    (void)dir;
+    (void)name;
+    (void)key;
+    *(size_t *)arg += st->st_mtim.tv_sec >= RUNNING_S;
+}
+
+size_t exec_access_running(struct ctx *cx, str data_dir)
+{
+    size_t n = 0;
+    each(cx, data_dir, count_running, &n);
+    return n;
 }
 
 /* ---- the endpoint's side ----------------------------------------------------------------------------------------- */

@@ -27,6 +27,9 @@ typedef bool exec_access_known_fn(void *arg, struct exec_key key);
 /* Removes what is over at now_ns. With a function also what runs by its file and is not known: after a power cut. */
 void exec_access_sweep(struct ctx *cx, str data_dir, int64_t now_ns, exec_access_known_fn *known, void *arg);
 
+/* How many attempts run, by their files. */
+size_t exec_access_running(struct ctx *cx, str data_dir);
+
 /* The lines of the attempt, in cx->mem. False when its key is not good at now_ns. A few system calls, no waiting. */
 bool exec_access_read(struct ctx *cx, str data_dir, struct exec_key key, int64_t now_ns, str *text);
 /* Whether a line allows it: writing, or reading, which what may be written also may be. */

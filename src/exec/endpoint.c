@@ -17,9 +17,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FILE_MAX ((size_t)512)
+#define FILE_MAX ((size_t)2048)
 #define STOP_GRACE_NS (2 * NS_PER_S)
 #define LOOK_EVERY_US 5000
+/* By then a supervisor that was at it has tried again. */
+#define TRIED_AGAIN_NS (2500 * NS_PER_MS)
+#define LISTEN_TRIES 10
+#define LISTEN_AGAIN_US 30000
 
 static str path_of(struct ctx *cx, str data_dir, const char *name)
 {
@@ -103,10 +107,10 @@ static void put_aside(struct ctx *cx, str data_dir)
     rename(path_of(cx, data_dir, "s3.endpoint").p, path_of(cx, data_dir, "s3.last").p);
 }
 
-static str last_address(struct ctx *cx, str data_dir, bool keep)
+static str last_address(struct ctx *cx, str data_dir)
 {
     str text, line, rest;
-    if (!keep || file_read(cx, path_of(cx, data_dir, "s3.last").p, FILE_MAX, &text) != CODE_OK) {
+    if (file_read(cx, path_of(cx, data_dir, "s3.last").p, FILE_MAX, &text) != CODE_OK) {
         ctx_clear_err(cx);
         return STR("");
     }
@@ -114,18 +118,49 @@ static str last_address(struct ctx *cx, str data_dir, bool keep)
     return line;
 }
 
+/* The process before may just be ending: its lock goes a moment before its port. */
+static enum code listen_again(struct ctx *cx, struct object_s3_config *cfg, int tries, struct object_s3 **out)
+{
+    enum code code = object_s3_start(cx, cfg, out);
+    for (; code == CODE_FAILED_PRECONDITION && --tries > 0; code = object_s3_start(cx, cfg, out)) {
+        ctx_clear_err(cx);
+        usleep(LISTEN_AGAIN_US);
+    }
+    return code;
+}
+
+/* Tasks that run know the last address and no other (D-13). */
 static enum code listen_somewhere(struct ctx *cx, struct object_s3_config *cfg, str data_dir, bool keep,
                                   struct object_s3 **out)
 {
-    str wanted = cfg->listen, last = last_address(cx, data_dir, keep);
+    size_t running = exec_access_running(cx, data_dir);
+    str wanted = cfg->listen, last = keep || running ? last_address(cx, data_dir) : STR("");
     if (last.n) {
         cfg->listen = last;
-        if (object_s3_start(cx, cfg, out) == CODE_OK)
+        if (listen_again(cx, cfg, LISTEN_TRIES, out) == CODE_OK)
             return CODE_OK;
+        if (running)
+            return fail_wrap(
+                cx,
+                "the S3 endpoint cannot move, tasks that run (%zu) know its address; free the port, or end "
+                "the tasks: tern stop --tasks --data " STR_FMT,
+                running, STR_ARG(data_dir));
         ctx_clear_err(cx);
     }
     cfg->listen = wanted;
-    return object_s3_start(cx, cfg, out);
+    return listen_again(cx, cfg, LISTEN_TRIES, out);
+}
+
+/* For who waits in exec_endpoint_find(): why there is none. */
+static enum code tell_why(struct ctx *cx, str data_dir, enum code code)
+{
+    const struct err why = cx->err;
+    if (code == CODE_OK)
+        return CODE_OK;
+    if (file_write(cx, path_of(cx, data_dir, "s3.failed").p, str_from(why.msg), 0600) != CODE_OK)
+        log_warn(cx, "cannot say why there is no S3 endpoint", LOG_ERR(cx));
+    cx->err = why;
+    return code;
 }
 
 static enum code announce(struct ctx *cx, str data_dir, str listen, const struct object_s3 *s3)
@@ -163,7 +198,7 @@ enum code exec_endpoint_run(struct ctx *cx, str data_dir, str listen, bool keep)
     TRY(object_store_open(cx, data_dir, &store));
     struct endpoint self = {.data_dir = data_dir, .store = store};
     struct object_s3_config cfg = {.store = store, .listen = listen, .access = allow, .access_arg = &self};
-    TRY(listen_somewhere(cx, &cfg, data_dir, keep, &s3));
+    TRY(tell_why(cx, data_dir, listen_somewhere(cx, &cfg, data_dir, keep, &s3)));
     enum code code = announce(cx, data_dir, listen, s3);
     while (code == CODE_OK && sigwait(&stop, &sig) == EINTR)
         ;
@@ -189,11 +224,22 @@ static bool read_announced(struct ctx *cx, str data_dir, str *address, int64_t *
     return str_cut(text, '\n', address, &rest) && str_to_i64(str_trim(rest), pid);
 }
 
+static bool has_failed(struct ctx *cx, str data_dir, str *why)
+{
+    bool failed = file_read(cx, path_of(cx, data_dir, "s3.failed").p, FILE_MAX, why) == CODE_OK;
+    ctx_clear_err(cx);
+    return failed;
+}
+
 enum code exec_endpoint_find(struct ctx *cx, str data_dir, int64_t wait_ns, str *out)
 {
-    int64_t pid, end_ns = time_now_ns() + wait_ns;
+    int64_t pid, begin_ns = time_now_ns();
+    str why;
     while (!read_announced(cx, data_dir, out, &pid)) {
-        if (time_now_ns() >= end_ns)
+        int64_t waited_ns = time_now_ns() - begin_ns;
+        if (waited_ns >= TRIED_AGAIN_NS && has_failed(cx, data_dir, &why))
+            return fail(cx, CODE_FAILED_PRECONDITION, STR_FMT, STR_ARG(why));
+        if (waited_ns >= wait_ns)
             return fail(cx, CODE_UNAVAILABLE,
                         "the S3 endpoint does not start; its log is " STR_FMT "/log/supervisor.log", STR_ARG(data_dir));
         usleep(LOOK_EVERY_US);
@@ -203,6 +249,7 @@ enum code exec_endpoint_find(struct ctx *cx, str data_dir, int64_t wait_ns, str 
 
 void exec_endpoint_expect(struct ctx *cx, str data_dir)
 {
+    unlink(path_of(cx, data_dir, "s3.failed").p);
     if (!is_held(cx, data_dir))
         put_aside(cx, data_dir);
 }

@@ -6,13 +6,13 @@
 
 #include "base/ctx.h"
 
-/* The process itself: serves until SIGTERM. listen: "host:port"; keep: the address that was used last is tried first, so
- * that tasks which know it go on working. Errors: FAILED_PRECONDITION when another one serves the folder, or the port is
- * taken. */
+/* The process itself: serves until SIGTERM. listen: "host:port"; keep: the address that was used last is tried first.
+ * While tasks run, which know that address, it is the only one. Errors: FAILED_PRECONDITION when another process serves
+ * the folder, or the port is taken. */
 must_check_ enum code exec_endpoint_run(struct ctx *cx, str data_dir, str listen, bool keep);
 
 /* "localhost:30002" of the process that serves now; waits for one at most wait_ns. Errors: UNAVAILABLE, saying where its log
- * is. */
+ * is; FAILED_PRECONDITION when it could not listen, saying why. */
 must_check_ enum code exec_endpoint_find(struct ctx *cx, str data_dir, int64_t wait_ns, str *out);
 /* Before a process is started: from here on exec_endpoint_find() waits for its announcement, and does not take that of one
  * that was killed. Leaves one that still serves alone. */

@@ -132,10 +132,13 @@ static void test_what_is_over_is_removed(void **state)
 {
     struct fixture *f = *state;
     int64_t now = time_wall_ns();
+    assert_int_equal(exec_access_running(&f->cx, f->e.data_dir), 0);
     launch(f);
+    assert_int_equal(exec_access_running(&f->cx, f->e.data_dir), 1);
     exec_access_sweep(&f->cx, f->e.data_dir, now, NULL, NULL);
     assert_true(may(f, OBJECT_WRITE, "p/d/r1/x"));
     exec_access_end(&f->cx, f->e.data_dir, key_of(f), now);
+    assert_int_equal(exec_access_running(&f->cx, f->e.data_dir), 0);
     exec_access_sweep(&f->cx, f->e.data_dir, now, nobody, NULL);
     assert_true(may(f, OBJECT_WRITE, "p/d/r1/x"));
     exec_access_sweep(&f->cx, f->e.data_dir, now + EXEC_ACCESS_GRACE_NS, NULL, NULL);
