@@ -172,6 +172,25 @@ uint64_t str_hash(str s)
     return h;
 }
 
+static inline uint64_t mix(uint64_t h, uint64_t v)
+{
+    h = (h ^ v) * 0x9e3779b97f4a7c15u;
+    return h ^ h >> 32;
+}
+
+uint64_t str_mix(str s)
+{
+    uint64_t h = s.n, v;
+    for (; s.n >= sizeof(v); s = str_skip(s, sizeof(v))) {
+        memcpy(&v, s.p, sizeof(v));
+        h = mix(h, v);
+    }
+    v = 0;
+    if (s.n)
+        memcpy(&v, s.p, s.n);
+    return mix(h, v);
+}
+
 /* Length of the well-formed sequence at p (Table 3-7 of the Unicode standard), or 0. */
 static size_t utf8_len(const unsigned char *p, size_t n)
 {

@@ -78,8 +78,10 @@ bool str_to_f64(str s, double *out);
 /* Insertions, deletions, changes and swaps of neighbours that turn a into b: for "did you mean". Strings over 63 bytes
  * are SIZE_MAX away from everything. */
 size_t str_distance(str a, str b);
-/* FNV-1a, 64 bits: for hash maps, not for strangers' keys in bulk. */
+/* FNV-1a, 64 bits: the same in every process, so it may be stored. Not for strangers' keys in bulk. */
 uint64_t str_hash(str s);
+/* For tables in memory: several times faster, and of no promised value. Not for strangers' keys in bulk. */
+uint64_t str_mix(str s);
 /* Well-formed UTF-8 as in RFC 3629 (no surrogates, no overlong forms). */
 bool str_is_utf8(str s);
 /* Bytes of the well-formed UTF-8 sequence that s (not empty) begins with, or 0. */

@@ -43,7 +43,7 @@ static struct row policy(const struct pb_method *m)
 
 static void add_route(struct rpc *r, str path, uint32_t value)
 {
-    size_t at = str_hash(path) & r->route_mask;
+    size_t at = str_mix(path) & r->route_mask;
     while (r->routes[at])
         at = (at + 1) & r->route_mask;
     r->routes[at] = value;
@@ -87,7 +87,7 @@ enum code method_table(struct ctx *cx, struct rpc *r)
 
 const struct method *method_find(const struct rpc *r, str path)
 {
-    size_t at = str_hash(path) & r->route_mask;
+    size_t at = str_mix(path) & r->route_mask;
     for (; r->routes[at]; at = (at + 1) & r->route_mask) {
         const struct method *m = &r->methods[r->routes[at] - 1];
         if (str_eq(path, m->path))

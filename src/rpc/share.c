@@ -39,7 +39,7 @@ static bool equal(const struct stream *a, const struct stream *b)
 
 static uint64_t hash_of(const struct stream *st)
 {
-    return (str_hash(request_of(st)) * 31 + str_hash(state_of(st))) * 31 + (uint64_t)(uintptr_t)st->call->method;
+    return (str_mix(request_of(st)) * 31 + str_mix(state_of(st))) * 31 + (uint64_t)(uintptr_t)st->call->method;
 }
 
 static struct rpc_share *slot_of(const struct stream *st, uint64_t hash)

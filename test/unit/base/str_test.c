@@ -123,6 +123,24 @@ static void hash_is_fnv1a(void **state)
     assert_true(str_hash(STR("foobar")) == 0x85944171f73967e8u);
 }
 
+static void mix_looks_at_every_byte(void **state)
+{
+    char text[24];
+    (void)state;
+    memset(text, 'x', sizeof(text));
+    for (size_t n = 0; n < sizeof(text); n++) {
+        str s = str_make(text, n);
+        uint64_t before = str_mix(s);
+        assert_true(str_mix(s) == before);
+        assert_true(str_mix(str_make(text, n + 1)) != before);
+        for (size_t i = 0; i < n; i++) {
+            text[i] = 'y';
+            assert_true(str_mix(s) != before);
+            text[i] = 'x';
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +150,7 @@ int main(void)
         cmocka_unit_test(utf8),
         cmocka_unit_test(distances),
         cmocka_unit_test(hash_is_fnv1a),
+        cmocka_unit_test(mix_looks_at_every_byte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
