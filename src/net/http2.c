@@ -381,7 +381,7 @@ static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame
 
 static void hold(struct http2_stream *s, str bytes)
 {
-    out_add(&s->in, bytes);
+    out_add_tight(&s->in, bytes);
     s->h->held += bytes.n;
 }
 

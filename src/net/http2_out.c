@@ -110,7 +110,7 @@ void http2_out_write(struct http_exchange *x, str bytes, bool end)
     struct http2_stream *s = container_of(x, struct http2_stream, x);
     if (out_empty(&s->out))
         s->moved_ns = loop_now_ns(x->c->w->loop);
-    out_add(&s->out, bytes);
+    out_add_tight(&s->out, bytes);
     s->h->queued += bytes.n;
     queue_changed(s, end);
 }

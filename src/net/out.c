@@ -57,6 +57,13 @@ void out_add(struct out *o, str bytes)
     out_wrote(o, bytes.n);
 }
 
+void out_add_tight(struct out *o, str bytes)
+{
+    if (bytes.n && !o->head)
+        append(o, bytes.n);
+    out_add(o, bytes);
+}
+
 void out_file(struct out *o, int fd, int64_t offset, int64_t len)
 {
     if (len <= 0) {

@@ -30,6 +30,8 @@ static inline bool out_empty(const struct out *o)
 char *out_room(struct out *o, size_t n);
 void out_wrote(struct out *o, size_t n);
 void out_add(struct out *o, str bytes);
+/* The same where most queues get one piece only: an empty one then takes no more memory than that. */
+void out_add_tight(struct out *o, str bytes);
 /* Takes over fd. */
 void out_file(struct out *o, int fd, int64_t offset, int64_t len);
 /* The blocks before the first file; returns how many iovecs were filled, at most max. */
