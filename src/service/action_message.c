@@ -13,6 +13,8 @@
 
 #define EVENTS_MAX 500
 #define NS_PER_MS_U 1000000
+/* The number of RunDetails.run_spec. */
+#define RUN_SPEC_FIELD 1
 
 bool service_phase_is_terminal(int32_t phase)
 {
@@ -431,11 +433,25 @@ enum code service_action_details(struct ctx *cx, const struct store_run *run, co
     return CODE_OK;
 }
 
+/* In a binary reply as it is stored, with the start time behind it: the stored one has none. */
+static enum code add_run_spec(struct ctx *cx, const struct store_run *run, WorkflowRunDetails *d)
+{
+    TaskRunSpec start = {.run_start_time = service_timestamp(cx, run->start_ns)};
+    struct store_spec *spec;
+    str time;
+    if (!rpc_reply_is_binary(cx))
+        return service_run_spec(cx, run, &d->run_spec);
+    TRY(store_spec_get(cx, run->spec_id, &spec));
+    TRY(pb_encode(cx, &TaskRunSpec_type, &start, &time));
+    pb_add_encoded(cx->mem, d, RUN_SPEC_FIELD, arena_concat(cx->mem, spec->body, time));
+    return CODE_OK;
+}
+
 enum code service_run_details(struct ctx *cx, const struct store_run *run, const struct store_action *root, str org,
                               WorkflowRunDetails **out)
 {
     WorkflowRunDetails *d = pb_new(cx->mem, WorkflowRunDetails);
-    TRY(service_run_spec(cx, run, &d->run_spec));
+    TRY(add_run_spec(cx, run, d));
     TRY(service_action_details(cx, run, root, org, &d->action));
     *out = d;
     return CODE_OK;

@@ -7,7 +7,11 @@ import time
 
 import basic
 import pytest
+import wire
 from flyte.remote import Action
+from flyteidl2.common.identifier_pb2 import RunIdentifier
+from flyteidl2.workflow.run_service_pb2 import GetRunDetailsRequest, GetRunDetailsResponse
+from google.protobuf.json_format import MessageToJson, Parse, ParseDict
 
 PROGRAMS = basic.__file__.rsplit("/", 1)[0]
 
@@ -61,6 +65,23 @@ def test_env_vars_and_labels(sdk, run):
     seen = r.outputs()[0]
     assert seen == {"MY_VAR": "v", "RUN_NAME": r.name, "ACTION_NAME": "a0", "_U_USE_ACTIONS": "1"}
     assert dict(r.details().pb2.run_spec.labels.values)["team"] == "blue"
+
+
+def test_details_are_the_same_in_both_codecs(tern):
+    """The binary reply has the specs as they are stored, the JSON reply has them decoded."""
+    spec = {"labels": {"values": {"team": "blue"}}, "runStartTime": "2020-02-03T04:05:06Z", "interruptible": True}
+    answer = wire.create_run(tern.endpoint, {**wire.sleeper("codecs", seconds=0), "runSpec": spec})
+    assert answer.status == 200, answer
+    while wire.phase(tern.endpoint, "codecs") != "ACTION_PHASE_SUCCEEDED":
+        time.sleep(0.01)
+    request = GetRunDetailsRequest(run_id=ParseDict(wire.run_id("codecs"), RunIdentifier()))
+    path = wire.RUNS + "GetRunDetails"
+    binary = wire.post(tern.endpoint, path, request.SerializeToString(), "application/proto")
+    text = wire.post(tern.endpoint, path, MessageToJson(request).encode())
+    told = GetRunDetailsResponse.FromString(binary.body)
+    assert told == Parse(text.body, GetRunDetailsResponse())
+    assert told.details.run_spec.run_start_time.ToJsonString() == spec["runStartTime"]
+    assert told.details.run_spec.labels.values["team"] == "blue" and told.details.run_spec.interruptible.value
 
 
 def test_named_run_and_its_duplicate(sdk, run):
