@@ -136,6 +136,7 @@ def neutral(value, data):
 
 def test_a_task_sees_the_same(warm, cold):
     seen = {}
+    wait_standby(warm.e)
     for name, tasks in (('warm', warm), ('cold', cold)):
         tasks.n = 1000
         id, o, result = tasks.run({'user.py': DUMP, 'helper.py': 'VALUE = 41\n', 'statistics.py': 'OURS = True\n'})
@@ -257,10 +258,32 @@ def test_memory_limit_of_a_warm_task(warm):
     assert 'on' not in warm.e.log(id).split()
 
 
+def pool_pids(e):
+    """The children of the supervisor that come from the pool, by what they are called."""
+    pid, found = e.supervisor_pid(), {}
+    for c in pathlib.Path('/proc/%d/task/%d/children' % (pid, pid)).read_text().split():
+        at = pathlib.Path('/proc/%s' % c)
+        try:
+            if b'zygote.py' in (at / 'cmdline').read_bytes():
+                found[int(c)] = (at / 'comm').read_text().strip()
+        except OSError:
+            pass  # it has ended
+    return found
+
+
 def zygote_pids(e):
-    pid = e.supervisor_pid()
-    children = pathlib.Path('/proc/%d/task/%d/children' % (pid, pid)).read_text().split()
-    return [int(c) for c in children if b'zygote.py' in pathlib.Path('/proc/%s/cmdline' % c).read_bytes()]
+    """The pool's own processes and tasks, without those that wait for one."""
+    standby = standby_pids(e)
+    return [p for p, name in pool_pids(e).items() if p not in standby]
+
+
+def standby_pids(e):
+    return [p for p, name in pool_pids(e).items() if name == 'a0-standby']
+
+
+def wait_standby(e):
+    wait_until(lambda: standby_pids(e), what='a process that waits for a task')
+    return standby_pids(e)
 
 
 def test_the_pool_is_killed_under_a_task(warm):
@@ -288,6 +311,32 @@ def test_a_stopped_pool_does_not_hold_up_a_task(warm):
     os.kill(pids[0], signal.SIGSTOP)
     id, o, result = warm.run({'user.py': TEMPLATE % 'print("ran")'})
     assert o['exit_code'] == 0 and 'ran' in warm.e.log(id)
+
+
+def test_a_task_takes_the_process_that_waits(warm):
+    [waiting] = wait_standby(warm.e)
+    show = 'import os; print("pid", os.getpid(), os.getcwd(), os.environ["FOO"], open("/proc/self/comm").read())'
+    code = {'user.py': TEMPLATE % show}
+    id, o, _ = warm.run(code, env={'FOO': 'here'})
+    [words] = [line.split() for line in warm.e.log(id).splitlines() if line.startswith('pid ')]
+    assert o['exit_code'] == 0 and words[1] == str(waiting) and words[3:] == ['here', 'a0']
+    assert words[2].startswith(str(warm.data))
+    assert wait_standby(warm.e) != [waiting]
+
+
+def test_the_process_that_waits_is_killed(warm):
+    [waiting] = wait_standby(warm.e)
+    os.kill(waiting, signal.SIGKILL)
+    id, o, result = warm.run({'user.py': TEMPLATE % 'print("ran")'})
+    assert o['exit_code'] == 0 and 'ran' in warm.e.log(id) and 'outputs.pb' in result
+
+
+def test_the_process_that_waits_ends_with_the_pool(warm):
+    [waiting] = wait_standby(warm.e)
+    for pid in zygote_pids(warm.e):
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not alive(waiting), what='the end of the process that waits')
+    warm.warm_up()
 
 
 def test_a_changed_environment_ends_the_pool(execd, venv, store, data, tmp_path):

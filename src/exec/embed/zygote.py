@@ -1,4 +1,5 @@
-"""Warm Python: imports the SDK once, then forks a process per task that behaves as a cold `a0` does.
+"""Warm Python: imports the SDK once, then forks a process per task that behaves as a cold `a0` does. When it has nothing to do
+it forks one ahead, the standby, which does what does not depend on the task and waits for its order.
 
 usage: python zygote.py A0 CACHE     (descriptor 3 is a SOCK_SEQPACKET to the supervisor)
 
@@ -19,7 +20,11 @@ CONTROL = 3
 # Read from C, or by the interpreter itself: Python cannot see these reads.
 ALWAYS = ['PYTHON*', 'FSSPEC_*', 'LD_*', 'LC_*', 'LANG', 'LANGUAGE', 'MALLOC_*', 'GLIBC_TUNABLES', 'OPENSSL_*', 'SSL_CERT*',
           'RUST_*', 'TZ', 'TZDIR', 'OMP_*', 'MKL_*', 'OPENBLAS_*', 'TMPDIR', 'SQLITE_TMPDIR', 'HOME', 'VIRTUAL_ENV']
+# Read once per process by what a standby does ahead of its order.
+ALWAYS += ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'NO_PROXY', 'http_proxy', 'https_proxy', 'all_proxy', 'no_proxy',
+           'REQUEST_METHOD', 'TOKIO_*', '_FLYTE_USE_PYQWEST_DNS_RESOLVER']
 WAIT_S = 60
+STANDBY_AFTER_S = 0.02  # without a request: the task that was just let go comes first
 
 
 class Refused(Exception):
@@ -246,6 +251,15 @@ def thread_count():
     return 0
 
 
+def fill_caches():
+    """What a cold a0 does before it comes to the user's code, as far as it starts no thread and opens no file for long."""
+    metadata, httpx = sys.modules.get('importlib.metadata'), sys.modules.get('httpx')
+    if metadata:
+        metadata.entry_points()
+    if httpx and 'httpcore' in sys.modules:  # it is imported when the first client is made
+        httpx.AsyncClient()
+
+
 def preload(names):
     reads, threads = EnvironReads(), HeldThreads()
     reads.start()
@@ -260,6 +274,7 @@ def preload(names):
     finally:
         threads.stop()
         reads.stop()
+    fill_caches()
     missing = [n for n in names if n not in sys.modules]
     more = sorted(set(sys.modules) - set(names) - {'__main__'})
     if missing or more:
@@ -309,43 +324,167 @@ def self_test(threads):
 
 # ---- one task ------------------------------------------------------------------------------------------------------
 
+def fork_task(run):
+    """Forks twice, so that the task becomes the supervisor's child, and returns there what run() does; None in the zygote."""
+    middle = os.fork()
+    if middle:
+        os.waitpid(middle, 0)
+        return None
+    try:
+        if os.fork():
+            os._exit(0)
+        os.setsid()
+        return run()
+    except BaseException as e:
+        os.write(2, b'tern: %s\n' % os.fsencode(repr(e)))
+        os._exit(126)
+
+
+def receive(channel):
+    """A request's number and its three descriptors; nothing when the other side is gone."""
+    import socket
+    data, ancillary, _, _ = channel.recvmsg(64, socket.CMSG_SPACE(3 * 4))
+    raw = b''.join(d for level, kind, d in ancillary if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS))
+    return data, [int.from_bytes(raw[i:i + 4], sys.byteorder) for i in range(0, 12, 4)] if data else []
+
+
+def discard(channel):
+    """An object that owns a descriptor would close that number later, when it is somebody else's."""
+    if channel is not None:
+        os.close(channel.detach())
+
+
 def serve(control, a0, threads):
     """Returns in the process of a task, with what it needs; never in the zygote itself."""
-    import socket
+    import select
+    standby = None
     while True:
-        data, ancillary, _, _ = control.recvmsg(64, socket.CMSG_SPACE(3 * 4))
+        if standby is None and not select.select([control], [], [], STANDBY_AFTER_S)[0]:
+            main, standby = fork_standby(control, a0, threads)
+            if main is not None:
+                return main
+        data, fds = receive(control)
         if not data:
             os._exit(0)  # the supervisor is gone
-        raw = b''.join(d for level, kind, d in ancillary if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS))
-        fds = [int.from_bytes(raw[i:i + 4], sys.byteorder) for i in range(0, 12, 4)]
-        middle = os.fork()
-        if middle == 0:
-            # Forked twice, so that the task becomes the supervisor's child.
-            try:
-                if os.fork():
-                    os._exit(0)
-                return become_task(control, data.split(b'\0')[1], fds, a0, threads)
-            except BaseException as e:
-                os.write(2, b'tern: %s\n' % os.fsencode(repr(e)))
-                os._exit(126)
+        given, standby = hand_over(standby, data, fds), None
+        main = None if given else fork_task(lambda: become_task(control, data, fds, a0, threads))
+        if main is not None:
+            return main
         for fd in fds:
             os.close(fd)
-        os.waitpid(middle, 0)
 
 
-def become_task(control, request, fds, a0, threads):
+def become_task(control, data, fds, a0, threads):
+    announce(control, data)
+    order = wait_at_gate(fds)
+    os.closerange(3, 1 << 16)
+    take_order(order, a0)
+    threads.release()
+    return new_main(a0)
+
+
+# ---- standby: a child that has done ahead what does not depend on the task ------------------------------------------
+
+def fork_standby(control, a0, threads):
+    """In the zygote: None and the channel to it. In the standby, once it is a task: what it needs, and None."""
+    import socket
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+    def run():
+        discard(ours)  # its end must be seen when the zygote has ended
+        return stand_by(control, theirs, a0, threads)
+    main = fork_task(run)
+    if main is None:
+        theirs.close()
+        return None, ours
+    return main, None
+
+
+def hand_over(standby, data, fds):
+    import socket
+    if standby is None:
+        return False
+    try:
+        rights = b''.join(fd.to_bytes(4, sys.byteorder) for fd in fds)
+        standby.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        return True
+    except OSError:
+        return False  # it has died
+    finally:
+        standby.close()
+
+
+def stand_by(control, channel, a0, threads):
+    set_name('a0')  # threads inherit it
+    threads.release()
+    do_ahead()
+    set_name('a0-standby')
+    data, fds = receive(channel)
+    if not data:
+        os._exit(0)
+    discard(channel)
+    announce(control, data)
+    take_order(wait_at_gate(fds), a0)
+    return new_main(a0)
+
+
+def do_ahead():
+    """Every a0 has made clients before it comes to the user's code. The first one of a process starts the threads of a runtime,
+    reads root certificates, fills caches; these are thrown away, what is made once stays. Nothing is connected."""
+    for make in (make_api_client, make_store):
+        try:
+            make()
+        except Exception:
+            pass  # of another SDK: a task makes its own, and says what is wrong
+
+
+def make_api_client():
+    control = sys.modules.get('flyte.remote._client.controlplane')
+    making = control and control.ClientSet.for_endpoint('http://127.0.0.1:9', insecure=True)
+    try:
+        if making:
+            making.send(None)  # without an event loop: it does not wait for anything
+    except StopIteration:
+        pass
+    finally:
+        if making:
+            making.close()
+
+
+def make_store():
+    store = sys.modules.get('obstore.store')
+    if store:
+        store.S3Store('none', endpoint='http://127.0.0.1:9', access_key_id='none', secret_access_key='none', region='us-east-1',
+                      client_options={'allow_http': True})
+
+
+# ---- one task, of either kind ----------------------------------------------------------------------------------------
+
+def set_name(name):
+    with open('/proc/self/comm', 'w') as f:
+        f.write(name)
+
+
+def announce(control, data):
+    control.send(b'pid\0%s\0%d' % (data.split(b'\0')[1], os.getpid()))
+    discard(control)
+
+
+def wait_at_gate(fds):
+    """The parts of the order, once the task may run."""
     order, log, gate = fds
-    os.setsid()
-    control.send(b'pid\0%s\0%d' % (request, os.getpid()))
-    # An object that owns a descriptor would close that number later, when it is somebody else's.
-    os.close(control.detach())
     os.dup2(log, 1)
     os.dup2(log, 2)
     with open(order, 'rb') as f:
         parts = f.read().split(b'\0')[:-1]
     if os.read(gate, 1) != b'g':
         os.kill(os.getpid(), 9)  # an exit code would look like the task's own; this is an interruption
-    os.closerange(3, 1 << 16)
+    os.close(log)
+    os.close(gate)
+    return parts
+
+
+def take_order(parts, a0):
     argc = int(parts[1])
     argv, env = parts[2:2 + argc], parts[2 + argc:]
     os.chdir(parts[0])
@@ -355,11 +494,8 @@ def become_task(control, request, fds, a0, threads):
         os.environ[os.fsdecode(name)] = os.fsdecode(value)
     sys.argv = [a0] + [os.fsdecode(a) for a in argv[1:]]
     sys.orig_argv = sys.orig_argv[:-len(ARGV)] + sys.argv
-    with open('/proc/self/comm', 'w') as f:
-        f.write('a0')
+    set_name('a0')
     reseed()
-    threads.release()
-    return new_main(a0)
 
 
 def new_main(a0):
