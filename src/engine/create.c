@@ -8,8 +8,8 @@
 #include "engine/change.h"
 #include "engine/engine.h"
 #include "engine/phase.h"
+#include "engine/reach.h"
 #include "engine/signal.h"
-#include "object/object.h"
 #include "store/identity.h"
 #include "store/space.h"
 
@@ -44,16 +44,6 @@ enum code engine_create_check_name(struct ctx *cx, const char *field, str name, 
     if (!ok)
         return fail(cx, CODE_INVALID_ARGUMENT, "%s: \"" STR_FMT "\" must have 1 to %zu letters, digits, -, _ and .",
                     field, STR_ARG(str_head(name, 64)), max);
-    return CODE_OK;
-}
-
-enum code engine_create_check_uri(struct ctx *cx, const char *field, str uri)
-{
-    str bucket, key;
-    TRY(object_uri_parse(cx, field, uri, &bucket, &key));
-    if (!str_eq(bucket, STR(OBJECT_BUCKET)))
-        return fail(cx, CODE_INVALID_ARGUMENT, "%s: bucket \"" STR_FMT "\" is not this server's; only s3://%s/ is",
-                    field, STR_ARG(bucket), OBJECT_BUCKET);
     return CODE_OK;
 }
 
@@ -219,6 +209,17 @@ static enum code find_parent(struct ctx *cx, struct making *m)
     return CODE_OK;
 }
 
+static enum code check_uris(struct ctx *cx, const struct making *m)
+{
+    const struct engine_new_action *n = m->n;
+    if (n->input_uri.n)
+        TRY(engine_reach_check(cx, m->run, "input_uri", n->input_uri, OBJECT_READ));
+    if (n->output_base.n) /* of a folder: what lies in it */
+        TRY(engine_reach_check(cx, m->run, "run_output_base", object_uri_join(cx->mem, n->output_base, STR("x")),
+                               OBJECT_WRITE));
+    return CODE_OK;
+}
+
 static const TaskRunSpec *run_spec_of(struct ctx *cx, const struct store_run *run)
 {
     struct store_spec *s;
@@ -304,7 +305,9 @@ static enum code make_trace(struct ctx *cx, struct making *m)
     struct store_spec s = {.kind = STORE_SPEC_TRACE, .name = t->name};
     const TaskTraceSpec *spec = t->spec ? t->spec : pb_new(cx->mem, TaskTraceSpec);
     if (t->outputs && t->outputs->output_uri.n)
-        TRY(engine_create_check_uri(cx, "trace.outputs.output_uri", t->outputs->output_uri));
+        TRY(engine_reach_check(cx, m->run, "trace.outputs.output_uri", t->outputs->output_uri, OBJECT_WRITE));
+    if (t->outputs && t->outputs->report_uri.n)
+        TRY(engine_reach_check(cx, m->run, "trace.outputs.report_uri", t->outputs->report_uri, OBJECT_WRITE));
     TRY(pb_encode(cx, &TaskTraceSpec_type, spec, &s.body));
     TRY(store_spec_put(cx, &s));
     describe(m->a, &s);
@@ -369,6 +372,7 @@ enum code engine_create_action(struct ctx *cx, const struct engine_new_action *n
     struct making m = {.n = n, .a = arena_new(cx->mem, struct store_action)};
     engine_clock_now(cx, &m.clock);
     TRY(find_parent(cx, &m));
+    TRY(check_uris(cx, &m));
     int64_t now = engine_clock_of(&m.clock, m.parent);
     *m.a = (struct store_action){.run_id = m.run->id,
                                  .parent_id = m.parent->id,

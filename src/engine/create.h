@@ -15,8 +15,6 @@
 /* Errors: INVALID_ARGUMENT naming the field. */
 must_check_ enum code engine_create_check_run_name(struct ctx *cx, str name);
 must_check_ enum code engine_create_check_name(struct ctx *cx, const char *field, str name, size_t max);
-/* A URI of our own bucket, without dot segments (D-12). */
-must_check_ enum code engine_create_check_uri(struct ctx *cx, const char *field, str uri);
 /* "r" and 19 characters, from secure random. */
 str engine_create_run_name(struct arena *mem);
 
@@ -51,6 +49,7 @@ must_check_ enum code engine_create_run(struct ctx *cx, const struct engine_new_
 struct engine_new_action {
     str project, domain, run, name, parent;
     str group, queue, input_uri;
+    str output_base;                /* run_output_base as sent: only checked */
     const WorkflowTaskAction *task; /* one of the three */
     const WorkflowTraceAction *trace;
     const WorkflowConditionAction *condition;

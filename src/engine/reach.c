@@ -2,8 +2,10 @@
 #include "engine/reach.h"
 
 #include "exec/access.h"
+#include "gen/flyteidl2_task.h"
 #include "lane/lane.h"
 #include "object/reach.h"
+#include "store/spec.h"
 
 #define LINES_MAX ((size_t)16 * 1024)
 #define UPLOADS_URI "s3://" OBJECT_BUCKET "/" OBJECT_UPLOADS "/"
@@ -105,4 +107,30 @@ enum code engine_reach_launch(struct ctx *cx, const struct engine_reach *r, str 
     TRY(add_line(cx, &b, EXEC_ACCESS_READ, r->run_raw));
     *lines = buf_view(&b);
     return CODE_OK;
+}
+
+/* ---- what may be named ------------------------------------------------------------------------------------------- */
+
+/* Where the run's raw data go; empty = below its base. */
+static enum code read_raw(struct ctx *cx, const struct store_run *run, str *out)
+{
+    struct store_spec *s;
+    void *msg;
+    TRY(store_spec_get(cx, run->spec_id, &s));
+    TRY(pb_decode(cx, &TaskRunSpec_type, s->body, &msg));
+    const TaskRawDataStorage *raw = ((const TaskRunSpec *)msg)->raw_data_storage;
+    *out = raw && raw->raw_data_prefix.n ? object_uri_join(cx->mem, raw->raw_data_prefix, run->name) : STR("");
+    return CODE_OK;
+}
+
+/* Raw data elsewhere are rare: its spec is read only when the rest does not fit. */
+enum code engine_reach_check(struct ctx *cx, const struct store_run *run, const char *field, str uri,
+                             enum object_access access)
+{
+    struct object_uri_scope scope = {.project = run->project, .domain = run->domain, .folders[0] = run->base_uri};
+    if (object_uri_check(cx, field, uri, &scope, access) == CODE_OK)
+        return CODE_OK;
+    ctx_clear_err(cx);
+    TRY(read_raw(cx, run, &scope.folders[1]));
+    return object_uri_check(cx, field, uri, &scope, access);
 }

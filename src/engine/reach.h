@@ -4,6 +4,7 @@
 #define ENGINE_REACH_H
 
 #include "app.h"
+#include "object/object.h"
 #include "store/action.h"
 
 struct engine_reach {
@@ -23,5 +24,10 @@ must_check_ enum code engine_reach_launch(struct ctx *cx, const struct engine_re
 /* Grants what a result names that another action made, as far as that one's run might read it. maker: 0 = unknown. */
 must_check_ enum code engine_reach_reused(struct ctx *cx, struct app *app, const struct store_run *run, uint64_t maker,
                                           str outputs);
+
+/* Read or write entry: whether a URI may be named for this run by its attempts, or by who runs them (D-12): reading its
+ * project's objects, writing below its base and its raw data. Errors: INVALID_ARGUMENT naming the field. */
+must_check_ enum code engine_reach_check(struct ctx *cx, const struct store_run *run, const char *field, str uri,
+                                         enum object_access access);
 
 #endif

@@ -61,13 +61,13 @@ static bool attempt_may(struct ctx *cx, struct endpoint *e, const struct object_
         return false;
     if (exec_access_covers(lines, write ? EXEC_ACCESS_WRITE : EXEC_ACCESS_READ, key))
         return true;
-    return !write && (object_reach_own(scope->project, scope->domain, key) || is_granted(cx, e, scope, key));
+    return !write && (object_uri_own(scope->project, scope->domain, key) || is_granted(cx, e, scope, key));
 }
 
 /* Keys of people read what they were made for. */
 static bool reader_may(const struct object_scope *scope, enum object_access access, str key)
 {
-    return access != OBJECT_WRITE && (!scope->project.n || object_reach_own(scope->project, scope->domain, key));
+    return access != OBJECT_WRITE && (!scope->project.n || object_uri_own(scope->project, scope->domain, key));
 }
 
 static bool allow(void *arg, const struct object_scope *scope, enum object_access access, str bucket, str key)

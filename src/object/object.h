@@ -7,6 +7,8 @@
 #include "base/ctx.h"
 
 #define OBJECT_BUCKET "tern"
+/* Its folder of what clients upload; the others are projects, and what runs were told to put elsewhere. */
+#define OBJECT_UPLOADS "uploads"
 /* D-10: at most this many bytes are kept inside the index. */
 #define OBJECT_INLINE_MAX ((size_t)64 * 1024)
 #define OBJECT_KEY_MAX ((size_t)1024)
@@ -14,6 +16,12 @@
 #define OBJECT_PUT_MAX (INT64_C(5) << 30)
 #define OBJECT_MD5_SIZE ((size_t)16)
 #define OBJECT_CONTENT_TYPE "binary/octet-stream"
+
+enum object_access {
+    OBJECT_READ,
+    OBJECT_LIST, /* everything that starts with a prefix may be named */
+    OBJECT_WRITE,
+};
 
 struct object_store;
 
@@ -107,6 +115,17 @@ void object_reader_close(struct object_reader *r);
  * scheme is not s3, the key is empty, over 1,024 bytes, or has dot or empty segments or control characters after
  * decoding (D-12). */
 must_check_ enum code object_uri_parse(struct ctx *cx, const char *field, str uri, str *bucket, str *key);
+/* Whether the key is the project's: below "project/", or one of its uploads. domain: of uploads with an organization. */
+bool object_uri_own(str project, str domain, str key);
+/* What a caller may name. */
+struct object_uri_scope {
+    str project, domain; /* reading: these one's objects; without a project all of them */
+    str folders[3];      /* URIs of folders that may also be read, and are all that may be written; empty = none */
+};
+/* D-12: the URI is of our bucket, in order (see object_uri_parse), and what the caller may use for that access.
+ * Errors: INVALID_ARGUMENT naming `field`. */
+must_check_ enum code object_uri_check(struct ctx *cx, const char *field, str uri, const struct object_uri_scope *scope,
+                                       enum object_access access);
 /* The other way, encoding what a URL path needs encoded; "=" and "/" stay. */
 str object_uri_make(struct arena *mem, str bucket, str key);
 /* Exactly one / between them. */

@@ -11,21 +11,6 @@
 #define CHUNK (INT64_C(256) * 1024)
 #define OVERLAP ((int64_t)1024)
 
-bool object_reach_own(str project, str domain, str key)
-{
-    str first, second, third, fourth, rest;
-    if (!project.n || !str_cut(key, '/', &first, &rest))
-        return false;
-    if (!str_eq(first, STR(OBJECT_UPLOADS)))
-        return str_eq(first, project);
-    if (!str_cut(rest, '/', &second, &rest))
-        return false;
-    if (str_eq(second, project))
-        return true;
-    return str_cut(rest, '/', &third, &rest) && str_eq(third, project) && str_cut(rest, '/', &fourth, &rest) &&
-           str_eq(fourth, domain);
-}
-
 /* ---- places ------------------------------------------------------------------------------------------------------ */
 
 static bool is_uri_char(char c)
@@ -89,7 +74,7 @@ static bool is_seen(const struct scan *x, str place)
 /* Whether the run that names the place may read it. */
 static enum code may_give(struct ctx *cx, const struct scan *x, str place, bool *out)
 {
-    *out = !x->from || object_reach_own(x->from->project, x->from->domain, place);
+    *out = !x->from || object_uri_own(x->from->project, x->from->domain, place);
     return *out ? CODE_OK : object_reach_granted(cx, x->s, x->from, place, out);
 }
 
@@ -114,7 +99,7 @@ static enum code name_place(struct ctx *cx, struct scan *x, str text)
         ctx_clear_err(cx);
         return CODE_OK;
     }
-    if (object_reach_own(x->to->project, x->to->domain, place) || is_seen(x, place) || x->n == GRANTS_MAX)
+    if (object_uri_own(x->to->project, x->to->domain, place) || is_seen(x, place) || x->n == GRANTS_MAX)
         return CODE_OK;
     x->seen[x->n++] = place;
     return grant(cx, x, place);

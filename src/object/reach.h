@@ -8,11 +8,6 @@
 
 #include "object/object.h"
 
-#define OBJECT_UPLOADS "uploads"
-
-/* Whether the key is the project's: below "project/", or one of its uploads. domain: of uploads with an organization. */
-bool object_reach_own(str project, str domain, str key);
-
 struct object_reach_run {
     str project, domain, run;
 };

@@ -5,15 +5,9 @@
 
 #include "object/object.h"
 
-enum object_access {
-    OBJECT_READ,
-    OBJECT_LIST, /* key is a prefix: everything that starts with it may be named */
-    OBJECT_WRITE,
-};
-
-/* Whether the key that signed a request may do this now (D-11). OBJECT_KEY_UPLOAD is not asked about: such a request is
- * allowed because its URL was presigned. On a loop thread of the endpoint, several at once: may look something up, must not
- * wait. */
+/* Whether the key that signed a request may do this now (D-11); for OBJECT_LIST, key is a prefix. OBJECT_KEY_UPLOAD is not
+ * asked about: such a request is allowed because its URL was presigned. On a loop thread of the endpoint, several at once:
+ * may look something up, must not wait. */
 typedef bool object_access_fn(void *arg, const struct object_scope *scope, enum object_access access, str bucket,
                               str key);
 

@@ -132,6 +132,57 @@ enum code object_uri_parse(struct ctx *cx, const char *field, str uri, str *buck
     return CODE_OK;
 }
 
+bool object_uri_own(str project, str domain, str key)
+{
+    str first, second, third, fourth, rest;
+    if (!project.n || !str_cut(key, '/', &first, &rest))
+        return false;
+    if (!str_eq(first, STR(OBJECT_UPLOADS)))
+        return str_eq(first, project);
+    if (!str_cut(rest, '/', &second, &rest))
+        return false;
+    if (str_eq(second, project))
+        return true;
+    return str_cut(rest, '/', &third, &rest) && str_eq(third, project) && str_cut(rest, '/', &fourth, &rest) &&
+           str_eq(fourth, domain);
+}
+
+static bool is_below(struct ctx *cx, str key, str folder)
+{
+    str bucket, prefix;
+    if (!folder.n || object_uri_parse(cx, "folder", folder, &bucket, &prefix) != CODE_OK) {
+        ctx_clear_err(cx);
+        return false;
+    }
+    bool slash = prefix.p[prefix.n - 1] == '/';
+    return str_eq(bucket, STR(OBJECT_BUCKET)) && str_starts(key, prefix) &&
+           (slash || (key.n > prefix.n && key.p[prefix.n] == '/'));
+}
+
+static bool may_name(struct ctx *cx, str key, const struct object_uri_scope *s, enum object_access access)
+{
+    if (access != OBJECT_WRITE && (!s->project.n || object_uri_own(s->project, s->domain, key)))
+        return true;
+    for (size_t i = 0; i < sizeof(s->folders) / sizeof(*s->folders); i++)
+        if (is_below(cx, key, s->folders[i]))
+            return true;
+    return false;
+}
+
+enum code object_uri_check(struct ctx *cx, const char *field, str uri, const struct object_uri_scope *scope,
+                           enum object_access access)
+{
+    str bucket, key;
+    TRY(object_uri_parse(cx, field, uri, &bucket, &key));
+    if (!str_eq(bucket, STR(OBJECT_BUCKET)))
+        return fail(cx, CODE_INVALID_ARGUMENT, "%s: bucket \"" STR_FMT "\" is not this server's; only s3://%s/ is",
+                    field, STR_ARG(bucket), OBJECT_BUCKET);
+    if (!may_name(cx, key, scope, access))
+        return fail(cx, CODE_INVALID_ARGUMENT, "%s: \"" STR_FMT "\" is not below a prefix that the caller may %s",
+                    field, STR_ARG(str_head(uri, 160)), access == OBJECT_WRITE ? "write" : "read");
+    return CODE_OK;
+}
+
 str object_uri_make(struct arena *mem, str bucket, str key)
 {
     buf b;

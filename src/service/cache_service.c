@@ -5,6 +5,7 @@
 #include "gen/flyteidl2_cacheservice.h"
 #include "gen/flyteidl2_cacheservice_v2.h"
 #include "gen/services.h"
+#include "object/object.h"
 #include "service/convert.h"
 #include "store/cache.h"
 
@@ -76,6 +77,13 @@ static bool may_replace(const CacheserviceOverwriteOutput *o, const struct store
     return o->overwrite || (o->max_age && now_ns - old->updated_ns > service_duration_ns(o->max_age));
 }
 
+/* Results are what the project's tasks may read. */
+static enum code check_output(struct ctx *cx, const CacheserviceV2Identifier *id, str uri)
+{
+    const struct object_uri_scope scope = {.project = id->project, .domain = id->domain};
+    return object_uri_check(cx, "base_request.output.output_uri", uri, &scope, OBJECT_READ);
+}
+
 enum code CacheserviceV2CacheService_Put(struct ctx *cx, const CacheserviceV2PutCacheRequest *req,
                                          CacheservicePutCacheResponse *rsp)
 {
@@ -88,6 +96,7 @@ enum code CacheserviceV2CacheService_Put(struct ctx *cx, const CacheserviceV2Put
         return fail(cx, CODE_INVALID_ARGUMENT, "base_request.output is required");
     if (base->output->output_case != CacheserviceCachedOutput_output_uri_tag || base->output->output_uri.n == 0)
         return fail(cx, CODE_INVALID_ARGUMENT, "base_request.output.output_uri is required");
+    TRY(check_output(cx, req->identifier, base->output->output_uri));
     TRY(scoped_key(cx, req->identifier, base->key, &entry.key));
     TRY(store_cache_find(cx, entry.key, &old));
     if (old && !may_replace(base->overwrite, old, entry.updated_ns))

@@ -5,6 +5,7 @@
 #include "engine/uri.h"
 #include "object/object.h"
 #include "service/action_message.h"
+#include "store/project.h"
 
 str service_inputs_uri(struct ctx *cx, const struct store_action *a)
 {
@@ -29,6 +30,29 @@ enum code service_report_key(struct ctx *cx, const struct store_attempt *t, str 
     TRY(object_uri_parse(cx, "report", object_uri_join(cx->mem, t->output_uri, STR("report.html")), bucket, key));
     enum code c = object_stat(cx, cx->app->objects, *bucket, *key, &info);
     return c == CODE_NOT_FOUND ? fail(cx, c, "attempt %u has no report yet", t->attempt) : c;
+}
+
+enum code service_data_check_object(struct ctx *cx, const char *field, str uri)
+{
+    const struct object_uri_scope all = {.project = STR("")};
+    return object_uri_check(cx, field, uri, &all, OBJECT_READ);
+}
+
+enum code service_data_check_folder(struct ctx *cx, const char *field, str uri, str project)
+{
+    struct store_project *other = NULL;
+    str bucket, key, first, rest;
+    TRY(service_data_check_object(cx, field, uri));
+    TRY(object_uri_parse(cx, field, uri, &bucket, &key));
+    str_cut(key, '/', &first, &rest);
+    if (!str_eq(first, project))
+        TRY(store_project_find(cx, first, &other));
+    if (other || str_eq(first, STR(OBJECT_UPLOADS)))
+        return fail(cx, CODE_INVALID_ARGUMENT,
+                    "%s: s3://" OBJECT_BUCKET "/" STR_FMT " belongs to %s; take s3://" OBJECT_BUCKET "/" STR_FMT
+                    "/... or a folder that is no project's",
+                    field, STR_ARG(first), other ? "another project" : "uploads", STR_ARG(project));
+    return CODE_OK;
 }
 
 enum code service_download_url(struct ctx *cx, str bucket, str key, int64_t lifetime_s, str content_type, str *url)

@@ -10,6 +10,13 @@ str service_inputs_uri(struct ctx *cx, const struct store_action *a);
 /* The file ".../outputs.pb"; "" unless the action succeeded (or was recovered) and has one. */
 str service_outputs_uri(struct ctx *cx, const struct store_action *a);
 
+/* URIs from people, who have all projects as long as there is no authentication (D-12). Errors: INVALID_ARGUMENT naming
+ * the field. An object that is to be read: */
+must_check_ enum code service_data_check_object(struct ctx *cx, const char *field, str uri);
+/* Read or write entry. A folder that a run of the project, or an upload for it, will make: not another project's, nor
+ * among the uploads. */
+must_check_ enum code service_data_check_folder(struct ctx *cx, const char *field, str uri, str project);
+
 /* The attempt's report, which grows while the task flushes it. NOT_FOUND when there is none. Reads an object. */
 must_check_ enum code service_report_key(struct ctx *cx, const struct store_attempt *t, str *bucket, str *key);
 

@@ -174,7 +174,7 @@ struct upload_task {
     const CoreTaskTemplate *template; /* found */
 };
 
-/* Checks the project and finds the task's template. */
+/* Checks the project and the folder, and finds the task's template. */
 static enum code find_upload_task(struct ctx *cx, void *arg)
 {
     struct upload_task *t = arg;
@@ -182,6 +182,9 @@ static enum code find_upload_task(struct ctx *cx, void *arg)
     struct store_spec *spec;
     void *message;
     TRY(store_project_require(cx, t->project));
+    if (t->req->base_dir.n)
+        TRY(service_data_check_folder(cx, "base_dir", object_uri_join(cx->mem, t->req->base_dir, t->project),
+                                      t->project));
     if (t->req->task_case == DataproxyUploadInputsRequest_task_spec_tag) {
         t->template = t->req->task_spec->task_template;
         return CODE_OK;
@@ -214,17 +217,15 @@ static enum code inputs_key(struct ctx *cx, const struct upload_task *t, str org
     return CODE_OK;
 }
 
-static enum code put_inputs(struct ctx *cx, const DataproxyUploadInputsRequest *req, str key, str bytes, str *uri)
+static enum code put_inputs(struct ctx *cx, str base_dir, str key, str bytes, str *uri)
 {
-    str bucket = STR(OBJECT_BUCKET), base;
-    if (req->base_dir.n) {
-        TRY(object_uri_parse(cx, "base_dir", req->base_dir, &bucket, &base));
-        if (!str_eq(bucket, STR(OBJECT_BUCKET)))
-            return fail(cx, CODE_INVALID_ARGUMENT, "base_dir: only the bucket " OBJECT_BUCKET " is served here");
-        key = object_uri_join(cx->mem, base, str_skip(key, strlen("uploads/")));
-    }
+    str bucket = STR(OBJECT_BUCKET);
     *uri = object_uri_make(cx->mem, bucket, key);
-    return object_put(cx, cx->app->objects, bucket, object_uri_join(cx->mem, key, STR("inputs.pb")),
+    if (base_dir.n) {
+        *uri = object_uri_join(cx->mem, base_dir, str_skip(key, strlen(OBJECT_UPLOADS "/")));
+        TRY(object_uri_parse(cx, "base_dir", *uri, &bucket, &key));
+    }
+    return object_put(cx, cx->app->objects, bucket, arena_printf(cx->mem, STR_FMT "/inputs.pb", STR_ARG(key)),
                       STR("application/x-protobuf"), bytes);
 }
 
@@ -244,7 +245,7 @@ enum code DataProxyService_UploadInputs(struct ctx *cx, const DataproxyUploadInp
     TRY(pb_encode(cx, &TaskInputs_type, inputs, &bytes));
     TRY(inputs_key(cx, &t, org, bytes, &key));
     CommonOffloadedInputData *data = rsp->offloaded_input_data = pb_new(cx->mem, CommonOffloadedInputData);
-    TRY(put_inputs(cx, req, key, bytes, &data->uri));
+    TRY(put_inputs(cx, req->base_dir, key, bytes, &data->uri));
     const CoreTaskMetadata *meta = t.template ? t.template->metadata : NULL;
     return engine_inputs_hash(cx, inputs, meta ? meta->cache_ignore_input_vars.p : NULL,
                               meta ? meta->cache_ignore_input_vars.n : 0, &data->inputs_hash);
@@ -403,6 +404,7 @@ enum code DataProxyService_CreateDownloadLink(struct ctx *cx, const DataproxyCre
     if (l.reported) {
         TRY(service_report_key(cx, l.reported, &bucket, &key));
     } else {
+        TRY(service_data_check_object(cx, "uri", l.uri));
         TRY(object_uri_parse(cx, "uri", l.uri, &bucket, &key));
         TRY(object_stat(cx, cx->app->objects, bucket, key, &info));
     }

@@ -17,8 +17,6 @@ static enum code check(struct ctx *cx, const ActionsAction *a)
     TRY(engine_create_check_name(cx, "action.action_id.name", a->action_id->name, 30));
     if (a->group.n > 256)
         return fail(cx, CODE_INVALID_ARGUMENT, "action.group: more than 256 bytes");
-    if (a->input_uri.n)
-        TRY(engine_create_check_uri(cx, "action.input_uri", a->input_uri));
     return CODE_OK;
 }
 
@@ -32,7 +30,8 @@ enum code service_enqueue(struct ctx *cx, const ActionsAction *a)
                                   .name = a->action_id->name,
                                   .parent = a->parent_action_name,
                                   .group = a->group,
-                                  .input_uri = a->input_uri};
+                                  .input_uri = a->input_uri,
+                                  .output_base = a->run_output_base};
     TRY(check(cx, a));
     switch (a->spec_case) {
     case ActionsAction_task_tag:

@@ -6,6 +6,7 @@
 #include "engine/create.h"
 #include "engine/engine.h"
 #include "engine/phase.h"
+#include "engine/reach.h"
 #include "store/event.h"
 #include "store/identity.h"
 #include "store/report.h"
@@ -136,6 +137,16 @@ static void set_time(struct store_attempt *t, int32_t phase, int64_t at)
         t->queued_ns = at;
 }
 
+static enum code check_outputs(struct ctx *cx, const struct store_run *run, const TaskOutputReferences *o)
+{
+    if (!o)
+        return CODE_OK;
+    if (o->output_uri.n)
+        TRY(engine_reach_check(cx, run, "event.outputs.output_uri", o->output_uri, OBJECT_WRITE));
+    return o->report_uri.n ? engine_reach_check(cx, run, "event.outputs.report_uri", o->report_uri, OBJECT_WRITE)
+                           : CODE_OK;
+}
+
 /* The attempt as its events tell it, each as it comes. Nothing follows a terminal one. */
 static enum code merge_event(struct ctx *cx, struct store_action *a, const WorkflowActionEvent *e)
 {
@@ -189,6 +200,7 @@ enum code service_report_event(struct ctx *cx, const WorkflowActionEvent *e)
     str info;
     bool fresh;
     TRY(find(cx, e->id, &run, &a));
+    TRY(check_outputs(cx, run, e->outputs));
     TRY(pb_encode(cx, &WorkflowActionEvent_type, e, &info));
     TRY(store_report_put(cx, a->id, e->attempt, e->phase, e->version, info, &fresh));
     if (!fresh)

@@ -10,6 +10,7 @@
 #include "lane/lane.h"
 #include "object/object.h"
 #include "rpc/call.h"
+#include "service/data.h"
 #include "service/disk.h"
 #include "store/project.h"
 #include "store/task.h"
@@ -179,22 +180,29 @@ static enum code check_labels(struct ctx *cx, const TaskRunSpec *s)
     return CODE_OK;
 }
 
+/* An entry on whatever lane. */
+static enum code check_folders(struct ctx *cx, void *arg)
+{
+    struct creation *c = arg;
+    const TaskRunSpec *s = &c->run_spec;
+    if (s->raw_data_storage && s->raw_data_storage->raw_data_prefix.n)
+        TRY(service_data_check_folder(cx, "run_spec.raw_data_storage.raw_data_prefix",
+                                      object_uri_join(cx->mem, s->raw_data_storage->raw_data_prefix, c->n.name),
+                                      c->n.project));
+    return s->run_base_dir.n ? service_data_check_folder(cx, "run_spec.run_base_dir", c->n.base_uri, c->n.project)
+                             : CODE_OK;
+}
+
 static enum code read_base(struct ctx *cx, struct creation *c)
 {
     const TaskRunSpec *s = &c->run_spec;
-    str base = STR(ENGINE_BASE_URI), x = STR("x");
-    if (s->raw_data_storage && s->raw_data_storage->raw_data_prefix.n)
-        TRY(engine_create_check_uri(cx, "run_spec.raw_data_storage.raw_data_prefix",
-                                    object_uri_join(cx->mem, s->raw_data_storage->raw_data_prefix, x)));
-    if (s->run_base_dir.n) {
-        base = s->run_base_dir;
-        while (base.n && base.p[base.n - 1] == '/')
-            base.n--;
-        TRY(engine_create_check_uri(cx, "run_spec.run_base_dir", object_uri_join(cx->mem, base, x)));
-    }
-    c->n.base_uri = arena_printf(cx->mem, STR_FMT "/" STR_FMT "/" STR_FMT "/" STR_FMT, STR_ARG(base),
-                                 STR_ARG(c->n.project), STR_ARG(c->n.domain), STR_ARG(c->n.name));
-    return CODE_OK;
+    str base = s->run_base_dir.n ? s->run_base_dir : STR(ENGINE_BASE_URI);
+    c->n.base_uri = object_uri_join(cx->mem, base,
+                                    arena_printf(cx->mem, STR_FMT "/" STR_FMT "/" STR_FMT, STR_ARG(c->n.project),
+                                                 STR_ARG(c->n.domain), STR_ARG(c->n.name)));
+    if (!s->run_base_dir.n && !s->raw_data_storage)
+        return CODE_OK;
+    return cx->db ? check_folders(cx, c) : lane_read(cx, cx->app->lanes, check_folders, c);
 }
 
 static enum code read_run_spec(struct ctx *cx, struct creation *c)
@@ -276,7 +284,7 @@ static enum code read_inputs(struct ctx *cx, struct creation *c)
         while (c->n.input_uri.n && c->n.input_uri.p[c->n.input_uri.n - 1] == '/')
             c->n.input_uri.n--;
         c->n.inputs_hash = off->inputs_hash;
-        return engine_create_check_uri(cx, "offloaded_input_data.uri", c->n.input_uri);
+        return service_data_check_object(cx, "offloaded_input_data.uri", c->n.input_uri);
     }
     bool given = c->req->input_wrapper_case == WorkflowCreateRunRequest_inputs_tag;
     const TaskInputs *in = merge_defaults(cx, given ? c->req->inputs : NULL, c->n.spec);

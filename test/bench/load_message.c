@@ -160,8 +160,8 @@ static struct load_message enqueue(struct arena *mem, long i)
     a->action_id->name = arena_printf(mem, "c%s%ld", load_opt.seed, i);
     a->has_parent_action_name = true;
     a->parent_action_name = STR("a0");
-    a->input_uri = arena_printf(mem, "s3://tern/bench/%s/inputs.pb", load_made.run);
-    a->run_output_base = arena_printf(mem, "s3://tern/bench/%s", load_made.run);
+    a->run_output_base = arena_printf(mem, "s3://tern/flytesnacks/development/%s", load_made.run);
+    a->input_uri = arena_printf(mem, "%s/inputs.pb", a->run_output_base.p);
     a->spec_case = ActionsAction_task_tag;
     a->task = pb_new(mem, WorkflowTaskAction);
     a->task->spec = task_spec(mem, "core-echo", i % SPECS);

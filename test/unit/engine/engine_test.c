@@ -348,7 +348,7 @@ static void put_inputs(struct world *w, const char *name, CoreLiteral *value)
     TaskInputs in = {.literals = {.p = &p, .n = 1}};
     str bytes;
     assert_ok(&w->cx, pb_encode(&w->cx, &TaskInputs_type, &in, &bytes));
-    world_store(STR("in/x/inputs.pb"), bytes);
+    world_store(STR("p/in/x/inputs.pb"), bytes);
 }
 
 static CoreLiteral *literal(struct world *w, CorePrimitive *p)
@@ -844,7 +844,7 @@ static void test_traces(void **state)
     assert_ok(&w->cx, enqueue_trace(w, "x1", SUCCEEDED, "s3://tern/p/d/r1/x1/outputs.pb"));
     assert_phase(w, "x1", SUCCEEDED);
     assert_str_equal(world_action(w, "x1")->output_uri, "s3://tern/p/d/r1/x1/outputs.pb");
-    assert_code(&w->cx, enqueue_trace(w, "x1", SUCCEEDED, "s3://tern/o"), CODE_ALREADY_EXISTS);
+    assert_code(&w->cx, enqueue_trace(w, "x1", SUCCEEDED, "s3://tern/p/d/r1/o"), CODE_ALREADY_EXISTS);
     assert_ok(&w->cx, pb_encode(&w->cx, &CoreErrorDocument_type, &doc, &bytes));
     world_store(STR("p/d/r1/x2/error.pb"), bytes);
     assert_ok(&w->cx, enqueue_trace(w, "x2", FAILED, ""));

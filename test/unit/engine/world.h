@@ -19,7 +19,7 @@
 #include "gen/flyteidl2_workflow.h"
 #include "lane/lane.h"
 #include "lane/topic.h"
-#include "object/object.h"
+#include "object/reach.h"
 #include "store/attempt.h"
 #include "store/project.h"
 #include "store/subtree.h"
@@ -390,43 +390,30 @@ enum code object_delete(struct ctx *cx, struct object_store *s, str bucket, str 
     return CODE_OK;
 }
 
-enum code object_delete_many(struct ctx *cx, struct object_store *s, str bucket, const str *keys, size_t n)
+/* Grants to read other projects' objects: test/api/test_storage_keys.py. */
+enum code object_reach_grant(struct ctx *cx, struct object_store *s, const struct object_reach_run *to,
+                             const struct object_reach_run *from, str bytes)
 {
-    for (size_t i = 0; i < n; i++)
-        TRY(object_delete(cx, s, bucket, keys[i]));
-    return CODE_OK;
+    (void)s, (void)to, (void)from, (void)bytes;
+    return w_->dead ? world_dead(cx) : CODE_OK;
 }
 
-struct object_reader {
-    struct object_info info;
-    str bytes;
-};
-
-enum code object_reader_open(struct ctx *cx, struct object_store *s, str bucket, str key, struct object_reader **out)
+enum code object_reach_grant_object(struct ctx *cx, struct object_store *s, const struct object_reach_run *to,
+                                    str bucket, str key)
 {
-    struct object_reader *r = *out = arena_new(cx->mem, struct object_reader);
-    TRY(object_get(cx, s, bucket, key, SIZE_MAX, &r->bytes));
-    r->info = (struct object_info){.key = key, .size = (int64_t)r->bytes.n};
-    return CODE_OK;
+    (void)bucket;
+    return object_reach_grant(cx, s, to, NULL, key);
 }
 
-const struct object_info *object_reader_info(const struct object_reader *r)
+enum code object_reach_copy(struct ctx *cx, struct object_store *s, const struct object_reach_run *to,
+                            const struct object_reach_run *from)
 {
-    return &r->info;
+    return object_reach_grant(cx, s, to, from, STR(""));
 }
 
-enum code object_reader_read(struct ctx *cx, struct object_reader *r, int64_t offset, void *p, size_t n, size_t *got)
+enum code object_reach_drop(struct ctx *cx, struct object_store *s, const struct object_reach_run *run)
 {
-    str rest = str_head(str_skip(r->bytes, (size_t)offset), n);
-    (void)cx;
-    memcpy(p, rest.p, rest.n);
-    *got = rest.n;
-    return CODE_OK;
-}
-
-void object_check_close_reader(struct object_reader **r)
-{
-    (void)r; /* the arena's */
+    return object_reach_grant(cx, s, run, NULL, STR(""));
 }
 
 enum code object_keys_derive(struct ctx *cx, struct object_store *s, const struct object_scope *scope,
@@ -597,7 +584,7 @@ static inline struct store_run *world_create_run(struct world *w, const char *na
     c.n.run_spec = run_spec ? run_spec : pb_new(&w->mem, TaskRunSpec);
     c.n.max_actions = c.n.run_spec->max_action_concurrency;
     c.n.base_uri = arena_printf(&w->mem, "s3://tern/p/d/%s", name);
-    c.n.input_uri = STR("s3://tern/in/x");
+    c.n.input_uri = STR("s3://tern/p/in/x");
     c.n.inputs_hash = STR("ih");
     assert_ok(&w->cx, lane_write(&w->cx, NULL, world_create_entry, &c));
     return c.made.run;
@@ -626,7 +613,7 @@ static inline enum code world_enqueue(struct world *w, const char *run, const ch
     struct world_enqueue c = {.n = {.project = STR("p"), .domain = STR("d"), .run = str_from(run), .task = t}};
     c.n.parent = str_from(parent);
     c.n.name = str_from(name);
-    c.n.input_uri = STR("s3://tern/in/x/inputs.pb");
+    c.n.input_uri = STR("s3://tern/p/in/x/inputs.pb");
     return lane_write(&w->cx, NULL, world_enqueue_entry, &c);
 }
 

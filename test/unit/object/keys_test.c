@@ -177,6 +177,53 @@ static void checksums_are_the_known_ones(void **state)
     }
 }
 
+static void test_what_belongs_to_a_project(void **state)
+{
+    (void)state;
+    assert_true(object_uri_own(STR("p"), STR("d"), STR("p/x")));
+    assert_true(object_uri_own(STR("p"), STR("d"), STR("uploads/p/x/y")));
+    assert_true(object_uri_own(STR("p"), STR("d"), STR("uploads/org/p/d/x")));
+    assert_false(object_uri_own(STR("p"), STR("d"), STR("p")));
+    assert_false(object_uri_own(STR("p"), STR("d"), STR("p2/x")));
+    assert_false(object_uri_own(STR("p"), STR("d"), STR("uploads/q/p/e/x")));
+    assert_false(object_uri_own(STR("p"), STR("d"), STR("uploads/p")));
+    assert_false(object_uri_own(STR(""), STR(""), STR("/x")));
+    assert_false(object_uri_own(STR("uploads"), STR("d"), STR("uploads/q/x")));
+}
+
+static bool names(struct fixture *f, const struct object_uri_scope *scope, enum object_access access, const char *uri)
+{
+    enum code code = object_uri_check(&f->cx, "some.field", str_from(uri), scope, access);
+    if (code == CODE_OK)
+        return true;
+    assert_int_equal(code, CODE_INVALID_ARGUMENT);
+    assert_non_null(strstr(f->cx.err.msg, "some.field"));
+    ctx_clear_err(&f->cx);
+    return false;
+}
+
+static void test_what_a_caller_may_name(void **state)
+{
+    struct fixture *f = *state;
+    const struct object_uri_scope all = {.project = STR("")};
+    const struct object_uri_scope mine = {.project = STR("p"),
+                                          .domain = STR("d"),
+                                          .folders = {STR("s3://tern/p/d/r"), STR("s3://tern/raw/r/"), STR("bad")}};
+    assert_true(names(f, &all, OBJECT_READ, "s3://tern/q/x"));
+    assert_false(names(f, &all, OBJECT_WRITE, "s3://tern/q/x"));
+    assert_false(names(f, &all, OBJECT_READ, "s3://other/q/x"));
+    assert_true(names(f, &mine, OBJECT_READ, "s3://tern/p/d/other/x"));
+    assert_true(names(f, &mine, OBJECT_READ, "s3://tern/raw/r/x"));
+    assert_false(names(f, &mine, OBJECT_READ, "s3://tern/raw/q/x"));
+    assert_false(names(f, &mine, OBJECT_READ, "s3://tern/q/x"));
+    assert_true(names(f, &mine, OBJECT_WRITE, "s3://tern/p/d/%72/x"));
+    assert_true(names(f, &mine, OBJECT_WRITE, "s3://tern/raw/r/x"));
+    assert_false(names(f, &mine, OBJECT_WRITE, "s3://tern/p/d/r"));
+    assert_false(names(f, &mine, OBJECT_WRITE, "s3://tern/p/d/r2/x"));
+    assert_false(names(f, &mine, OBJECT_WRITE, "s3://tern/p/d/other/x"));
+    assert_false(names(f, &mine, OBJECT_WRITE, "s3://tern/p/d/r/../s/x"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -184,6 +231,8 @@ int main(void)
         fixture_test(other_ids_are_not_ours),
         fixture_test(secrets_differ_by_scope_and_store),
         fixture_test(uris_are_split_or_refused),
+        cmocka_unit_test(test_what_belongs_to_a_project),
+        fixture_test(test_what_a_caller_may_name),
         fixture_test(checksums_are_the_known_ones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

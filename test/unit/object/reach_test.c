@@ -19,20 +19,6 @@ static void say(struct fixture *f, const struct object_reach_run *from, str byte
     assert_ok(&f->cx, object_reach_grant(&f->cx, f->s, &me, from, bytes));
 }
 
-static void test_what_belongs_to_a_project(void **state)
-{
-    (void)state;
-    assert_true(object_reach_own(STR("p"), STR("d"), STR("p/x")));
-    assert_true(object_reach_own(STR("p"), STR("d"), STR("uploads/p/x/y")));
-    assert_true(object_reach_own(STR("p"), STR("d"), STR("uploads/org/p/d/x")));
-    assert_false(object_reach_own(STR("p"), STR("d"), STR("p")));
-    assert_false(object_reach_own(STR("p"), STR("d"), STR("p2/x")));
-    assert_false(object_reach_own(STR("p"), STR("d"), STR("uploads/q/p/e/x")));
-    assert_false(object_reach_own(STR("p"), STR("d"), STR("uploads/p")));
-    assert_false(object_reach_own(STR(""), STR(""), STR("/x")));
-    assert_false(object_reach_own(STR("uploads"), STR("d"), STR("uploads/q/x")));
-}
-
 static void test_uris_are_found_in_any_bytes(void **state)
 {
     struct fixture *f = *state;
@@ -114,7 +100,6 @@ static void test_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_what_belongs_to_a_project),
         fixture_test(test_uris_are_found_in_any_bytes),
         fixture_test(test_a_run_gives_only_what_it_may_read),
         fixture_test(test_a_large_object_is_read_in_pieces),
