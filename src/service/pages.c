@@ -1,4 +1,4 @@
-/* The table of pages, the style sheet, /readyz, and the list of recent runs. */
+/* The table of pages, the style sheet and icon, /readyz, and the list of recent runs. */
 #include "service/pages.h"
 
 #include "app.h"
@@ -19,6 +19,15 @@ static enum code style(struct ctx *cx, const struct rpc_page_request *req, struc
     (void)req;
     rsp->content_type = STR("text/css; charset=utf-8");
     rsp->body = embed_find(STR("service/embed/tern.css"));
+    return CODE_OK;
+}
+
+static enum code icon(struct ctx *cx, const struct rpc_page_request *req, struct rpc_page_response *rsp)
+{
+    (void)cx;
+    (void)req;
+    rsp->content_type = STR("image/svg+xml");
+    rsp->body = embed_find(STR("service/embed/tern.svg"));
     return CODE_OK;
 }
 
@@ -52,14 +61,14 @@ static void run_row(buf *b, const struct store_run *run, const struct store_acti
     buf_str(b, STR("<tr><td><a href=\""));
     service_page_run_url(b, run);
     buf_str(b, STR("\">"));
+    html_text(b, root->function_name.n ? root->function_name : run->name);
+    buf_str(b, STR("</a></td><td><small>"));
     html_text(b, run->name);
-    buf_str(b, STR("</a></td><td>"));
-    html_text(b, root->function_name);
-    buf_str(b, STR("</td><td>"));
+    buf_str(b, STR("</small></td><td>"));
     html_phase(b, root->phase);
-    buf_str(b, STR("</td><td>"));
+    buf_str(b, STR("</td><td class=\"num\">"));
     html_time(b, run->created_ns);
-    buf_str(b, STR("</td><td>"));
+    buf_str(b, STR("</td><td class=\"num\">"));
     if (root->ended_ns)
         html_duration(b, root->ended_ns - root->created_ns);
     buf_str(b, STR("</td><td>"));
@@ -83,18 +92,20 @@ static enum code home(struct ctx *cx, const struct rpc_page_request *req, struct
     if (n == 0)
         buf_str(&b, STR("<p>Nothing has run yet. Start something: <code>flyte run hello.py main</code></p>"));
     else
-        buf_str(&b, STR("<table><thead><tr><th>Run</th><th>Task</th><th>Phase</th><th>Started</th><th>Took</th>"
-                        "<th>Project / domain</th></tr></thead><tbody>"));
+        buf_str(&b, STR("<div class=\"card\"><table><thead><tr><th>Task</th><th>Run</th><th>Phase</th><th "
+                        "class=\"num\">Started</th>"
+                        "<th class=\"num\">Took</th><th>Project / domain</th></tr></thead><tbody>"));
     for (size_t i = 0; i < n; i++)
         run_row(&b, &rows[i].run, rows[i].root);
     if (n)
-        buf_str(&b, STR("</tbody></table>"));
+        buf_str(&b, STR("</tbody></table></div>"));
     return html_end(cx, &b, STR(""), rsp);
 }
 
 const struct rpc_page service_pages[] = {
     {"/", LANE_READ, home},
     {"/assets/tern.css", LANE_READ, style},
+    {"/assets/tern.svg", LANE_READ, icon},
     {"/healthz", LANE_READ, rpc_page_healthz},
     {"/metrics", LANE_READ, rpc_page_metrics},
     {"/readyz", LANE_WORK, readyz},
