@@ -136,6 +136,15 @@ char *arena_cstr(struct arena *a, str s)
     return p;
 }
 
+str arena_lower(struct arena *a, str s)
+{
+    char *p = arena_cstr(a, s);
+    for (size_t i = 0; i < s.n; i++)
+        if (p[i] >= 'A' && p[i] <= 'Z')
+            p[i] = (char)(p[i] | 32);
+    return str_make(p, s.n);
+}
+
 str arena_str(struct arena *a, str s)
 {
     return (str){arena_cstr(a, s), s.n};

@@ -37,6 +37,8 @@ void *arena_grow(struct arena *a, void *p, size_t old, size_t size);
 /* Copies end in NUL. */
 str arena_str(struct arena *a, str s);
 char *arena_cstr(struct arena *a, str s);
+/* A-Z become a-z. */
+str arena_lower(struct arena *a, str s);
 str arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 str arena_vprintf(struct arena *a, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 str arena_concat(struct arena *a, str x, str y);

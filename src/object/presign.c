@@ -11,15 +11,6 @@
 #define REGION "us-east-1"
 #define HEADERS_MAX 16
 
-static str lower(struct arena *mem, str s)
-{
-    char *p = arena_cstr(mem, s);
-    for (size_t i = 0; i < s.n; i++)
-        if (p[i] >= 'A' && p[i] <= 'Z')
-            p[i] = (char)(p[i] | 32);
-    return str_make(p, s.n);
-}
-
 static int by_name(const void *a, const void *b)
 {
     const struct object_sign_header *x = a, *y = b;
@@ -59,7 +50,7 @@ enum code object_presign_request(struct ctx *cx, struct object_store *s, const s
     TRY(check_endpoint(cx, req->endpoint, &headers[0].value));
     TRY(object_keys_derive(cx, s, &scope, &keys));
     for (size_t i = 0; i < req->header_count; i++) {
-        headers[i + 1].name = lower(cx->mem, req->headers[i].name);
+        headers[i + 1].name = arena_lower(cx->mem, req->headers[i].name);
         headers[i + 1].value = req->headers[i].value;
     }
     qsort(headers, req->header_count + 1, sizeof(*headers), by_name);

@@ -1,0 +1,398 @@
+/* See http_client.h. libcurl's numbers are part of its ABI and never change, so its headers are not needed to build. */
+#include "net/http_client.h"
+
+#include "base/mem.h"
+#include "base/time.h"
+#include "base/vec.h"
+#include "base/version.h"
+#include "net/guard.h"
+
+#include <dlfcn.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <strings.h>
+
+#define HEADERS_MAX 200
+#define HEADER_BYTES_MAX ((size_t)128 * 1024)
+#define BUFFER_BYTES (256L * 1024)
+#define CONNECT_NS (10 * NS_PER_S)
+#define STALL_NS (60 * NS_PER_S)
+#define ERROR_SIZE 256
+
+/* ---- the library ------------------------------------------------------------------------------------------------- */
+
+typedef void curl_t;
+struct curl_slist;
+
+enum option {
+    OPT_WRITEDATA = 10001,
+    OPT_URL = 10002,
+    OPT_PROXY = 10004,
+    OPT_READDATA = 10009,
+    OPT_ERRORBUFFER = 10010,
+    OPT_HTTPHEADER = 10023,
+    OPT_HEADERDATA = 10029,
+    OPT_CUSTOMREQUEST = 10036,
+    OPT_XFERINFODATA = 10057,
+    OPT_OPENSOCKETDATA = 10164,
+    OPT_NOPROGRESS = 43,
+    OPT_NOBODY = 44,
+    OPT_UPLOAD = 46,
+    OPT_FOLLOWLOCATION = 52,
+    OPT_MAXREDIRS = 68,
+    OPT_HTTP_VERSION = 84,
+    OPT_BUFFERSIZE = 98,
+    OPT_NOSIGNAL = 99,
+    OPT_TIMEOUT_MS = 155,
+    OPT_CONNECTTIMEOUT_MS = 156,
+    OPT_PROTOCOLS = 181,
+    OPT_REDIR_PROTOCOLS = 182,
+    OPT_PATH_AS_IS = 234,
+    OPT_UPLOAD_BUFFERSIZE = 280,
+    OPT_WRITEFUNCTION = 20011,
+    OPT_READFUNCTION = 20012,
+    OPT_HEADERFUNCTION = 20079,
+    OPT_OPENSOCKETFUNCTION = 20163,
+    OPT_XFERINFOFUNCTION = 20219,
+    OPT_INFILESIZE_LARGE = 30115,
+};
+
+enum {
+    HTTP_1_1 = 2,
+    PROTOCOLS_HTTP_HTTPS = 1 | 2,
+    READ_ABORT = 0x10000000,
+    GLOBAL_ALL = 3,
+    E_OK = 0,
+    E_URL = 3,
+    E_CONNECT = 7,
+    E_TIMEOUT = 28
+};
+
+static struct {
+    int (*global_init)(long flags);
+    curl_t *(*easy_init)(void);
+    int (*setopt)(curl_t *c, int option, ...);
+    int (*perform)(curl_t *c);
+    void (*reset)(curl_t *c);
+    void (*cleanup)(curl_t *c);
+    const char *(*text)(int error);
+    struct curl_slist *(*append)(struct curl_slist *list, const char *line);
+    void (*free_all)(struct curl_slist *list);
+    char missing[200]; /* why it cannot be used; "" = it can */
+} curl;
+
+static pthread_once_t loaded = PTHREAD_ONCE_INIT;
+/* The handles of a thread: with them its open connections. */
+static pthread_key_t handles[2];
+
+static void drop_handle(void *c)
+{
+    curl.cleanup(c);
+}
+
+static bool find_symbols(void *lib)
+{
+    const struct {
+        const char *name;
+        void *to;
+    } symbols[] = {{"curl_global_init", &curl.global_init}, {"curl_easy_init", &curl.easy_init},
+                   {"curl_easy_setopt", &curl.setopt},      {"curl_easy_perform", &curl.perform},
+                   {"curl_easy_reset", &curl.reset},        {"curl_easy_cleanup", &curl.cleanup},
+                   {"curl_easy_strerror", &curl.text},      {"curl_slist_append", &curl.append},
+                   {"curl_slist_free_all", &curl.free_all}};
+    for (size_t i = 0; i < sizeof(symbols) / sizeof(*symbols); i++) {
+        void *p = dlsym(lib, symbols[i].name);
+        if (!p)
+            return false;
+        memcpy(symbols[i].to, &p, sizeof(p));
+    }
+    return true;
+}
+
+static void load(void)
+{
+    void *lib = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
+    if (!lib || !find_symbols(lib) || curl.global_init(GLOBAL_ALL) != E_OK)
+        snprintf(curl.missing, sizeof(curl.missing),
+                 "requests to other servers need libcurl (apt-get install libcurl4): %.100s",
+                 lib ? "this one cannot be used" : dlerror());
+    else if (pthread_key_create(&handles[0], drop_handle) || pthread_key_create(&handles[1], drop_handle))
+        snprintf(curl.missing, sizeof(curl.missing), "no thread keys are left");
+}
+
+static curl_t *handle_of(bool anywhere)
+{
+    curl_t *c = pthread_getspecific(handles[anywhere]);
+    if (c) {
+        curl.reset(c);
+        return c;
+    }
+    c = curl.easy_init();
+    if (c)
+        pthread_setspecific(handles[anywhere], c);
+    return c;
+}
+
+/* ---- one transfer ------------------------------------------------------------------------------------------------ */
+
+struct transfer {
+    struct ctx *cx;
+    const struct http_client_request *req;
+    curl_t *c;
+    struct curl_slist *lines;
+    VEC(struct http_header) headers;
+    size_t header_bytes;
+    int status;
+    int64_t received, moved_ns; /* when bytes moved last */
+    bool told;                  /* the head was handed over */
+    bool refused;               /* an address, by the guard */
+    enum code why;              /* of a stop of ours; CODE_OK = none */
+    char error[ERROR_SIZE];
+};
+
+static bool stop(struct transfer *t, enum code why)
+{
+    if (t->why == CODE_OK)
+        t->why = why;
+    return false;
+}
+
+static bool tell_head(struct transfer *t)
+{
+    if (t->told)
+        return true;
+    t->told = true;
+    return t->req->head(t->req->arg, t->status, t->headers.p, t->headers.n) || stop(t, CODE_ABORTED);
+}
+
+/* A redirect that is followed is no answer. */
+static bool is_followed(const struct transfer *t)
+{
+    return t->req->redirects && t->status >= 300 && t->status < 400 && t->status != 304;
+}
+
+static size_t on_read(char *p, size_t size, size_t n, void *arg)
+{
+    struct transfer *t = arg;
+    size_t got = t->req->read(t->req->arg, p, size * n);
+    t->moved_ns = time_now_ns();
+    if (got != HTTP_CLIENT_STOP)
+        return got;
+    stop(t, CODE_ABORTED);
+    return READ_ABORT;
+}
+
+static size_t on_body(char *p, size_t size, size_t n, void *arg)
+{
+    struct transfer *t = arg;
+    n *= size;
+    if (is_followed(t))
+        return n;
+    t->received += (int64_t)n;
+    if (t->req->answer_max && t->received > t->req->answer_max && !stop(t, CODE_RESOURCE_EXHAUSTED))
+        return 0;
+    if (!tell_head(t) || (!t->req->body(t->req->arg, str_make(p, n)) && !stop(t, CODE_ABORTED)))
+        return 0;
+    t->moved_ns = time_now_ns();
+    return n;
+}
+
+/* "HTTP/1.1 200 OK": a new head; those before it were of redirects or of interim answers. */
+static void begin_head(struct transfer *t, str line)
+{
+    str version, rest;
+    int64_t status = 0;
+    str_cut(line, ' ', &version, &rest);
+    t->headers.n = 0;
+    t->header_bytes = 0;
+    t->status = str_to_i64(str_head(rest, 3), &status) ? (int)status : 0;
+}
+
+static size_t on_header(char *p, size_t size, size_t n, void *arg)
+{
+    struct transfer *t = arg;
+    str line = str_trim(str_make(p, size * n)), name, value;
+    t->header_bytes += size * n;
+    if ((t->header_bytes > HEADER_BYTES_MAX || t->headers.n == HEADERS_MAX) && !stop(t, CODE_RESOURCE_EXHAUSTED))
+        return 0;
+    if (str_starts(line, STR("HTTP/")))
+        begin_head(t, line);
+    else if (str_cut(line, ':', &name, &value))
+        *vec_push(&t->headers, t->cx->mem) =
+            (struct http_header){arena_lower(t->cx->mem, str_trim(name)), arena_str(t->cx->mem, str_trim(value))};
+    return size * n;
+}
+
+static int on_time(void *arg, int64_t a, int64_t b, int64_t c, int64_t d)
+{
+    struct transfer *t = arg;
+    int64_t stall_ns = t->req->stall_ns ? t->req->stall_ns : STALL_NS;
+    (void)a, (void)b, (void)c, (void)d;
+    if (t->req->alive && !t->req->alive(t->req->arg))
+        return !stop(t, CODE_ABORTED);
+    if (time_now_ns() - t->moved_ns > stall_ns)
+        return !stop(t, CODE_DEADLINE_EXCEEDED);
+    return 0;
+}
+
+struct curl_address {
+    int family, type, protocol;
+    unsigned n;
+    struct sockaddr address; /* and what follows it */
+};
+
+static int on_socket(void *arg, int purpose, struct curl_address *a)
+{
+    struct transfer *t = arg;
+    (void)purpose;
+    if (!t->req->anywhere && !guard_is_public(&a->address)) {
+        t->refused = true;
+        return -1;
+    }
+    return socket(a->family, a->type | SOCK_CLOEXEC, a->protocol);
+}
+
+/* ---- setting up -------------------------------------------------------------------------------------------------- */
+
+static bool is_line(str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if ((uint8_t)s.p[i] < 0x20 && s.p[i] != '\t')
+            return false;
+    return true;
+}
+
+static enum code add_line(struct transfer *t, const char *line)
+{
+    struct curl_slist *list = curl.append(t->lines, line);
+    if (!list)
+        return fail(t->cx, CODE_RESOURCE_EXHAUSTED, "out of memory");
+    t->lines = list;
+    return CODE_OK;
+}
+
+/* A header without a value is written with a semicolon; with a colon and nothing it would be one to leave out. */
+static enum code add_headers(struct transfer *t)
+{
+    const struct http_client_request *req = t->req;
+    TRY(add_line(t, "Accept:"));
+    TRY(add_line(t, "Expect:"));
+    TRY(add_line(t, "User-Agent: tern/" TERN_VERSION));
+    for (size_t i = 0; i < req->header_count; i++) {
+        const struct http_header *h = &req->headers[i];
+        if (!h->name.n || !is_line(h->name) || !is_line(h->value))
+            return fail(t->cx, CODE_INVALID_ARGUMENT, "header %zu cannot be sent", i);
+        str line = h->value.n ? arena_printf(t->cx->mem, STR_FMT ": " STR_FMT, STR_ARG(h->name), STR_ARG(h->value))
+                              : arena_printf(t->cx->mem, STR_FMT ";", STR_ARG(h->name));
+        TRY(add_line(t, line.p));
+    }
+    return CODE_OK;
+}
+
+static long ms_of(int64_t ns)
+{
+    return (long)(ns / NS_PER_MS + (ns % NS_PER_MS != 0));
+}
+
+static void set_limits(struct transfer *t)
+{
+    const struct http_client_request *req = t->req;
+    curl.setopt(t->c, OPT_NOSIGNAL, 1L);
+    curl.setopt(t->c, OPT_PROXY, "");
+    curl.setopt(t->c, OPT_PROTOCOLS, (long)PROTOCOLS_HTTP_HTTPS);
+    curl.setopt(t->c, OPT_REDIR_PROTOCOLS, (long)PROTOCOLS_HTTP_HTTPS);
+    curl.setopt(t->c, OPT_FOLLOWLOCATION, (long)(req->redirects > 0));
+    curl.setopt(t->c, OPT_MAXREDIRS, (long)req->redirects);
+    curl.setopt(t->c, OPT_CONNECTTIMEOUT_MS, ms_of(req->connect_timeout_ns ? req->connect_timeout_ns : CONNECT_NS));
+    curl.setopt(t->c, OPT_TIMEOUT_MS, ms_of(req->total_ns));
+    curl.setopt(t->c, OPT_HTTP_VERSION, (long)HTTP_1_1);
+    curl.setopt(t->c, OPT_PATH_AS_IS, 1L);
+    curl.setopt(t->c, OPT_BUFFERSIZE, BUFFER_BYTES);
+    curl.setopt(t->c, OPT_UPLOAD_BUFFERSIZE, BUFFER_BYTES);
+}
+
+static void set_callbacks(struct transfer *t)
+{
+    curl.setopt(t->c, OPT_ERRORBUFFER, t->error);
+    curl.setopt(t->c, OPT_NOPROGRESS, 0L);
+    curl.setopt(t->c, OPT_XFERINFODATA, t);
+    curl.setopt(t->c, OPT_XFERINFOFUNCTION, on_time);
+    curl.setopt(t->c, OPT_OPENSOCKETDATA, t);
+    curl.setopt(t->c, OPT_OPENSOCKETFUNCTION, on_socket);
+    curl.setopt(t->c, OPT_HEADERDATA, t);
+    curl.setopt(t->c, OPT_HEADERFUNCTION, on_header);
+    curl.setopt(t->c, OPT_WRITEDATA, t);
+    curl.setopt(t->c, OPT_WRITEFUNCTION, on_body);
+    curl.setopt(t->c, OPT_READDATA, t);
+    curl.setopt(t->c, OPT_READFUNCTION, on_read);
+}
+
+static enum code set_up(struct transfer *t)
+{
+    const struct http_client_request *req = t->req;
+    if (!is_line(req->url) || !is_line(req->method) || (req->redirects && req->body_length >= 0))
+        return fail(t->cx, CODE_INVALID_ARGUMENT, "the request cannot be sent");
+    TRY(add_headers(t));
+    set_limits(t);
+    set_callbacks(t);
+    curl.setopt(t->c, OPT_URL, arena_cstr(t->cx->mem, req->url));
+    curl.setopt(t->c, OPT_HTTPHEADER, t->lines);
+    curl.setopt(t->c, OPT_NOBODY, (long)str_eq(req->method, STR("HEAD")));
+    if (req->body_length >= 0) {
+        curl.setopt(t->c, OPT_UPLOAD, 1L);
+        curl.setopt(t->c, OPT_INFILESIZE_LARGE, req->body_length);
+    }
+    curl.setopt(t->c, OPT_CUSTOMREQUEST, arena_cstr(t->cx->mem, req->method));
+    return CODE_OK;
+}
+
+/* ---- the outcome ------------------------------------------------------------------------------------------------- */
+
+/* "https://host:port" of a URL, for texts: the rest may hold what is secret. */
+static str server_of(str url)
+{
+    size_t scheme = str_find(url, STR("://")), end;
+    str rest = str_skip(url, scheme == SIZE_MAX ? 0 : scheme + 3);
+    for (end = 0; end < rest.n && !strchr("/?#", rest.p[end]); end++)
+        ;
+    size_t at = str_rfind_char(str_head(rest, end), '@');
+    return str_head(at == SIZE_MAX ? rest : str_skip(rest, at + 1), at == SIZE_MAX ? end : end - at - 1);
+}
+
+static enum code outcome(struct transfer *t, int e)
+{
+    str server = server_of(t->req->url);
+    const char *text = *t->error ? t->error : curl.text(e);
+    if (e == E_OK)
+        return tell_head(t) ? CODE_OK : fail(t->cx, CODE_ABORTED, "broken off");
+    if (t->why == CODE_RESOURCE_EXHAUSTED)
+        return fail(t->cx, t->why, "the answer of " STR_FMT " is too large", STR_ARG(server));
+    if (t->why == CODE_DEADLINE_EXCEEDED || e == E_TIMEOUT)
+        return fail(t->cx, CODE_DEADLINE_EXCEEDED, STR_FMT " does not answer in time", STR_ARG(server));
+    if (t->why != CODE_OK)
+        return fail(t->cx, t->why, "the request to " STR_FMT " was broken off", STR_ARG(server));
+    if (t->refused && e == E_CONNECT)
+        return fail(t->cx, CODE_PERMISSION_DENIED,
+                    STR_FMT ", or where it redirects to, has no public address; requests to private networks and this "
+                            "machine are not made",
+                    STR_ARG(server));
+    return fail(t->cx, e == E_URL ? CODE_INVALID_ARGUMENT : CODE_UNAVAILABLE, STR_FMT ": %s", STR_ARG(server), text);
+}
+
+enum code http_client_perform(struct ctx *cx, const struct http_client_request *req)
+{
+    struct transfer t = {.cx = cx, .req = req, .moved_ns = time_now_ns()};
+    pthread_once(&loaded, load);
+    if (*curl.missing)
+        return fail(cx, CODE_FAILED_PRECONDITION, "%s", curl.missing);
+    t.c = handle_of(req->anywhere);
+    if (!t.c)
+        return fail(cx, CODE_RESOURCE_EXHAUSTED, "out of memory");
+    enum code code = set_up(&t);
+    if (code == CODE_OK)
+        code = outcome(&t, curl.perform(t.c));
+    curl.free_all(t.lines);
+    curl.reset(t.c); /* it points to what ends here */
+    return code;
+}
