@@ -16,6 +16,7 @@
 #include "lane/topic.h"
 #include "net/http.h"
 #include "object/object.h"
+#include "object/upstream.h"
 #include "rpc/rpc.h"
 #include "service/pages.h"
 #include "store/project.h"
@@ -112,7 +113,8 @@ static str s3_listen(const struct config *c)
 static enum code start_exec(struct ctx *cx, struct app *app)
 {
     const struct config *c = app->config;
-    str endpoint;
+    str endpoint, upstreams;
+    TRY(object_upstream_resolve(cx, c->object_upstreams.p, c->object_upstreams.n, &upstreams));
     struct exec_local_config cfg = {
         .data_dir = app->data_dir,
         .python = c->exec_local_python,
@@ -125,6 +127,7 @@ static enum code start_exec(struct ctx *cx, struct app *app)
         .container_runtime = c->exec_local_container_runtime,
         .s3_keep = c->source[CONFIG_server_s3_listen] == CONFIG_FROM_DEFAULT,
         .s3_listen = s3_listen(c),
+        .s3_upstreams = upstreams,
         .log_notify = on_log,
     };
     TRY(exec_local_start(cx, &cfg, on_attempt, app, &app->exec));

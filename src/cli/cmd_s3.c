@@ -3,23 +3,22 @@
 
 #include "exec/endpoint.h"
 
-struct options {
-    str data_dir, listen;
-    bool keep;
-};
-
 const struct cli_option cli_cmd_s3_options[] = {
-    {"--data", CLI_TEXT, offsetof(struct options, data_dir), "DIR", "The data folder, absolute"},
-    {"--listen", CLI_TEXT, offsetof(struct options, listen), "HOST:PORT", "Where to listen; port 0 takes a free one"},
-    {"--keep", CLI_FLAG, offsetof(struct options, keep), NULL, "Try the address that was used last first"},
+    {"--data", CLI_TEXT, offsetof(struct exec_endpoint_options, data_dir), "DIR", "The data folder, absolute"},
+    {"--listen", CLI_TEXT, offsetof(struct exec_endpoint_options, listen), "HOST:PORT",
+     "Where to listen; port 0 takes a free one"},
+    {"--keep", CLI_FLAG, offsetof(struct exec_endpoint_options, keep), NULL,
+     "Try the address that was used last first"},
+    {"--upstreams-fd", CLI_INT, offsetof(struct exec_endpoint_options, upstreams_fd), "N",
+     "Where the list of others' buckets is"},
     {0},
 };
 
 enum code cli_cmd_s3(struct ctx *cx, int argc, char **argv)
 {
-    struct options o = {0};
+    struct exec_endpoint_options o = {0};
     TRY(cli_args(cx, cli_cmd_s3_options, &o, &argc, argv, 0, 0));
     if (o.data_dir.n == 0 || o.data_dir.p[0] != '/' || o.listen.n == 0)
         return fail(cx, CODE_INVALID_ARGUMENT, "--data (absolute) and --listen are required");
-    return exec_endpoint_run(cx, o.data_dir, o.listen, o.keep);
+    return exec_endpoint_run(cx, &o);
 }

@@ -9,6 +9,7 @@
 #define ANY .address = false
 #define ADDRESS .address = true
 #define PROGRAM .program = true
+#define SECRETS .secrets = true
 #define CHOICE(words) .choices = (words)
 #define RANGE(from, to) .low = (from), .high = (to)
 
@@ -273,15 +274,41 @@ static void print_duration(int64_t v, buf *out)
     }
 }
 
-static void print_list(const struct config_list *l, buf *out)
+/* "name=value" whose value is a secret itself, not where to find it. */
+static bool is_secret(str word)
 {
+    str name, value;
+    return str_cut(word, '=', &name, &value) && !str_starts(value, STR("env:")) && !str_starts(value, STR("file:")) &&
+           (str_eq(name, STR("secret")) || str_eq(name, STR("token")));
+}
+
+static str without_secrets(struct arena *mem, str entry)
+{
+    str word;
+    buf b;
+    buf_init_arena(&b, mem, entry.n + 1024);
+    while (entry.n && str_next(&entry, ' ', &word)) {
+        if (b.n)
+            buf_char(&b, ' ');
+        buf_str(&b, is_secret(word) ? str_head(word, str_find_char(word, '=') + 1) : word);
+        if (is_secret(word))
+            buf_str(&b, STR("***"));
+    }
+    return buf_view(&b);
+}
+
+static void print_list(const struct config_key *k, const struct config_list *l, buf *out)
+{
+    struct arena mem;
+    arena_init(&mem, 0);
     buf_char(out, '[');
     for (size_t i = 0; i < l->n; i++) {
         if (i)
             buf_str(out, STR(", "));
-        json_put_str(out, l->p[i]);
+        json_put_str(out, k->rule.secrets ? without_secrets(&mem, l->p[i]) : l->p[i]);
     }
     buf_char(out, ']');
+    arena_done(&mem);
 }
 
 void config_key_print(const struct config_key *k, const struct config *c, buf *out)
@@ -305,7 +332,7 @@ void config_key_print(const struct config_key *k, const struct config *c, buf *o
         print_duration(*(const int64_t *)v, out);
         return;
     case CONFIG_TYPE_LIST:
-        print_list(v, out);
+        print_list(k, v, out);
         return;
     }
 }

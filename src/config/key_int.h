@@ -15,7 +15,7 @@ enum config_type {
 };
 
 struct config_rule {
-    bool address, program;
+    bool address, program, secrets;
     const char *choices; /* "a|b", or NULL */
     int64_t low, high;   /* of numbers; both 0 = not below 0 */
 };

@@ -315,7 +315,8 @@ static enum code greet(struct exec_client *c, bool *replace)
         return CODE_OK;
     }
     c->cfg.on_message(c->cfg.arg, &m);
-    return CODE_OK;
+    m = (struct exec_msg){.type = EXEC_MSG_S3, .text = c->cfg.s3_upstreams};
+    return send_msg(cx, c->fd, &m);
 }
 
 static enum code open_connection(struct exec_client *c)

@@ -9,9 +9,10 @@ struct exec_client;
 
 struct exec_client_config {
     str data_dir;
-    str program;   /* "" = this program */
-    bool s3_keep;  /* its last address counts first */
-    str s3_listen; /* of the S3 endpoint that the supervisor keeps running; "" = none */
+    str program;      /* "" = this program */
+    bool s3_keep;     /* its last address counts first */
+    str s3_listen;    /* of the S3 endpoint that the supervisor keeps running; "" = none */
+    str s3_upstreams; /* what it serves of others' buckets */
     bool cgroup;
     int64_t idle_exit_s; /* 0 = default */
     /* On the client's thread. After every (re)connection: WELCOME, a STATE per attempt, SYNCED; then news. */

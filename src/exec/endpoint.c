@@ -7,6 +7,7 @@
 #include "exec/access.h"
 #include "object/reach.h"
 #include "object/s3.h"
+#include "object/upstream.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,8 +21,11 @@
 #define FILE_MAX ((size_t)2048)
 #define STOP_GRACE_NS (2 * NS_PER_S)
 #define LOOK_EVERY_US 5000
+/* For longer than another one lets its requests end. */
+#define LOCK_TRIES 600
 /* By then a supervisor that was at it has tried again. */
 #define TRIED_AGAIN_NS (2500 * NS_PER_MS)
+#define UPSTREAMS_MAX ((off_t)8 << 20)
 #define LISTEN_TRIES 10
 #define LISTEN_AGAIN_US 30000
 
@@ -50,55 +54,60 @@ static bool is_granted(struct ctx *cx, struct endpoint *e, const struct object_s
     return object_reach_granted(cx, e->store, &run, key, &granted) == CODE_OK && granted;
 }
 
-/* What it was given when it was launched; to read also its own project, and what its run was granted since. */
+/* Others' buckets (object.upstreams) are open to every task. Of ours: what it was given when it was launched; to read also its own project, and what its run was granted since. */
 static bool attempt_may(struct ctx *cx, struct endpoint *e, const struct object_scope *scope, enum object_access access,
-                        str key)
+                        bool ours, str key)
 {
     const struct exec_key who = {scope->action_id, scope->attempt};
     bool write = access == OBJECT_WRITE;
     str lines;
     if (!exec_access_read(cx, e->data_dir, who, time_wall_ns(), &lines))
         return false;
+    if (!ours)
+        return true;
     if (exec_access_covers(lines, write ? EXEC_ACCESS_WRITE : EXEC_ACCESS_READ, key))
         return true;
     return !write && (object_uri_own(scope->project, scope->domain, key) || is_granted(cx, e, scope, key));
 }
 
 /* Keys of people read what they were made for. */
-static bool reader_may(const struct object_scope *scope, enum object_access access, str key)
+static bool reader_may(const struct object_scope *scope, enum object_access access, bool ours, str key)
 {
-    return access != OBJECT_WRITE && (!scope->project.n || object_uri_own(scope->project, scope->domain, key));
+    return access != OBJECT_WRITE && (!ours || !scope->project.n || object_uri_own(scope->project, scope->domain, key));
 }
 
 static bool allow(void *arg, const struct object_scope *scope, enum object_access access, str bucket, str key)
 {
     struct arena mem;
     struct ctx cx;
-    if (!str_eq(bucket, STR(OBJECT_BUCKET)))
-        return false;
+    bool ours = str_eq(bucket, STR(OBJECT_BUCKET));
     if (scope->kind != OBJECT_KEY_ATTEMPT)
-        return reader_may(scope, access, key);
+        return reader_may(scope, access, ours, key);
     arena_init(&mem, 0);
     ctx_init(&cx, &mem);
-    bool yes = attempt_may(&cx, arg, scope, access, key);
+    bool yes = attempt_may(&cx, arg, scope, access, ours, key);
     arena_done(&mem);
     return yes;
 }
 
 /* ---- the process ------------------------------------------------------------------------------------------------- */
 
+/* The one before may still be ending. */
 static enum code take_lock(struct ctx *cx, str data_dir, int *out)
 {
     str path = path_of(cx, data_dir, "s3.lock");
     int fd = open(path.p, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return fail_errno(cx, "%s", path.p);
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        close(fd);
-        return fail(cx, CODE_FAILED_PRECONDITION, "another S3 endpoint serves this folder");
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+            *out = fd;
+            return CODE_OK;
+        }
+        usleep(LOOK_EVERY_US);
     }
-    *out = fd;
-    return CODE_OK;
+    close(fd);
+    return fail(cx, CODE_FAILED_PRECONDITION, "another S3 endpoint serves this folder");
 }
 
 /* What a dead process announced is not true any more, but says which address to try. */
@@ -176,30 +185,52 @@ static void close_store(struct object_store **s)
     object_store_close(*s);
 }
 
-enum code exec_endpoint_run(struct ctx *cx, str data_dir, str listen, bool keep)
+static void set_up_process(sigset_t *stop)
 {
-    cleanup_(close_fd) int lock = -1;
-    cleanup_(close_store) struct object_store *store = NULL;
-    struct object_s3 *s3 = NULL;
-    sigset_t stop;
-    int sig;
     prctl(PR_SET_DUMPABLE, 0);
     prctl(PR_SET_NAME, "tern-s3");
     umask(077);
-    sigemptyset(&stop);
-    sigaddset(&stop, SIGTERM);
-    sigaddset(&stop, SIGINT);
-    sigprocmask(SIG_BLOCK, &stop, NULL);
+    sigemptyset(stop);
+    sigaddset(stop, SIGTERM);
+    sigaddset(stop, SIGINT);
+    sigprocmask(SIG_BLOCK, stop, NULL);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    TRY(file_mkdirs(cx, path_of(cx, data_dir, "").p, 0700));
-    TRY(take_lock(cx, data_dir, &lock));
-    put_aside(cx, data_dir);
-    TRY(object_store_open(cx, data_dir, &store));
-    struct endpoint self = {.data_dir = data_dir, .store = store};
-    struct object_s3_config cfg = {.store = store, .listen = listen, .access = allow, .access_arg = &self};
-    TRY(tell_why(cx, data_dir, listen_somewhere(cx, &cfg, data_dir, keep, &s3)));
-    enum code code = announce(cx, data_dir, listen, s3);
+}
+
+static enum code read_upstreams(struct ctx *cx, int64_t fd, struct object_upstreams *out)
+{
+    struct stat st;
+    *out = (struct object_upstreams){0};
+    if (fd <= 0)
+        return CODE_OK;
+    if (fstat((int)fd, &st) != 0 || st.st_size > UPSTREAMS_MAX)
+        return fail(cx, CODE_INVALID_ARGUMENT, "the list of others' buckets cannot be read");
+    char *p = arena_alloc(cx->mem, (size_t)st.st_size + 1);
+    ssize_t n = pread((int)fd, p, (size_t)st.st_size, 0);
+    close((int)fd);
+    return object_upstream_parse(cx, str_make(p, n > 0 ? (size_t)n : 0), out);
+}
+
+enum code exec_endpoint_run(struct ctx *cx, const struct exec_endpoint_options *o)
+{
+    cleanup_(close_fd) int lock = -1;
+    cleanup_(close_store) struct object_store *store = NULL;
+    struct object_upstreams upstreams;
+    struct object_s3 *s3 = NULL;
+    sigset_t stop;
+    int sig;
+    set_up_process(&stop);
+    TRY(read_upstreams(cx, o->upstreams_fd, &upstreams));
+    TRY(file_mkdirs(cx, path_of(cx, o->data_dir, "").p, 0700));
+    TRY(take_lock(cx, o->data_dir, &lock));
+    put_aside(cx, o->data_dir);
+    TRY(object_store_open(cx, o->data_dir, &store));
+    struct endpoint self = {.data_dir = o->data_dir, .store = store};
+    struct object_s3_config cfg = {
+        .store = store, .listen = o->listen, .access = allow, .access_arg = &self, .upstreams = &upstreams};
+    TRY(tell_why(cx, o->data_dir, listen_somewhere(cx, &cfg, o->data_dir, o->keep, &s3)));
+    enum code code = announce(cx, o->data_dir, o->listen, s3);
     while (code == CODE_OK && sigwait(&stop, &sig) == EINTR)
         ;
     object_s3_stop(s3, STOP_GRACE_NS);
@@ -247,21 +278,25 @@ enum code exec_endpoint_find(struct ctx *cx, str data_dir, int64_t wait_ns, str 
     return CODE_OK;
 }
 
-void exec_endpoint_expect(struct ctx *cx, str data_dir)
+/* The lock is held, so the process that wrote the file is alive and the number is its own. */
+static bool ask_to_end(struct ctx *cx, str data_dir)
+{
+    str address;
+    int64_t pid;
+    return read_announced(cx, data_dir, &address, &pid) && pid > 1 && kill((pid_t)pid, SIGTERM) == 0;
+}
+
+void exec_endpoint_replace(struct ctx *cx, str data_dir)
 {
     unlink(path_of(cx, data_dir, "s3.failed").p);
-    if (!is_held(cx, data_dir))
-        put_aside(cx, data_dir);
+    ask_to_end(cx, data_dir);
+    put_aside(cx, data_dir);
 }
 
 void exec_endpoint_stop(struct ctx *cx, str data_dir)
 {
-    str address;
-    int64_t pid;
-    /* The lock is held, so the process that wrote the file is alive and the number is its own. */
-    if (!read_announced(cx, data_dir, &address, &pid) || pid <= 1)
+    if (!ask_to_end(cx, data_dir))
         return;
-    kill((pid_t)pid, SIGTERM);
     for (int i = 0; i < 600 && is_held(cx, data_dir); i++)
         usleep(LOOK_EVERY_US);
 }

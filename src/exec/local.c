@@ -547,7 +547,8 @@ const struct exec_ops exec_local_ops = {
 static void copy_config(struct local *l, const struct exec_local_config *cfg)
 {
     l->cfg = *cfg;
-    str *texts[] = {&l->cfg.data_dir, &l->cfg.python, &l->cfg.container_runtime, &l->cfg.s3_listen, &l->cfg.program};
+    str *texts[] = {&l->cfg.data_dir,  &l->cfg.python,       &l->cfg.container_runtime,
+                    &l->cfg.s3_listen, &l->cfg.s3_upstreams, &l->cfg.program};
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
         *texts[i] = arena_str(&l->mem, *texts[i]);
 }
@@ -558,6 +559,7 @@ static enum code start_client(struct ctx *cx, struct local *l)
                                      .program = l->cfg.program,
                                      .s3_keep = l->cfg.s3_keep,
                                      .s3_listen = l->cfg.s3_listen,
+                                     .s3_upstreams = l->cfg.s3_upstreams,
                                      .cgroup = l->cfg.cgroup,
                                      .idle_exit_s = l->cfg.idle_exit_s,
                                      .on_message = on_message,

@@ -18,6 +18,7 @@ struct exec_local_config {
     str container_runtime; /* exec.local.container_runtime; "" = container tasks are refused */
     bool s3_keep;          /* the S3 endpoint's last address counts first */
     str s3_listen;         /* address of the S3 endpoint; "" = none */
+    str s3_upstreams;      /* buckets of others, as of object_upstream_resolve() */
     str program;           /* what is started with "supervise"; "" = this program */
     int64_t idle_exit_s;   /* of the supervisor, without servers and tasks; 0 = its default */
     /* The attempt's log has more, or has ended. Any thread; must not call back. NULL = nobody asks. */

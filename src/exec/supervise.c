@@ -187,6 +187,9 @@ static void on_message(struct client *c, const struct exec_msg *m)
     case EXEC_MSG_STOP:
         on_stop(c, m);
         break;
+    case EXEC_MSG_S3:
+        exec_super_s3_set(s, m->text);
+        break;
     case EXEC_MSG_LOG:
         on_log_line(s, m);
         break;

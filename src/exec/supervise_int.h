@@ -42,6 +42,9 @@ struct exec_super {
     char s3_listen[256]; /* "" = no S3 endpoint */
     bool s3_keep;        /* its last address counts first */
     int s3_pid;          /* 0 = not running, or not ours */
+    str s3_upstreams;    /* what the server said of others' buckets; on the heap */
+    bool s3_said;        /* it did */
+    bool s3_changed;     /* the process was told to end, to start again with another list */
     struct loop_timer s3_again;
 };
 
@@ -117,7 +120,9 @@ bool exec_pool_ask(struct exec_pool *p, struct exec_attempt *a, const struct exe
 void exec_pool_drop(struct exec_pool *p, struct exec_attempt *a);
 
 /* ---- super_s3.c: the process of the S3 endpoint ------------------------------------------------------------------ */
+/* The process is started when a server has said what it serves, or did not for a second. */
 void exec_super_s3_start(struct exec_super *s);
+void exec_super_s3_set(struct exec_super *s, str upstreams);
 /* False when the child that ended is another. */
 bool exec_super_s3_reaped(struct exec_super *s, int pid);
 void exec_super_s3_stop(struct exec_super *s);

@@ -23,6 +23,7 @@ enum exec_msg_type {
     EXEC_MSG_FORGET = 4, /* key */
     EXEC_MSG_STOP = 5,   /* all = end the tasks too; otherwise only when nothing runs */
     EXEC_MSG_LOG = 6,    /* key, text: append a line of our own */
+    EXEC_MSG_S3 = 7,     /* text: buckets of others (object/upstream.h), with secrets; never in the journal */
     /* supervisor to server */
     EXEC_MSG_WELCOME = 32, /* version, oldest, build, pid, running, text = how memory is limited */
     EXEC_MSG_STATE = 33,

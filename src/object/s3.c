@@ -8,8 +8,11 @@
 #include "object/hash_int.h"
 #include "object/s3_xml_int.h"
 #include "object/store_int.h"
+#include "object/upstream.h"
 
 #define WORKERS 4
+/* Requests for buckets of others at a time; the next ones wait. */
+#define FORWARDS 32
 
 /* ---- requests
  * --------------------------------------------------------------------------------------------------------------- */
@@ -34,6 +37,7 @@ static struct s3_request *request_new(struct http_exchange *x)
 static void request_free(struct s3_request *r)
 {
     object_s3_body_free(r);
+    object_s3_forward_free(r);
     object_reader_close(r->reply.reader);
     object_file_close(&r->reply.piece.fd);
     pthread_mutex_destroy(&r->mutex);
@@ -74,7 +78,7 @@ static void send_error(struct s3_request *r)
     r->reply.reader = NULL;
 }
 
-static void send_head(struct s3_request *r)
+void object_s3_send_head(struct s3_request *r, int64_t length, bool end)
 {
     const struct s3_reply *p = &r->reply;
     object_s3_reply_header(r, "x-amz-request-id", str_from(r->id));
@@ -84,9 +88,14 @@ static void send_head(struct s3_request *r)
     object_s3_reply_header(r, "cross-origin-resource-policy", STR("same-origin"));
     if (!p->reader && p->body.n)
         object_s3_reply_header(r, "content-type", p->content_type.n ? p->content_type : STR("application/xml"));
-    int64_t length = p->reader ? p->left : p->content_length >= 0 ? p->content_length : (int64_t)p->body.n;
-    bool end = p->reader ? !p->left : !p->body.n;
     http_respond(r->x, p->status ? p->status : 200, p->headers.p, p->headers.n, length, end);
+}
+
+static void send_head(struct s3_request *r)
+{
+    const struct s3_reply *p = &r->reply;
+    int64_t length = p->reader ? p->left : p->content_length >= 0 ? p->content_length : (int64_t)p->body.n;
+    object_s3_send_head(r, length, p->reader ? !p->left : !p->body.n);
 }
 
 /* The next piece of an object that is being sent; the one after it is looked for when the peer has this one. */
@@ -125,7 +134,7 @@ static void send_reply(struct s3_request *r)
  * touched afterwards when `closed`. */
 static void unlock(struct s3_request *r)
 {
-    bool last = r->closed && r->at == S3_AT_LOOP && !r->resume_posted;
+    bool last = r->closed && r->at == S3_AT_LOOP && !r->resume_posted && !r->asked;
     pthread_mutex_unlock(&r->mutex);
     if (last)
         request_free(r);
@@ -175,6 +184,38 @@ void object_s3_finish(struct s3_request *r, enum s3_error error)
 {
     r->error = error;
     give_back(r, on_finished);
+}
+
+bool object_s3_asked(struct s3_request *r)
+{
+    pthread_mutex_lock(&r->mutex);
+    bool closed = r->closed;
+    r->asked = false;
+    unlock(r);
+    return !closed;
+}
+
+static void on_complete(struct loop_post *post)
+{
+    struct s3_request *r = container_of(post, struct s3_request, post);
+    r->replied = true;
+    if (take_back(r))
+        http_write(r->x, STR_NONE, true);
+}
+
+static void on_broken(struct loop_post *post)
+{
+    struct s3_request *r = container_of(post, struct s3_request, post);
+    if (take_back(r))
+        http_reset(r->x);
+}
+
+void object_s3_end(struct s3_request *r, bool complete)
+{
+    pthread_mutex_lock(&r->mutex);
+    object_s3_resume(r); /* what still arrives is of no interest */
+    pthread_mutex_unlock(&r->mutex);
+    give_back(r, complete ? on_complete : on_broken);
 }
 
 static void on_resume(struct loop_post *post)
@@ -234,6 +275,8 @@ static void refuse(struct s3_request *r, enum s3_error e)
 
 static struct object_s3_work *pool_of(const struct s3_request *r)
 {
+    if (r->forward)
+        return r->server->forwards;
     return r->route->access == S3_CHECK_WRITE || r->route->body != S3_BODY_NONE ? r->server->writers
                                                                                 : r->server->readers;
 }
@@ -256,11 +299,11 @@ static void on_headers(struct http_exchange *x)
     if (e == S3_OK && r->route->body == S3_BODY_XML)
         e = begin_xml(r);
     else if (e == S3_OK && r->route->body == S3_BODY_OBJECT)
-        e = object_s3_body_begin(r);
+        e = r->forward ? object_s3_forward_begin_body(r) : object_s3_body_begin(r);
     if (e != S3_OK)
         refuse(r, e);
-    else if (r->route->body == S3_BODY_NONE)
-        object_s3_submit(r, pool_of(r), run_handler);
+    else if (r->route->body == S3_BODY_NONE || (r->forward && r->route->body == S3_BODY_OBJECT))
+        object_s3_submit(r, pool_of(r), r->forward ? object_s3_forward_run : run_handler);
 }
 
 static void on_data(struct http_exchange *x, void *arg, str chunk)
@@ -283,7 +326,7 @@ static void end_xml(struct s3_request *r)
     if (e != S3_OK)
         refuse(r, e);
     else
-        object_s3_submit(r, pool_of(r), run_handler);
+        object_s3_submit(r, pool_of(r), r->forward ? object_s3_forward_run : run_handler);
 }
 
 static void on_end(struct http_exchange *x, void *arg)
@@ -305,6 +348,8 @@ static void on_writable(struct http_exchange *x, void *arg)
     pthread_mutex_lock(&r->mutex);
     bool here = r->at == S3_AT_LOOP;
     pthread_mutex_unlock(&r->mutex);
+    if (r->forward)
+        object_s3_forward_writable(r);
     if (here && r->reply.reader && r->reply.left > 0)
         object_s3_submit(r, r->server->readers, run_piece);
 }
@@ -317,6 +362,7 @@ static void on_close(struct http_exchange *x, void *arg, bool complete)
     r->x = NULL;
     pthread_mutex_lock(&r->mutex);
     r->closed = true;
+    object_s3_forward_wake(r);
     unlock(r);
 }
 
@@ -332,6 +378,8 @@ static enum code start(struct ctx *cx, struct object_s3 *s)
                                       .service = &s->service};
     TRY(object_s3_work_start(cx, workers, &s->readers));
     TRY(object_s3_work_start(cx, workers, &s->writers));
+    if (s->cfg.upstreams && s->cfg.upstreams->n)
+        TRY(object_s3_work_start(cx, FORWARDS, &s->forwards));
     return http_server_start(cx, &http, &s->http);
 }
 
@@ -368,6 +416,7 @@ void object_s3_stop(struct object_s3 *s, int64_t grace_ns)
     http_server_stop(s->http, grace_ns);
     object_s3_work_stop(s->readers);
     object_s3_work_stop(s->writers);
+    object_s3_work_stop(s->forwards);
     object_sign_cache_free(s->sign_cache);
     mem_free(s);
 }

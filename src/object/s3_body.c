@@ -211,9 +211,10 @@ static void run_stream(struct object_s3_job *job)
         object_s3_finish(r, e);
 }
 
-/* Loop thread: a writer takes what there is. With the mutex held. */
+/* Loop thread: a writer takes what there is, or who forwards it does. With the mutex held. */
 static void wake(struct s3_request *r)
 {
+    object_s3_forward_wake(r);
     if (r->at != S3_AT_LOOP)
         return;
     r->at = S3_AT_WORK;
@@ -251,20 +252,79 @@ static enum s3_error check_length(struct s3_request *r)
     return length > OBJECT_PUT_MAX ? S3_EntityTooLarge : S3_OK;
 }
 
+static void begin_chunks(struct s3_request *r)
+{
+    if (r->sign.payload < SIGN_PAYLOAD_CHUNKS)
+        return;
+    r->chunked = mem_new(struct object_chunked);
+    object_chunked_init(r->chunked, &r->sign);
+}
+
 enum s3_error object_s3_body_begin(struct s3_request *r)
 {
     S3_TRY(object_s3_head_number(r, "partNumber", 0, 1, OBJECT_PART_MAX, &r->part_number));
     if (object_s3_head_has(r, "uploadId") != (r->part_number > 0))
         return object_s3_error_say(&r->cx, S3_InvalidArgument, "partNumber and uploadId belong together.");
-    if (r->sign.payload >= SIGN_PAYLOAD_CHUNKS) {
-        r->chunked = mem_new(struct object_chunked);
-        object_chunked_init(r->chunked, &r->sign);
-    }
+    begin_chunks(r);
     S3_TRY(check_length(r));
     r->streams = r->part_number || r->content_length < 0 || r->content_length > S3_SMALL_MAX;
     if (!r->streams)
         buf_init(&r->small, (size_t)S3_SMALL_MAX);
     return object_s3_verify_begin(&r->cx, &r->verify, &r->head, &r->sign, false);
+}
+
+enum s3_error object_s3_body_begin_forward(struct s3_request *r, int64_t *length)
+{
+    begin_chunks(r);
+    S3_TRY(check_length(r));
+    *length = r->content_length;
+    if (r->chunked)
+        (void)str_to_i64(object_s3_head_header(r, "x-amz-decoded-content-length"), length);
+    if (*length < 0)
+        return S3_MissingContentLength;
+    r->streams = true;
+    buf_init(&r->small, S3_PENDING_MAX * 2);
+    return object_s3_verify_begin(&r->cx, &r->verify, &r->head, &r->sign, true);
+}
+
+static enum s3_error to_piece(struct s3_request *r, str content)
+{
+    buf_str(&r->small, content);
+    return r->small.failed ? S3_InternalError : S3_OK;
+}
+
+/* The next chunk that has arrived; NULL at the end, or when the peer has gone. */
+static struct s3_chunk *wait_chunk(struct s3_request *r)
+{
+    pthread_mutex_lock(&r->mutex);
+    while (!r->first && !r->ended && !r->closed)
+        object_s3_forward_wait(r);
+    struct s3_chunk *c = r->first;
+    if (c) {
+        r->first = c->next;
+        r->pending -= c->n;
+        if (!r->first)
+            r->last = &r->first;
+    }
+    if (r->pending < S3_PENDING_MAX / 2)
+        object_s3_resume(r);
+    pthread_mutex_unlock(&r->mutex);
+    return c;
+}
+
+enum s3_error object_s3_body_pull(struct s3_request *r, str *content)
+{
+    r->small.n = 0;
+    while (!r->small.n) {
+        struct s3_chunk *c = wait_chunk(r);
+        if (!c)
+            break;
+        enum s3_error e = feed(r, str_make(c->p, c->n), to_piece);
+        mem_free(c);
+        S3_TRY(e);
+    }
+    *content = buf_view(&r->small);
+    return r->small.n ? S3_OK : check_end(r, NULL);
 }
 
 void object_s3_body_data(struct s3_request *r, str chunk)

@@ -63,6 +63,29 @@ str object_s3_head_param(const struct s3_request *r, const char *name)
     return p ? p->value : STR_NONE;
 }
 
+/* The value of content-encoding without "aws-chunked", which says how it was sent. */
+static str stored_encoding(struct arena *mem, str value)
+{
+    str piece;
+    buf b;
+    buf_init_arena(&b, mem, OBJECT_HEADERS_MAX);
+    while (str_next(&value, ',', &piece)) {
+        piece = str_trim(piece);
+        if (str_eq_nocase(piece, STR("aws-chunked")) || !piece.n)
+            continue;
+        if (b.n)
+            buf_str(&b, STR(", "));
+        buf_str(&b, piece);
+    }
+    return buf_view(&b);
+}
+
+str object_s3_head_encoding(struct s3_request *r)
+{
+    str value = object_s3_head_header(r, "content-encoding");
+    return value.n ? stored_encoding(&r->mem, value) : STR_NONE;
+}
+
 bool object_s3_head_has(const struct s3_request *r, const char *name)
 {
     return object_sign_param(&r->head, str_from(name)) != NULL;
@@ -182,10 +205,7 @@ static enum s3_error check_access(struct s3_request *r)
 {
     enum s3_check check = r->route->access;
     if (r->bucket.n && !str_eq(r->bucket, STR(OBJECT_BUCKET)))
-        return object_s3_error_say(&r->cx, S3_AccessDenied,
-                                   "Bucket \"" STR_FMT "\" is not served here (only \"" OBJECT_BUCKET
-                                   "\" is). To reach it from tasks, name its endpoint in the setting object.upstreams.",
-                                   STR_ARG(str_head(r->bucket, 63)));
+        return object_s3_forward_check(r);
     if (check == S3_CHECK_NONE)
         return S3_OK;
     str key = check == S3_CHECK_LIST ? object_s3_head_param(r, "prefix") : r->key;
@@ -206,23 +226,6 @@ enum s3_error object_s3_head_read(struct s3_request *r)
 
 /* ---- what a put stores
  * ------------------------------------------------------------------------------------------------------- */
-
-/* The value of content-encoding without "aws-chunked", which says how it was sent. */
-static str stored_encoding(struct arena *mem, str value)
-{
-    str piece;
-    buf b;
-    buf_init_arena(&b, mem, OBJECT_HEADERS_MAX);
-    while (str_next(&value, ',', &piece)) {
-        piece = str_trim(piece);
-        if (str_eq_nocase(piece, STR("aws-chunked")) || !piece.n)
-            continue;
-        if (b.n)
-            buf_str(&b, STR(", "));
-        buf_str(&b, piece);
-    }
-    return buf_view(&b);
-}
 
 static bool is_stored(str name)
 {

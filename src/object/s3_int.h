@@ -31,7 +31,7 @@ struct object_s3 {
     struct http_service service;
     struct http_server *http;
     struct object_sign_cache *sign_cache;
-    struct object_s3_work *readers, *writers;
+    struct object_s3_work *readers, *writers, *forwards; /* forwards: NULL without upstreams */
 };
 
 enum s3_level { S3_LEVEL_SERVICE, S3_LEVEL_BUCKET, S3_LEVEL_OBJECT };
@@ -95,6 +95,7 @@ struct s3_request {
     struct object_sign sign;
     struct object_scope scope;
     const struct s3_route *route;
+    struct s3_forward *forward; /* of a bucket of others, else NULL */
 
     /* Its body. small: S3_BODY_XML, and objects up to S3_SMALL_MAX. */
     buf small;
@@ -121,6 +122,7 @@ struct s3_request {
     size_t pending; /* bytes in the chunks */
     bool ended;     /* the body is complete */
     bool paused, resume_posted;
+    bool asked; /* forward: the loop has been asked and has not come to it yet */
 
     /* Loop thread only. */
     struct http_exchange *x;
@@ -132,6 +134,8 @@ struct s3_request {
 
 /* Copies the head, checks signature and access, finds the route. On the loop thread. */
 enum s3_error object_s3_head_read(struct s3_request *r);
+/* Content-Encoding without "aws-chunked", which says how it was sent. */
+str object_s3_head_encoding(struct s3_request *r);
 /* Value of a header or parameter; empty when absent. */
 str object_s3_head_header(const struct s3_request *r, const char *name);
 str object_s3_head_param(const struct s3_request *r, const char *name);
@@ -158,11 +162,38 @@ void object_s3_resume(struct s3_request *r);
 /* Gives it to a worker. fn runs there; the request may come back by object_s3_finish(). */
 void object_s3_submit(struct s3_request *r, struct object_s3_work *pool, void (*fn)(struct object_s3_job *job));
 
+/* On the loop: what a worker asked for may be done; false when the peer has gone, and the request perhaps too. */
+bool object_s3_asked(struct s3_request *r);
+/* On the loop. length -1 = not known; end: there is no body. */
+void object_s3_send_head(struct s3_request *r, int64_t length, bool end);
+/* From a worker that had the answer sent: it is complete, or breaks off. */
+void object_s3_end(struct s3_request *r, bool complete);
+
+/* ---- s3_forward.c: buckets of others
+ * ------------------------------------------------------------------------------------------- */
+
+/* On the loop thread: whether somebody serves the bucket and the key may ask; makes r->forward. */
+enum s3_error object_s3_forward_check(struct s3_request *r);
+enum s3_error object_s3_forward_begin_body(struct s3_request *r);
+/* The whole request, on one of r->server->forwards. */
+void object_s3_forward_run(struct object_s3_job *job);
+/* With the mutex held, when it is forwarded: something of what the worker waits for has changed. And waiting for that. */
+void object_s3_forward_wake(struct s3_request *r);
+void object_s3_forward_wait(struct s3_request *r);
+/* On the loop: the peer has taken what was sent. */
+void object_s3_forward_writable(struct s3_request *r);
+void object_s3_forward_free(struct s3_request *r);
+
 /* ---- s3_body.c: bodies of objects
  * ---------------------------------------------------------------------------------------------- */
 
 /* On the loop thread: decides how the body is taken. */
 enum s3_error object_s3_body_begin(struct s3_request *r);
+/* The same for one that is sent on; its length, without what it is wrapped in. */
+enum s3_error object_s3_body_begin_forward(struct s3_request *r, int64_t *length);
+/* On the worker: waits for the next piece of the content, valid until the next call. Empty at the end, when the body was
+ * what its headers said. */
+enum s3_error object_s3_body_pull(struct s3_request *r, str *content);
 void object_s3_body_data(struct s3_request *r, str chunk);
 void object_s3_body_end(struct s3_request *r);
 /* Frees what a body holds, whatever state it is in. */

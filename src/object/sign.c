@@ -243,17 +243,16 @@ static void put_header(buf *out, const struct object_sign_request *r, str name)
     buf_char(out, '\n');
 }
 
-static enum s3_error put_canonical(struct ctx *cx, buf *out, const struct object_sign_request *r,
-                                   const struct object_sign *sign)
+/* path: decoded. */
+static void put_canonical(buf *out, struct arena *mem, const struct object_sign_request *r,
+                          const struct object_sign *sign, str path)
 {
-    str path, rest = sign->signed_headers, name;
-    if (!object_uri_decode(cx->mem, r->path, false, &path))
-        return S3_InvalidURI;
+    str rest = sign->signed_headers, name;
     buf_str(out, r->method);
     buf_char(out, '\n');
     object_uri_encode(out, path, OBJECT_URI_KEEP_SLASH);
     buf_char(out, '\n');
-    put_query(out, cx->mem, r);
+    put_query(out, mem, r);
     buf_char(out, '\n');
     while (str_next(&rest, ';', &name))
         put_header(out, r, name);
@@ -261,7 +260,6 @@ static enum s3_error put_canonical(struct ctx *cx, buf *out, const struct object
     buf_str(out, sign->signed_headers);
     buf_char(out, '\n');
     buf_str(out, sign->payload_hash);
-    return out->failed ? S3_InvalidRequest : S3_OK;
 }
 
 /* ---- keys and signatures
@@ -409,8 +407,13 @@ enum s3_error object_sign_verify(struct ctx *cx, const struct object_sign_reques
 {
     buf canonical;
     char expected[65];
+    str path;
+    if (!object_uri_decode(cx->mem, r->path, false, &path))
+        return S3_InvalidURI;
     buf_init_arena(&canonical, cx->mem, CANONICAL_MAX);
-    S3_TRY(put_canonical(cx, &canonical, r, sign));
+    put_canonical(&canonical, cx->mem, r, sign, path);
+    if (canonical.failed)
+        return S3_InvalidRequest;
     str name = arena_printf(cx->mem, STR_FMT "/" STR_FMT, STR_ARG(sign->access_key_id), STR_ARG(sign->scope));
     bool hit = cache && cache_get(cache, name, sign->key);
     if (!hit)
@@ -424,10 +427,10 @@ enum s3_error object_sign_verify(struct ctx *cx, const struct object_sign_reques
     return check_clock(cx, sign, now_s);
 }
 
-/* ---- making URLs
+/* ---- making signatures
  * ---------------------------------------------------------------------------------------------------------------- */
 
-static str format_time(struct arena *mem, int64_t now_s)
+str object_sign_time(struct arena *mem, int64_t now_s)
 {
     struct time_civil c;
     time_to_civil(now_s, &c);
@@ -444,6 +447,34 @@ static str join_names(struct arena *mem, const struct object_sign_header *header
         buf_str(&b, headers[i].name);
     }
     return buf_view(&b);
+}
+
+str object_sign_query(struct arena *mem, const struct object_sign_request *r)
+{
+    buf b;
+    buf_init_arena(&b, mem, CANONICAL_MAX);
+    put_query(&b, mem, r);
+    return buf_view(&b);
+}
+
+str object_sign_make_header(struct arena *mem, const struct object_sign_request *r, str path,
+                            const struct object_sign_as *as)
+{
+    struct object_sign sign = {.time = object_sign_header(r, STR("x-amz-date")),
+                               .payload_hash = object_sign_header(r, STR("x-amz-content-sha256"))};
+    char signature[65];
+    buf b;
+    sign.date = str_head(sign.time, 8);
+    sign.scope = arena_printf(mem, STR_FMT "/" STR_FMT "/s3/aws4_request", STR_ARG(sign.date), STR_ARG(as->region));
+    sign.signed_headers = join_names(mem, r->headers, r->header_count);
+    buf_init_arena(&b, mem, CANONICAL_MAX);
+    put_canonical(&b, mem, r, &sign, path);
+    if (b.failed)
+        return STR_NONE;
+    derive_key(mem, as->secret, sign.date, as->region, sign.key);
+    sign_canonical(sign.key, sign.time, sign.scope, buf_view(&b), signature);
+    return arena_printf(mem, ALGORITHM " Credential=" STR_FMT "/" STR_FMT ", SignedHeaders=" STR_FMT ", Signature=%s",
+                        STR_ARG(as->access_key_id), STR_ARG(sign.scope), STR_ARG(sign.signed_headers), signature);
 }
 
 /* Parameters in the order in which they are sorted when signed. */
@@ -464,7 +495,7 @@ static void put_params(buf *out, const struct object_sign_url *u, const struct o
 
 str object_sign_make_url(struct arena *mem, const struct object_sign_url *u)
 {
-    struct object_sign sign = {.region = u->region, .time = format_time(mem, u->now_s)};
+    struct object_sign sign = {.region = u->region, .time = object_sign_time(mem, u->now_s)};
     struct object_sign_request r = {.headers = u->headers, .header_count = u->header_count};
     buf params, canonical, url;
     char signature[65];

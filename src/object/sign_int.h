@@ -72,6 +72,18 @@ enum s3_error object_sign_verify(struct ctx *cx, const struct object_sign_reques
 void object_sign_chunk(const struct object_sign *sign, bool trailer, const char previous[64],
                        const uint8_t sha256[HASH_SHA256_SIZE], char out[65]);
 
+/* "20260131T120000Z", the value of x-amz-date. */
+str object_sign_time(struct arena *mem, int64_t now_s);
+/* The query as it is signed, and must be sent. */
+str object_sign_query(struct arena *mem, const struct object_sign_request *r);
+/* The authorization header of a request of ours: all of its headers are signed; they are sorted, and host, x-amz-date and
+ * x-amz-content-sha256 among them. path: decoded. Empty when the request is too large. */
+struct object_sign_as {
+    str access_key_id, secret, region;
+};
+str object_sign_make_header(struct arena *mem, const struct object_sign_request *r, str path,
+                            const struct object_sign_as *as);
+
 /* What is presigned. Headers with names in lower case, sorted, "host" among them. */
 struct object_sign_url {
     str endpoint;     /* "http://localhost:30002" */

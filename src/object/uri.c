@@ -175,7 +175,9 @@ enum code object_uri_check(struct ctx *cx, const char *field, str uri, const str
     str bucket, key;
     TRY(object_uri_parse(cx, field, uri, &bucket, &key));
     if (!str_eq(bucket, STR(OBJECT_BUCKET)))
-        return fail(cx, CODE_INVALID_ARGUMENT, "%s: bucket \"" STR_FMT "\" is not this server's; only s3://%s/ is",
+        return fail(cx, CODE_INVALID_ARGUMENT,
+                    "%s: bucket \"" STR_FMT "\" is not this server's; only s3://%s/ is (tasks' raw data may "
+                    "also go to a bucket of the setting object.upstreams)",
                     field, STR_ARG(bucket), OBJECT_BUCKET);
     if (!may_name(cx, key, scope, access))
         return fail(cx, CODE_INVALID_ARGUMENT, "%s: \"" STR_FMT "\" is not below a prefix that the caller may %s",

@@ -2,8 +2,10 @@
 #include "service/data.h"
 
 #include "app.h"
+#include "config/config.h"
 #include "engine/uri.h"
 #include "object/object.h"
+#include "object/upstream.h"
 #include "service/action_message.h"
 #include "store/project.h"
 
@@ -53,6 +55,17 @@ enum code service_data_check_folder(struct ctx *cx, const char *field, str uri, 
                     "/... or a folder that is no project's",
                     field, STR_ARG(first), other ? "another project" : "uploads", STR_ARG(project));
     return CODE_OK;
+}
+
+enum code service_data_check_raw(struct ctx *cx, const char *field, str uri, str project)
+{
+    const struct config *c = cx->app->config;
+    str bucket, key;
+    TRY(object_uri_parse(cx, field, uri, &bucket, &key));
+    if (c && !str_eq(bucket, STR(OBJECT_BUCKET)) &&
+        object_upstream_serves(c->object_upstreams.p, c->object_upstreams.n, bucket))
+        return CODE_OK;
+    return service_data_check_folder(cx, field, uri, project);
 }
 
 enum code service_download_url(struct ctx *cx, str bucket, str key, int64_t lifetime_s, str content_type, str *url)

@@ -17,6 +17,9 @@ must_check_ enum code service_data_check_object(struct ctx *cx, const char *fiel
  * among the uploads. */
 must_check_ enum code service_data_check_folder(struct ctx *cx, const char *field, str uri, str project);
 
+/* The same for raw data, which tasks may also put into a bucket of object.upstreams. */
+must_check_ enum code service_data_check_raw(struct ctx *cx, const char *field, str uri, str project);
+
 /* The attempt's report, which grows while the task flushes it. NOT_FOUND when there is none. Reads an object. */
 must_check_ enum code service_report_key(struct ctx *cx, const struct store_attempt *t, str *bucket, str *key);
 

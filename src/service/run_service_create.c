@@ -186,9 +186,9 @@ static enum code check_folders(struct ctx *cx, void *arg)
     struct creation *c = arg;
     const TaskRunSpec *s = &c->run_spec;
     if (s->raw_data_storage && s->raw_data_storage->raw_data_prefix.n)
-        TRY(service_data_check_folder(cx, "run_spec.raw_data_storage.raw_data_prefix",
-                                      object_uri_join(cx->mem, s->raw_data_storage->raw_data_prefix, c->n.name),
-                                      c->n.project));
+        TRY(service_data_check_raw(cx, "run_spec.raw_data_storage.raw_data_prefix",
+                                   object_uri_join(cx->mem, s->raw_data_storage->raw_data_prefix, c->n.name),
+                                   c->n.project));
     return s->run_base_dir.n ? service_data_check_folder(cx, "run_spec.run_base_dir", c->n.base_uri, c->n.project)
                              : CODE_OK;
 }

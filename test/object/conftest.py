@@ -1,5 +1,6 @@
 """Fixtures for the object store's tests: s3d (the store and its S3 endpoint alone) in a data folder of its own."""
 import concurrent.futures
+import contextlib
 import datetime
 import functools
 import hashlib
@@ -37,7 +38,9 @@ def pytest_sessionstart(session):
 class S3d:
     """One data folder; may be started and killed several times."""
 
-    def __init__(self):
+    def __init__(self, upstreams=()):
+        """upstreams: entries of the setting object.upstreams."""
+        self.upstreams = list(upstreams)
         self.dir = tempfile.mkdtemp(prefix='tern-s3d-')
         self.process = None
         self.stderr = open(os.path.join(self.dir, 'stderr'), 'ab')
@@ -46,7 +49,8 @@ class S3d:
         ready = os.path.join(self.dir, 'ready')
         if os.path.exists(ready):
             os.remove(ready)
-        self.process = subprocess.Popen([S3D, 'serve', self.dir, '127.0.0.1:0', ready], stderr=self.stderr)
+        self.process = subprocess.Popen([S3D, 'serve', self.dir, '127.0.0.1:0', ready], stderr=self.stderr,
+                                        env={**os.environ, 'S3D_UPSTREAMS': '\n'.join(self.upstreams)})
         for _ in range(1000):
             if os.path.exists(ready):
                 break
@@ -210,14 +214,21 @@ def code_of(body):
     return body.decode().split('<Code>')[1].split('</Code>')[0]
 
 
-@pytest.fixture(scope='module')
-def s3d():
-    s = S3d()
+@contextlib.contextmanager
+def running(*upstreams):
+    """An S3d that ends in order."""
+    s = S3d(upstreams)
     try:
         yield s.start()
         s.stop()
     finally:
         s.close()
+
+
+@pytest.fixture(scope='module')
+def s3d():
+    with running() as s:
+        yield s
 
 
 @pytest.fixture

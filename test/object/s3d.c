@@ -1,6 +1,7 @@
 /* The object store and its S3 endpoint alone, for tests.
  *
  *     s3d serve DIR LISTEN READY-FILE     serves until SIGTERM; the file gets the port
+ *                                         buckets of others: lines of object.upstreams in S3D_UPSTREAMS
  *     s3d keys DIR KIND PROJECT DOMAIN RUN ATTEMPT     prints access key id and secret, a line each
  *     s3d presign DIR ENDPOINT METHOD KEY LIFETIME [NAME VALUE]...     prints the URL; headers to be signed follow
  *     s3d get DIR KEY | put DIR KEY | sweep DIR     as another process beside the server; bytes on standard streams
@@ -12,6 +13,7 @@
 #include "base/time.h"
 #include "object/keeper_int.h"
 #include "object/s3.h"
+#include "object/upstream.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -52,7 +54,16 @@ static int die(const struct ctx *cx)
 
 static int serve(struct ctx *cx, struct object_store *store, char **argv)
 {
-    struct object_s3_config cfg = {.store = store, .listen = str_from(argv[0]), .access = access_of};
+    struct object_upstreams upstreams;
+    str text, entries[16], rest = str_from(getenv("S3D_UPSTREAMS") ? getenv("S3D_UPSTREAMS") : "");
+    size_t n = 0;
+    while (rest.n && n < 16 && str_next(&rest, '\n', &entries[n]))
+        n++;
+    if (object_upstream_resolve(cx, entries, n, &text) != CODE_OK ||
+        object_upstream_parse(cx, text, &upstreams) != CODE_OK)
+        return die(cx);
+    struct object_s3_config cfg = {
+        .store = store, .listen = str_from(argv[0]), .access = access_of, .upstreams = &upstreams};
     struct object_s3 *s3;
     sigset_t set;
     int sig;

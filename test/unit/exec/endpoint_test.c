@@ -76,7 +76,17 @@ static void test_a_task_writes_what_it_was_given(void **state)
         "b/p/d/r1/x",        "x",         ""};
     for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
         assert_false(may(f, OBJECT_WRITE, others[i]));
-    assert_false(allow(&f->e, &f->task, OBJECT_WRITE, STR("bucket"), STR("p/d/r1/x")));
+}
+
+static void test_buckets_of_others_are_open_to_running_tasks(void **state)
+{
+    struct fixture *f = *state;
+    assert_false(allow(&f->e, &f->task, OBJECT_READ, STR("theirs"), STR("x")));
+    launch(f);
+    assert_true(allow(&f->e, &f->task, OBJECT_WRITE, STR("theirs"), STR("x")));
+    f->task = (struct object_scope){.kind = OBJECT_KEY_READER, .project = STR("p"), .domain = STR("d")};
+    assert_true(allow(&f->e, &f->task, OBJECT_READ, STR("theirs"), STR("x")));
+    assert_false(allow(&f->e, &f->task, OBJECT_WRITE, STR("theirs"), STR("x")));
 }
 
 static void test_a_task_reads_its_project_and_what_it_was_given(void **state)
@@ -175,6 +185,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         endpoint_test(test_a_task_writes_what_it_was_given),
+        endpoint_test(test_buckets_of_others_are_open_to_running_tasks),
         endpoint_test(test_a_task_reads_its_project_and_what_it_was_given),
         endpoint_test(test_a_task_reads_what_its_run_was_granted),
         endpoint_test(test_a_key_ends_ten_minutes_after_its_attempt),
