@@ -204,9 +204,11 @@ static enum code keep_port(struct ctx *cx, struct app *app)
     str last, now = arena_printf(cx->mem, "%u\n", http_server_port(app->http));
     if (file_read(cx, port_file(cx, app).p, 16, &last) != CODE_OK) {
         ctx_clear_err(cx);
-        last = now;
+        return file_write(cx, port_file(cx, app).p, now, 0600);
     }
-    size_t running = str_eq(last, now) ? 0 : exec_access_running(cx, app->data_dir);
+    if (str_eq(last, now)) /* mostly, and then nothing needs to be made durable */
+        return CODE_OK;
+    size_t running = exec_access_running(cx, app->data_dir);
     if (running && str_ends(app->config->server_listen, STR(":0")))
         return fail(cx, CODE_FAILED_PRECONDITION,
                     "port " STR_FMT " of the API is taken, and tasks that run (%zu) know no other; free it, or end the "
