@@ -2,6 +2,7 @@
 #include "store/action.h"
 
 #include "store/action_int.h"
+#include "store/kept_int.h"
 #include "store/row_int.h"
 #include "store/subtree.h"
 
@@ -49,21 +50,83 @@ static void give_ids(struct ctx *cx, const struct db_rows *rows, uint64_t **out,
     *n = rows->n;
 }
 
-enum code store_action_find(struct ctx *cx, uint64_t run_id, str name, struct store_action **out)
+/* ---- one action -------------------------------------------------------------------------------------------------- */
+
+#define BY_ID "WHERE a.id=$1"
+#define BY_NAME "WHERE a.run_id=$1 AND a.name=$2"
+#define SELECT_CHANGING "SELECT " CHANGING(STORE_ACTION_NAME_) "a.id,a.seq FROM action a "
+#define CHANGING_COUNT 22
+/* What a kept row takes, about. */
+#define KEPT_BYTES (sizeof(struct store_action) + 512)
+
+/* What never changes of it, joins included. */
+static void *copy_fixed(struct arena *mem, const void *from)
+{
+    struct store_action *row = arena_new(mem, struct store_action);
+    *row = *(const struct store_action *)from;
+    FIXED(ROW_KEEP)
+    row_keep(mem, &row->parent_name);
+    row_keep(mem, &row->task_project);
+    row_keep(mem, &row->task_domain);
+    row_keep(mem, &row->task_version);
+    row_keep(mem, &row->function_name);
+    row_keep(mem, &row->short_name);
+    row_keep(mem, &row->task_type);
+    row_keep(mem, &row->environment);
+    return row;
+}
+
+static enum code find_whole(struct ctx *cx, const char *sql, const struct db_value *args, size_t n,
+                            struct store_action **out)
 {
     struct db_rows rows;
-    TRY(db_query(cx, SELECT_ACTION "WHERE a.run_id=$1 AND a.name=$2", DB_ARGS(DB_I(run_id), DB_S(name)), &rows));
+    TRY(db_query(cx, sql, args, n, &rows));
     *out = rows.n ? decode_all(cx, &rows) : NULL;
     return CODE_OK;
 }
 
-enum code store_action_get_by_id(struct ctx *cx, uint64_t id, struct store_action **out)
+/* The row that was found, of which v has the columns that change. */
+static enum code complete(struct ctx *cx, const struct db_value *v, struct store_action **out)
+{
+    uint64_t id = (uint64_t)v[CHANGING_COUNT].i;
+    const struct store_action *kept = store_kept_find(cx->db, STORE_KEPT_ACTION, id);
+    if (!kept) {
+        TRY(find_whole(cx, SELECT_ACTION BY_ID, DB_ARGS(DB_I(id)), out));
+        if (*out)
+            store_kept_put(cx->db, STORE_KEPT_ACTION, id, copy_fixed, *out, KEPT_BYTES);
+        return CODE_OK;
+    }
+    struct store_action *row = copy_fixed(cx->mem, kept);
+    CHANGING(ROW_READ)
+    row->seq = v[CHANGING_COUNT + 1].i;
+    *out = row;
+    return CODE_OK;
+}
+
+/* *out = NULL when there is none. */
+static enum code find_one(struct ctx *cx, const char *whole, const char *changing, const struct db_value *args,
+                          size_t n, struct store_action **out)
 {
     struct db_rows rows;
-    TRY(db_query(cx, SELECT_ACTION "WHERE a.id=$1", DB_ARGS(DB_I(id)), &rows));
-    if (!rows.n)
+    if (!store_kept_is_for(cx->db))
+        return find_whole(cx, whole, args, n, out);
+    TRY(db_query(cx, changing, args, n, &rows));
+    *out = NULL;
+    return rows.n ? complete(cx, db_row(&rows, 0), out) : CODE_OK;
+}
+
+enum code store_action_find(struct ctx *cx, uint64_t run_id, str name, struct store_action **out)
+{
+    return find_one(cx, SELECT_ACTION BY_NAME, SELECT_CHANGING BY_NAME, DB_ARGS(DB_I(run_id), DB_S(name)), out);
+}
+
+enum code store_action_get_by_id(struct ctx *cx, uint64_t id, struct store_action **out)
+{
+    struct store_action *a;
+    TRY(find_one(cx, SELECT_ACTION BY_ID, SELECT_CHANGING BY_ID, DB_ARGS(DB_I(id)), &a));
+    if (!a)
         return fail(cx, CODE_NOT_FOUND, "action %llu not found", (unsigned long long)id);
-    *out = decode_all(cx, &rows);
+    *out = a;
     return CODE_OK;
 }
 
@@ -81,6 +144,8 @@ enum code store_action_get(struct ctx *cx, str project, str domain, str run, str
     *out = a;
     return CODE_OK;
 }
+
+/* ---- lists ------------------------------------------------------------------------------------------------------- */
 
 enum code store_action_list(struct ctx *cx, const struct store_page *page, struct store_action **out, size_t *n)
 {

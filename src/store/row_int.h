@@ -28,4 +28,18 @@
 #define ROW_READ(n, col, kind) ROW_READ_##kind(row->col, v[(n)-1]);
 #define ROW_ARG(n, col, kind) ROW_ARG_##kind(row->col),
 
+/* Texts of a row that was copied from elsewhere, copied too: `row` and `mem` are in scope. */
+#define ROW_KEEP_I(field)
+#define ROW_KEEP_N(field)
+#define ROW_KEEP_S(field) row_keep(mem, &(field));
+#define ROW_KEEP_T(field) row_keep(mem, &(field));
+#define ROW_KEEP_B(field) row_keep(mem, &(field));
+#define ROW_KEEP(n, col, kind) ROW_KEEP_##kind(row->col)
+
+static inline void row_keep(struct arena *mem, str *s)
+{
+    if (s->n)
+        *s = arena_str(mem, *s);
+}
+
 #endif

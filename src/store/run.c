@@ -3,6 +3,7 @@
 
 #include "store/action.h"
 #include "store/action_int.h"
+#include "store/kept_int.h"
 #include "store/row_int.h"
 
 #define COLUMNS(X)                                                                                                     \
@@ -80,13 +81,76 @@ enum code store_run_insert(struct ctx *cx, struct store_run *row)
     return CODE_OK;
 }
 
-enum code store_run_find(struct ctx *cx, str project, str domain, str name, struct store_run **out)
+/* ---- one run ----------------------------------------------------------------------------------------------------- */
+
+#define BY_ID "WHERE r.id=$1"
+#define BY_NAME "WHERE sp.project=$1 AND sp.domain=$2 AND r.name=$3"
+/* What may change of a row or of those it is joined with. */
+#define SELECT_CHANGING                                                                                                \
+    "SELECT r.id,r.phase,r.abort_ns,r.change,i.subject,i.name FROM run r JOIN space sp ON sp.id=r.space_id"            \
+    " LEFT JOIN identity i ON i.id=r.created_by "
+/* What a kept row takes, about. */
+#define KEPT_BYTES (sizeof(struct store_run) + 512)
+
+/* What never changes of it, joins included. */
+static void *copy_fixed(struct arena *mem, const void *from)
+{
+    struct store_run *row = arena_new(mem, struct store_run);
+    *row = *(const struct store_run *)from;
+    COLUMNS(ROW_KEEP)
+    row_keep(mem, &row->project);
+    row_keep(mem, &row->domain);
+    row_keep(mem, &row->trigger_task);
+    row->created_by_subject = row->created_by_name = STR_NONE;
+    return row;
+}
+
+static enum code find_whole(struct ctx *cx, const char *sql, const struct db_value *args, size_t n,
+                            struct store_run **out)
 {
     struct db_rows rows;
-    TRY(db_query(cx, "SELECT " SELECTED FROM "WHERE sp.project=$1 AND sp.domain=$2 AND r.name=$3",
-                 DB_ARGS(DB_S(project), DB_S(domain), DB_S(name)), &rows));
+    TRY(db_query(cx, sql, args, n, &rows));
     *out = first(cx, &rows);
     return CODE_OK;
+}
+
+/* The row that was found, of which v has SELECT_CHANGING. */
+static enum code complete(struct ctx *cx, const struct db_value *v, struct store_run **out)
+{
+    uint64_t id = (uint64_t)v[0].i;
+    const struct store_run *kept = store_kept_find(cx->db, STORE_KEPT_RUN, id);
+    if (!kept) {
+        TRY(find_whole(cx, "SELECT " SELECTED FROM BY_ID, DB_ARGS(DB_I(id)), out));
+        if (*out)
+            store_kept_put(cx->db, STORE_KEPT_RUN, id, copy_fixed, *out, KEPT_BYTES);
+        return CODE_OK;
+    }
+    struct store_run *row = copy_fixed(cx->mem, kept);
+    row->phase = (int32_t)v[1].i;
+    row->abort_ns = v[2].i;
+    row->change = v[3].i;
+    row->created_by_subject = v[4].s;
+    row->created_by_name = v[5].s;
+    *out = row;
+    return CODE_OK;
+}
+
+/* *out = NULL when there is none. */
+static enum code find_one(struct ctx *cx, const char *whole, const char *changing, const struct db_value *args,
+                          size_t n, struct store_run **out)
+{
+    struct db_rows rows;
+    if (!store_kept_is_for(cx->db))
+        return find_whole(cx, whole, args, n, out);
+    TRY(db_query(cx, changing, args, n, &rows));
+    *out = NULL;
+    return rows.n ? complete(cx, db_row(&rows, 0), out) : CODE_OK;
+}
+
+enum code store_run_find(struct ctx *cx, str project, str domain, str name, struct store_run **out)
+{
+    return find_one(cx, "SELECT " SELECTED FROM BY_NAME, SELECT_CHANGING BY_NAME,
+                    DB_ARGS(DB_S(project), DB_S(domain), DB_S(name)), out);
 }
 
 enum code store_run_get(struct ctx *cx, str project, str domain, str name, struct store_run **out)
@@ -102,11 +166,11 @@ enum code store_run_get(struct ctx *cx, str project, str domain, str name, struc
 
 enum code store_run_get_by_id(struct ctx *cx, uint64_t id, struct store_run **out)
 {
-    struct db_rows rows;
-    TRY(db_query(cx, "SELECT " SELECTED FROM "WHERE r.id=$1", DB_ARGS(DB_I(id)), &rows));
-    if (!rows.n)
+    struct store_run *r;
+    TRY(find_one(cx, "SELECT " SELECTED FROM BY_ID, SELECT_CHANGING BY_ID, DB_ARGS(DB_I(id)), &r));
+    if (!r)
         return fail(cx, CODE_NOT_FOUND, "run %llu not found", (unsigned long long)id);
-    *out = first(cx, &rows);
+    *out = r;
     return CODE_OK;
 }
 

@@ -2,8 +2,8 @@
 #include "store/spec.h"
 
 #include "base/buf.h"
-#include "base/mem.h"
 #include "gen/flyteidl2_core.h"
+#include "store/kept_int.h"
 #include "store/row_int.h"
 #include "store/task_name.h"
 
@@ -88,37 +88,11 @@ enum code store_spec_put_task(struct ctx *cx, const TaskTaskIdentifier *id, cons
     return CODE_OK;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------
- *
- * The specs of recent reads, kept by each read connection: they never change, and every look at a run needs two. */
+/* ---- reading ---------------------------------------------------------------------------------------------------- */
 
-#define KEPT 64
-#define KEPT_BYTES ((size_t)8 << 10)
-
-struct kept {
-    uint64_t id[KEPT];
-    struct arena mem[KEPT];
-    struct store_spec *spec[KEPT];
-};
-
-static void drop_kept(void *memo)
+static void *copy(struct arena *mem, const void *row)
 {
-    struct kept *k = memo;
-    for (size_t i = 0; i < KEPT; i++)
-        arena_done(&k->mem[i]);
-    mem_free(k);
-}
-
-static struct kept *kept_of(struct db *db)
-{
-    void **memo = db_memo(db, drop_kept);
-    if (memo && !*memo)
-        *memo = mem_new(struct kept);
-    return memo ? *memo : NULL;
-}
-
-static struct store_spec *copy(struct arena *mem, const struct store_spec *s)
-{
+    const struct store_spec *s = row;
     struct store_spec *c = arena_new(mem, struct store_spec);
     *c = *s;
     c->project = arena_str(mem, s->project);
@@ -130,17 +104,6 @@ static struct store_spec *copy(struct arena *mem, const struct store_spec *s)
     c->environment = arena_str(mem, s->environment);
     c->body = arena_str(mem, s->body);
     return c;
-}
-
-static void keep(struct kept *k, const struct store_spec *s)
-{
-    size_t at = s->id % KEPT;
-    if (!k || s->body.n > KEPT_BYTES)
-        return;
-    arena_done(&k->mem[at]);
-    arena_init_small(&k->mem[at], 0, s->body.n + 1024);
-    k->spec[at] = copy(&k->mem[at], s);
-    k->id[at] = s->id;
 }
 
 static enum code read_spec(struct ctx *cx, uint64_t id, struct store_spec **out)
@@ -171,15 +134,18 @@ static enum code read_spec(struct ctx *cx, uint64_t id, struct store_spec **out)
     return CODE_OK;
 }
 
+/* What needs more room than its body: names. */
+#define NAMES_BYTES 1024
+
 enum code store_spec_get(struct ctx *cx, uint64_t id, struct store_spec **out)
 {
-    struct kept *k = kept_of(cx->db);
-    if (k && id && k->id[id % KEPT] == id) {
-        *out = copy(cx->mem, k->spec[id % KEPT]);
+    const struct store_spec *kept = store_kept_find(cx->db, STORE_KEPT_SPEC, id);
+    if (kept) {
+        *out = copy(cx->mem, kept);
         return CODE_OK;
     }
     TRY(read_spec(cx, id, out));
-    keep(k, *out);
+    store_kept_put(cx->db, STORE_KEPT_SPEC, id, copy, *out, (*out)->body.n + NAMES_BYTES);
     return CODE_OK;
 }
 
