@@ -110,19 +110,24 @@ void *arena_try_alloc(struct arena *a, size_t count, size_t size)
     return arena_alloc(a, total);
 }
 
-void *arena_grow(struct arena *a, void *p, size_t old, size_t size)
+void *arena_grow_raw(struct arena *a, void *p, size_t old, size_t size)
 {
     size_t held = (old + ALIGN - 1) & ~(size_t)(ALIGN - 1);
     size_t need = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
     if (p && old && (char *)p + held == a->cur && (size_t)(a->end - (char *)p) >= need) {
         a->cur = (char *)p + need;
         a->used += need - held;
-        memset((char *)p + old, 0, size - old);
         return p;
     }
     char *q = take(a, size);
     if (old)
         memcpy(q, p, old);
+    return q;
+}
+
+void *arena_grow(struct arena *a, void *p, size_t old, size_t size)
+{
+    char *q = arena_grow_raw(a, p, old, size);
     memset(q + old, 0, size - old);
     return q;
 }

@@ -33,6 +33,8 @@ void *arena_alloc_array(struct arena *a, size_t count, size_t size);
 void *arena_try_alloc(struct arena *a, size_t count, size_t size);
 /* Grows the block p of old bytes to size bytes, in place when it is the newest; the new part is zeroed. */
 void *arena_grow(struct arena *a, void *p, size_t old, size_t size);
+/* The same, but the new part is whatever it is: for who writes before reading. */
+void *arena_grow_raw(struct arena *a, void *p, size_t old, size_t size);
 
 /* Copies end in NUL. */
 str arena_str(struct arena *a, str s);

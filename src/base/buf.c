@@ -40,7 +40,7 @@ char *buf_room(buf *b, size_t n)
         size_t cap = b->cap ? b->cap * 2 : 64;
         if (cap < need)
             cap = need;
-        b->p = b->mem ? arena_grow(b->mem, b->p, b->cap, cap) : mem_resize(b->p, cap);
+        b->p = b->mem ? arena_grow_raw(b->mem, b->p, b->cap, cap) : mem_resize(b->p, cap);
         b->cap = cap;
     }
     return b->p + b->n;

@@ -13,7 +13,7 @@ char *pb_json_out_grow(struct json_out *o, size_t n)
         o->full = true;
         return NULL;
     }
-    o->p = arena_grow(o->mem, o->p, o->cap, cap);
+    o->p = arena_grow_raw(o->mem, o->p, o->cap, cap);
     o->cap = cap;
     return o->p + o->n;
 }

@@ -8,11 +8,14 @@
 
 enum db_mode { DB_READ, DB_WRITE };
 
+/* NULL is 0 and empty: whoever knows the column's type need not look at the kind. */
 struct db_value {
     enum { DB_NULL, DB_INT, DB_TEXT, DB_BLOB, DB_REAL } kind;
-    int64_t i;
-    str s;
-    double f;
+    union {
+        str s; /* the largest comes first, so that {0} is all of it */
+        int64_t i;
+        double f;
+    };
 };
 
 #define DB_I(v) ((struct db_value){.kind = DB_INT, .i = (int64_t)(v)})

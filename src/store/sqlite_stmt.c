@@ -183,7 +183,7 @@ static enum code gather(struct ctx *cx, sqlite3_stmt *h, struct sink *to)
     struct db_rows *rows = to->rows;
     if (rows->n == to->cap) {
         size_t row = rows->cols * sizeof(*rows->v), more = to->cap ? to->cap * 4 : 1; /* most results are one row */
-        rows->v = arena_grow(cx->mem, rows->v, to->cap * row, more * row);
+        rows->v = arena_grow_raw(cx->mem, rows->v, to->cap * row, more * row);
         to->cap = more;
     }
     struct db_value *v = rows->v + rows->n * rows->cols;
