@@ -10,8 +10,8 @@
 #include "store/subtree.h"
 
 #define PAGE 500
-/* Of a tree: a big run shows something as soon as a small one. */
-#define FIRST_PAGE 100
+/* Of a tree: a big run shows something as soon as a small one, also while others are opened and given up. */
+#define TREE_PAGE 100
 
 /* ---- WatchRunDetails --------------------------------------------------------------------------------------------- */
 
@@ -228,7 +228,7 @@ static enum code send_batch(struct ctx *cx, struct stream *st, const struct watc
 /* What comes next of the tree, or of the changes. *more: it filled the page. */
 static enum code next_rows(struct ctx *cx, struct watch_actions *w, struct store_action **rows, size_t *n, bool *more)
 {
-    size_t max = w->complete || w->after ? PAGE : FIRST_PAGE;
+    size_t max = w->complete ? PAGE : TREE_PAGE;
     if (w->complete)
         TRY(store_action_changes(cx, w->run_id, w->seq, max, rows, n));
     else
