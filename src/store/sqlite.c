@@ -91,6 +91,7 @@ static void init_library(void)
     /* Per-process counters of SQLite's memory are a lock on every allocation. */
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     sqlite3_initialize();
+    store_sqlite_log_init();
 }
 
 static bool is_plain_name(str s)
@@ -210,7 +211,7 @@ static enum code open_handle(struct ctx *cx, struct db *db, str target, bool fil
         make_private(target.p);
     if (db->mode == DB_READ && file && access(target.p, F_OK) != 0)
         return fail(cx, CODE_NOT_FOUND, "no database at %s", target.p);
-    int rc = sqlite3_open_v2(target.p, &db->h, flags, NULL);
+    int rc = sqlite3_open_v2(target.p, &db->h, flags, file ? STORE_SQLITE_VFS : NULL);
     if (rc != SQLITE_OK)
         return store_sqlite_fail(cx, db, rc, target.p);
     struct db *callers = cx->db;

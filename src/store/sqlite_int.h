@@ -31,6 +31,11 @@ struct db {
     size_t n, cap;
 };
 
+/* sqlite_log.c: the VFS that databases in files are opened with, above the default one. Before the first is opened; tests
+ * that change the default call it again. */
+#define STORE_SQLITE_VFS "tern"
+void store_sqlite_log_init(void);
+
 /* Sets cx->err from the connection's last error rc; what is "being done", e.g. "open /x/tern.db". */
 enum code store_sqlite_fail(struct ctx *cx, struct db *db, int rc, const char *what);
 /* Runs a script outside the statement cache. */

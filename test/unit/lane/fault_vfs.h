@@ -3,9 +3,10 @@
 #ifndef TEST_UNIT_LANE_FAULT_VFS_H
 #define TEST_UNIT_LANE_FAULT_VFS_H
 
+#include "store/sqlite_int.h"
+
 #include <fcntl.h>
 #include <pthread.h>
-#include <sqlite3.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -264,6 +265,7 @@ static inline void fault_install(enum fault_mode mode, int n, bool *hit)
     fault.vfs.szOsFile = fault.real->szOsFile + (int)sizeof(struct fault_file);
     fault.vfs.xOpen = fault_open;
     sqlite3_vfs_register(&fault.vfs, 1);
+    store_sqlite_log_init();
 }
 
 #endif
