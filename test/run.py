@@ -24,6 +24,7 @@ VENV = os.path.join(ROOT, '.venv', 'bin', 'python')
 UNIT_TIMEOUT_S = 300
 SANITIZED_TIMEOUT_S = 1500  # sanitizers make everything slower
 SUITE_TIMEOUT_S = 30 * 60
+PLAYWRIGHT = 'playwright==1.65.2'
 
 
 def unit(build):
@@ -131,6 +132,24 @@ def sanitized(_, mode, *args):
     return pytest(build, *args)
 
 
+def browser(build):
+    """Pages in a real Chromium, driven by Playwright below build/: both are installed here, only this suite needs them."""
+    names = ('chromium', 'chromium-browser', 'google-chrome')
+    if not any(map(shutil.which, names)) and os.geteuid() == 0 and shutil.which('apt-get'):
+        print('installing Chromium')
+        subprocess.run('apt-get update -q && apt-get install -y -q --no-install-recommends chromium', shell=True,
+                       stdout=subprocess.DEVNULL, env=dict(os.environ, DEBIAN_FRONTEND='noninteractive'))
+    if not any(map(shutil.which, names)):
+        return 0, 0, ['needs Chromium: apt-get install chromium']
+    folder = os.path.join(ROOT, 'build', 'browser')
+    if not os.path.exists(os.path.join(folder, PLAYWRIGHT.replace('==', '-') + '.dist-info')):
+        shutil.rmtree(folder, ignore_errors=True)
+        if subprocess.run([VENV, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--target', folder,
+                           PLAYWRIGHT]).returncode != 0:
+            return 0, 1, []
+    return pytest(build, 'test/browser')
+
+
 def command(build, *argv):
     """A program that ends with a line `N passed, N failed`, or one check: its exit status."""
     p = subprocess.Popen(argv, cwd=ROOT, env=dict(os.environ, TERN=os.path.join(build, 'tern')), text=True,
@@ -165,6 +184,7 @@ SUITES = [
     Suite('conform', conform),
     Suite('api', pytest, ('test/api',)),
     Suite('fault', fault, ('-m', 'quick')),
+    Suite('browser', browser, long=True),
     Suite('api-2.6.6', api_on, ('2.6.6',), long=True),
     Suite('api-asan', sanitized, ('asan', 'test/api'), long=True),
     Suite('fault-all', fault, ('-m', 'not quick'), long=True),

@@ -1,0 +1,86 @@
+"""The pages of the API port, as a browser shows them."""
+import re
+
+
+def url(tern, run):
+    return f"http://{tern.endpoint}/v2/domain/development/project/flytesnacks/runs/{run}"
+
+
+def complaints(page, tern):
+    """What the console says about our own pages; a report may miss fonts of other hosts."""
+    port = tern.endpoint.rpartition(":")[2]
+    return [s for s in page.said if s[0] in ("error", "warning") and (f":{port}/" in s[2] or "Content Security" in s[1])]
+
+
+def rows(page):
+    """(depth, task, phase) of each row of the tree."""
+    found = []
+    for row in page.locator("table.tree tbody tr").all():
+        depth = int(re.search(r"\bd(\d+)\b", row.locator("td.name").get_attribute("class")).group(1))
+        found.append((depth, row.locator("td.name a").inner_text(), row.locator(".phase").inner_text()))
+    return found
+
+
+def test_nested_run(tern, flyte_run, page):
+    name = flyte_run("nested", "--n", 2)
+    page.goto(url(tern, name), wait_until="networkidle")
+    train = [(1, "shown.train", "Succeeded"), (2, "shown.clean", "Succeeded"), (2, "shown.clean", "Succeeded")]
+    assert rows(page) == [(0, "shown.nested", "Succeeded"), *train, *train]
+    assert page.locator(".group").all_inner_texts() == ["first batch"] * 2
+    assert page.locator("svg.bar rect").count() == 7 and page.locator("svg.bar rect").first.bounding_box()["width"] > 50
+    log = page.locator("pre.log").inner_text()
+    assert "line one of the parent\n<b>not bold</b> red & done\n" in log
+    report = page.locator("iframe")
+    assert report.get_attribute("sandbox") == "allow-scripts"
+    assert "All trained" in report.content_frame.locator("body").inner_text()
+    assert complaints(page, tern) == []
+
+
+def test_action_of_a_run(tern, flyte_run, page):
+    name = flyte_run("nested", "--n", 1)
+    page.goto(url(tern, name))
+    page.locator("table.tree a", has_text="shown.clean").last.click()
+    assert page.locator("tr.shown td.name a").inner_text() == "shown.clean"
+    assert "clean 1" in page.locator("pre.log").inner_text()
+    assert page.locator("iframe").count() == 0
+    assert complaints(page, tern) == []
+
+
+def test_failed_run(tern, flyte_run, page):
+    name = flyte_run("fails", check=False)
+    page.goto(url(tern, name))
+    page.locator("h1 .phase.p6").wait_for(timeout=60_000)
+    assert rows(page)[0] == (0, "shown.fails", "Failed") and (1, "shown.breaks", "Failed") in rows(page)
+    assert "the <input> 2 & its friends" in page.locator(".tree tr.shown .why").inner_text()
+    error = page.locator("pre.error").inner_text()
+    assert error == "ValueError\nthe <input> 2 & its friends\nare not what they should be"
+    assert page.locator("section table tbody tr").count() == 2, "two attempts"
+    assert complaints(page, tern) == []
+
+
+def test_running_run_renews_itself(tern, flyte_run, page, tmp_path):
+    stop = tmp_path / "stop"
+    name = flyte_run("running", "--path", stop, wait=False)
+    page.goto(url(tern, name))
+    page.locator("tbody .phase.p4").nth(1).wait_for(timeout=60_000)
+    assert "shown.waits" in [r[1] for r in rows(page)]
+    stop.write_text("")
+    page.locator("h1 .phase.p5").wait_for(timeout=60_000)
+    page.locator("meta[http-equiv=refresh]").wait_for(state="detached")
+    assert [r[2] for r in rows(page)] == ["Succeeded"] * 2
+    assert complaints(page, tern) == []
+
+
+def test_list_of_runs(tern, flyte_run, page):
+    name = flyte_run("clean", "--x", 1)
+    page.goto(f"http://{tern.endpoint}/")
+    row = page.locator("tbody tr", has_text=name)
+    assert row.locator(".phase").inner_text() == "Succeeded"
+    row.locator("a").click()
+    assert page.url == url(tern, name) and page.locator("h1").inner_text().startswith("shown.clean")
+    assert complaints(page, tern) == []
+
+
+def test_page_that_is_not_there(tern, page):
+    answer = page.goto(url(tern, "nosuchrun"))
+    assert answer.status == 404 and "run not found" in page.locator("body").inner_text()
