@@ -138,42 +138,66 @@ static enum code start_exec(struct ctx *cx, struct app *app)
 
 /* ---- the API ----------------------------------------------------------------------------------------------------- */
 
-/* Accounts by name or number. */
-static enum code loopback_users(struct ctx *cx, struct app *app, struct rpc_config *cfg)
+/* Accounts by name or number; "*" sets *any. */
+static enum code accounts(struct ctx *cx, struct app *app, const char *key, const struct config_list *list, bool *any,
+                          const uint32_t **out, size_t *n)
 {
-    const struct config_list *list = &app->config->security_loopback_users;
-    uint32_t *uids = arena_new_array(&app->mem, uint32_t, USERS_MAX);
+    uint32_t *uids = arena_new_array(&app->mem, uint32_t, list->n + 1);
+    if (list->n > USERS_MAX)
+        return fail(cx, CODE_INVALID_ARGUMENT, "%s: more than %d", key, USERS_MAX);
     for (size_t i = 0; i < list->n; i++) {
         uint64_t number;
-        if (cfg->user_count == USERS_MAX)
-            return fail(cx, CODE_INVALID_ARGUMENT, "security.loopback_users: more than %d", USERS_MAX);
-        if (str_eq(list->p[i], STR("*"))) {
-            cfg->any_user = true;
+        if (any && str_eq(list->p[i], STR("*"))) {
+            *any = true;
             continue;
         }
         const struct passwd *pw = getpwnam(arena_cstr(cx->mem, list->p[i]));
         if (!pw && !(str_to_u64(list->p[i], &number) && number < UINT32_MAX))
-            return fail(cx, CODE_INVALID_ARGUMENT, "security.loopback_users: there is no account \"" STR_FMT "\"",
-                        STR_ARG(list->p[i]));
-        uids[cfg->user_count++] = pw ? pw->pw_uid : (uint32_t)number;
+            return fail(cx, CODE_INVALID_ARGUMENT, "%s: there is no account \"" STR_FMT "\"", key, STR_ARG(list->p[i]));
+        uids[(*n)++] = pw ? pw->pw_uid : (uint32_t)number;
     }
-    cfg->users = uids;
+    *out = uids;
     return CODE_OK;
 }
 
-/* The address that clients are told: the host that was asked for, with the port that was bound. */
-static enum code api_endpoint(struct ctx *cx, struct app *app)
+/* Of server.listen, as it stands in a URL; empty when it means all addresses. */
+static enum code listen_host(struct ctx *cx, struct app *app, str *out)
 {
     str host;
     uint16_t port;
     if (!config_split_address(app->config->server_listen, &host, &port))
         return fail(cx, CODE_INVALID_ARGUMENT, "server.listen: \"" STR_FMT "\" is no host:port",
                     STR_ARG(app->config->server_listen));
-    bool all = str_eq(host, STR("0.0.0.0")) || str_eq(host, STR("::")) || host.n == 0;
-    bool v6 = !all && str_find_char(host, ':') != SIZE_MAX;
+    bool v6 = str_find_char(host, ':') != SIZE_MAX;
+    *out = v6 ? arena_printf(&app->mem, "[" STR_FMT "]", STR_ARG(host)) : host;
+    if (config_host_is_any(host))
+        *out = STR("");
+    return CODE_OK;
+}
+
+/* Who may call, from where and by which name (D-30, D-32). */
+static enum code access_rules(struct ctx *cx, struct app *app, struct rpc_config *cfg)
+{
+    const struct config *c = app->config;
+    TRY(listen_host(cx, app, &cfg->host));
+    cfg->hosts = c->security_hosts.p;
+    cfg->host_count = c->security_hosts.n;
+    cfg->origins = c->security_allowed_origins.p;
+    cfg->origin_count = c->security_allowed_origins.n;
+    TRY(accounts(cx, app, "auth.executors", &c->auth_executors, NULL, &cfg->executors, &cfg->executor_count));
+    return accounts(cx, app, "security.loopback_users", &c->security_loopback_users, &cfg->any_user, &cfg->users,
+                    &cfg->user_count);
+}
+
+/* The address that clients are told: the host that was asked for, with the port that was bound. */
+static enum code api_endpoint(struct ctx *cx, struct app *app)
+{
+    str host;
+    TRY(listen_host(cx, app, &host));
     app->api_endpoint =
-        arena_printf(&app->mem, "%s" STR_FMT "%s:%u", v6 ? "[" : "", STR_ARG(all ? STR("localhost") : host),
-                     v6 ? "]" : "", http_server_port(app->http));
+        arena_printf(&app->mem, STR_FMT ":%u", STR_ARG(host.n ? host : STR("localhost")), http_server_port(app->http));
+    app->api_url = arena_printf(&app->mem, "%s://" STR_FMT, app->config->server_tls_cert.n ? "https" : "http",
+                                STR_ARG(app->api_endpoint));
     rpc_set_port(app->rpc, http_server_port(app->http));
     return CODE_OK;
 }
@@ -230,10 +254,8 @@ static enum code bind_api(struct ctx *cx, struct app *app)
         .pages = service_pages,
         .page_count = service_page_count,
         .message_max = (size_t)c->limits_message_bytes,
-        .origins = c->security_allowed_origins.p,
-        .origin_count = c->security_allowed_origins.n,
     };
-    TRY(loopback_users(cx, app, &cfg));
+    TRY(access_rules(cx, app, &cfg));
     TRY(rpc_new(cx, &cfg, &app->rpc));
     struct http_server_config http = {
         .listen = c->server_listen,

@@ -18,6 +18,7 @@ struct app {
     const struct config *config;
     str data_dir;
     str api_endpoint;    /* "localhost:30080": what tasks and clients are told */
+    str api_url;         /* "http://localhost:30080", or https */
     str s3_endpoint;     /* "http://localhost:30002" */
     str public_endpoint; /* of the data plane, when it is another (D-51); usually empty */
     struct topics *topics;

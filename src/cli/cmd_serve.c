@@ -15,6 +15,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#define NOTES_MAX ((size_t)64 << 10)
+
 const struct cli_option cli_cmd_serve_options[] = {{0}};
 
 /* Every client holds a descriptor; ordinary limits are for programs that use select(2), which we do not. */
@@ -47,10 +49,10 @@ static enum code write_ready_file(struct ctx *cx, const struct config *c, const 
 static void greet(const struct app *app)
 {
     fprintf(stderr,
-            "Tern " TERN_VERSION " answers at http://" STR_FMT "  (objects at " STR_FMT ", data in " STR_FMT ")\n"
+            "Tern " TERN_VERSION " answers at " STR_FMT "  (objects at " STR_FMT ", data in " STR_FMT ")\n"
             "  client config:  flyte create config --devbox --builder remote\n"
             "  stop:           Ctrl-C; tasks that run go on and are adopted by the next start\n",
-            STR_ARG(app->api_endpoint), STR_ARG(app->s3_endpoint), STR_ARG(app->data_dir));
+            STR_ARG(app->api_url), STR_ARG(app->s3_endpoint), STR_ARG(app->data_dir));
 }
 
 static enum code serve(struct ctx *cx, const struct config *c, struct app *app, const sigset_t *signals)
@@ -66,19 +68,16 @@ static enum code serve(struct ctx *cx, const struct config *c, struct app *app, 
     return CODE_OK;
 }
 
-/* Beyond loopback without authentication anybody who reaches the port can run code as this account. */
-static enum code check_exposure(struct ctx *cx, const struct config *c)
+/* What is wrong with the settings ends it here; what is dangerous about them is said in every log. */
+static enum code check(struct ctx *cx, const struct config *c)
 {
-    str host;
-    uint16_t port;
-    if (!config_split_address(c->server_listen, &host, &port) || config_host_is_loopback(host))
-        return CODE_OK;
-    if (!c->security_allow_remote)
-        return fail(cx, CODE_FAILED_PRECONDITION,
-                    "server.listen: " STR_FMT " can be reached from other machines, and callers are not authenticated: "
-                    "whoever connects can run code as this account. If that is meant: --allow-remote",
-                    STR_ARG(c->server_listen));
-    log_warn(cx, "listening beyond this machine without authentication", LOG_STR("listen", c->server_listen));
+    buf notes;
+    buf_init_arena(&notes, cx->mem, NOTES_MAX);
+    TRY(config_check(cx, c, &notes));
+    str rest = buf_view(&notes), line;
+    while (str_next(&rest, '\n', &line))
+        if (line.n)
+            log_warn(cx, arena_cstr(cx->mem, line));
     return CODE_OK;
 }
 
@@ -90,7 +89,7 @@ enum code cli_cmd_serve(struct ctx *cx, int argc, char **argv)
     TRY(config_load(cx, &argc, argv, &c));
     TRY(cli_args(cx, cli_cmd_serve_options, NULL, &argc, argv, 0, 0));
     config_setup_log(c);
-    TRY(check_exposure(cx, c));
+    TRY(check(cx, c));
     block_signals(&signals);
     raise_file_limit();
     TRY(app_start(cx, c, &app));

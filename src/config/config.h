@@ -61,5 +61,7 @@ void config_setup_log(const struct config *c);
 bool config_split_address(str address, str *host, uint16_t *port);
 /* True when only this machine can reach the host. */
 bool config_host_is_loopback(str host);
+/* True when it means all addresses of the machine. */
+bool config_host_is_any(str host);
 
 #endif

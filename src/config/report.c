@@ -59,6 +59,43 @@ static enum code check_listen(struct ctx *cx, const struct config *c, const char
                 key, STR_ARG(address));
 }
 
+static void note_remote(const struct config *c, buf *notes)
+{
+    str host;
+    uint16_t port;
+    if (!c->security_allow_remote)
+        return;
+    buf_str(notes,
+            STR("security.allow_remote is on and callers are not authenticated: whoever reaches the port can run "
+                "code as this account\n"));
+    if (!c->server_tls_cert.n && config_split_address(c->server_listen, &host, &port) && !config_host_is_loopback(host))
+        buf_str(notes, STR("without server.tls.cert and server.tls.key everything is sent in the clear\n"));
+}
+
+bool config_host_is_any(str host)
+{
+    return host.n == 0 || str_eq(host, STR("0.0.0.0")) || str_eq(host, STR("::"));
+}
+
+/* By which names the API is called is known when it listens on one address; a page of another site could call it by any
+ * other name that means this machine (D-30). */
+static enum code check_hosts(struct ctx *cx, const struct config *c, buf *notes)
+{
+    str host;
+    uint16_t port;
+    if (!config_split_address(c->server_listen, &host, &port))
+        return CODE_OK;
+    if (config_host_is_any(host) && c->security_hosts.n == 0)
+        return fail(cx, CODE_FAILED_PRECONDITION,
+                    "server.listen: " STR_FMT " are all addresses: say by which names clients call, for example "
+                    "--security.hosts tern.example.org,192.0.2.7 (* for any)",
+                    STR_ARG(c->server_listen));
+    for (size_t i = 0; i < c->security_hosts.n; i++)
+        if (str_eq(c->security_hosts.p[i], STR("*")))
+            buf_str(notes, STR("security.hosts has *: web pages can call the API by DNS rebinding\n"));
+    return CODE_OK;
+}
+
 static enum code check_readable(struct ctx *cx, const char *key, str path)
 {
     if (path.n && access(path.p, R_OK) != 0) {
@@ -72,13 +109,13 @@ enum code config_check(struct ctx *cx, const struct config *c, buf *notes)
 {
     TRY(check_listen(cx, c, "server.listen", c->server_listen));
     TRY(check_listen(cx, c, "server.s3_listen", c->server_s3_listen));
+    TRY(check_hosts(cx, c, notes));
     if (!c->server_tls_cert.n != !c->server_tls_key.n)
         return fail(cx, CODE_FAILED_PRECONDITION, "server.tls: both cert and key are needed, only %s is set",
                     c->server_tls_cert.n ? "cert" : "key");
     TRY(check_readable(cx, "server.tls.cert", c->server_tls_cert));
     TRY(check_readable(cx, "server.tls.key", c->server_tls_key));
-    if (c->security_allow_remote)
-        buf_str(notes, STR("security.allow_remote is on: whoever reaches the port can run code here\n"));
+    note_remote(c, notes);
     note_unknown_variables(cx, notes);
     return CODE_OK;
 }

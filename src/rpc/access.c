@@ -19,17 +19,6 @@ static void name_account(struct rpc *r, struct principal *p, uint32_t uid, bool 
         p->name = arena_str(&r->mem, str_from(pw.pw_name));
 }
 
-void access_init(struct rpc *r)
-{
-    const struct rpc_config *cfg = &r->cfg;
-    r->known = arena_new_array(&r->mem, struct principal, cfg->user_count + 2 + STRANGERS_MAX);
-    name_account(r, &r->known[0], (uint32_t)getuid(), true);
-    name_account(r, &r->known[1], 0, true);
-    for (size_t i = 0; i < cfg->user_count; i++)
-        name_account(r, &r->known[2 + i], cfg->users[i], true);
-    atomic_store(&r->known_count, cfg->user_count + 2);
-}
-
 static const struct principal *find_account(const struct rpc *r, uint32_t uid)
 {
     size_t n = atomic_load_explicit(&r->known_count, memory_order_acquire);
@@ -39,13 +28,44 @@ static const struct principal *find_account(const struct rpc *r, uint32_t uid)
     return NULL;
 }
 
+static bool is_executor(const struct rpc_config *cfg, uint32_t uid)
+{
+    for (size_t i = 0; i < cfg->executor_count; i++)
+        if (cfg->executors[i] == uid)
+            return true;
+    return false;
+}
+
+static void know(struct rpc *r, uint32_t uid)
+{
+    size_t n = atomic_load(&r->known_count);
+    if (find_account(r, uid))
+        return;
+    name_account(r, &r->known[n], uid, true);
+    r->known[n].executor = is_executor(&r->cfg, uid);
+    atomic_store(&r->known_count, n + 1);
+}
+
+void access_init(struct rpc *r)
+{
+    const struct rpc_config *cfg = &r->cfg;
+    r->known_max = cfg->user_count + cfg->executor_count + 2 + STRANGERS_MAX;
+    r->known = arena_new_array(&r->mem, struct principal, r->known_max);
+    know(r, (uint32_t)getuid());
+    know(r, 0);
+    for (size_t i = 0; i < cfg->user_count; i++)
+        know(r, cfg->users[i]);
+    for (size_t i = 0; i < cfg->executor_count; i++)
+        know(r, cfg->executors[i]);
+}
+
 /* With any_user: an account is added when it is first met, without asking the account database, which may block. */
 static const struct principal *add_account(struct rpc *r, uint32_t uid)
 {
     pthread_mutex_lock(&r->lock);
     const struct principal *p = find_account(r, uid);
     size_t n = atomic_load(&r->known_count);
-    if (!p && n < r->cfg.user_count + 2 + STRANGERS_MAX) {
+    if (!p && n < r->known_max) {
         name_account(r, &r->known[n], uid, false);
         atomic_store_explicit(&r->known_count, n + 1, memory_order_release);
         p = &r->known[n];
@@ -87,8 +107,10 @@ static int split_authority(str authority, str *name)
     return str_to_u64(str_skip(authority, colon + 1), &port) && port >= 1 && port <= 65535 ? (int)port : -1;
 }
 
-static bool is_local_name(str name)
+static bool is_own_name(const struct rpc *r, str name)
 {
+    if (r->cfg.host.n && str_eq_nocase(name, r->cfg.host))
+        return true;
     return str_eq(name, STR("127.0.0.1")) || str_eq_nocase(name, STR("localhost")) || str_eq(name, STR("[::1]"));
 }
 
@@ -100,7 +122,7 @@ static bool is_ours(const struct rpc *r, str authority, bool tls)
     uint32_t ours = atomic_load_explicit(&r->port, memory_order_relaxed);
     if (port < 0)
         return false;
-    if (is_local_name(name) && (!ours || (uint32_t)(port ? port : tls ? 443 : 80) == ours))
+    if (is_own_name(r, name) && (!ours || (uint32_t)(port ? port : tls ? 443 : 80) == ours))
         return true;
     for (size_t i = 0; i < r->cfg.host_count; i++) {
         str allowed = r->cfg.hosts[i];

@@ -30,13 +30,17 @@ struct rpc_config {
     /* Messages from here on are compressed for clients that accept it; 0 = 64 KiB, and never over loopback. */
     size_t gzip_min;
 
-    const str *hosts; /* names that Host may carry besides localhost, 127.0.0.1 and [::1]; "*" = any */
+    str host; /* the server's own besides localhost, 127.0.0.1 and [::1], with its own port; may be empty */
+    /* Names that Host may carry too: with a port that one, without any; "*" = all. */
+    const str *hosts;
     size_t host_count;
     const str *origins; /* "https://example.org": other origins whose pages may call */
     size_t origin_count;
     const uint32_t *users; /* uids besides ours and root that may call over loopback */
     size_t user_count;
     bool any_user;
+    const uint32_t *executors; /* uids that may call, and have the role "executor" (D-32) */
+    size_t executor_count;
     /* For test programs only. */
     bool tell_internal;  /* INTERNAL messages go to the client */
     bool handlers_sleep; /* every RPC runs on the work lane */

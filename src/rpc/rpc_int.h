@@ -77,6 +77,7 @@ struct rpc {
     _Atomic uint64_t error_ids;
     struct arena mem;
     struct principal *known; /* accounts that may call over loopback; only grows */
+    size_t known_max;
     _Atomic size_t known_count;
     pthread_mutex_t lock; /* held to add an account or a loop; both are found without it */
     struct rpc_loop loops[RPC_LOOPS_MAX];

@@ -274,11 +274,10 @@ static void add_log(struct ctx *cx, const struct store_run *run, const struct st
     CoreTaskLog *log = pb_new(cx->mem, CoreTaskLog);
     log->name = STR("Log");
     log->ready = true;
-    log->uri = arena_printf(cx->mem,
-                            "http://" STR_FMT "/v2/domain/" STR_FMT "/project/" STR_FMT "/runs/" STR_FMT
-                            "?action=" STR_FMT "&attempt=%u",
-                            STR_ARG(cx->app->api_endpoint), STR_ARG(run->domain), STR_ARG(run->project),
-                            STR_ARG(run->name), STR_ARG(a->name), t->attempt);
+    log->uri = arena_printf(
+        cx->mem, STR_FMT "/v2/domain/" STR_FMT "/project/" STR_FMT "/runs/" STR_FMT "?action=" STR_FMT "&attempt=%u",
+        STR_ARG(cx->app->api_url), STR_ARG(run->domain), STR_ARG(run->project), STR_ARG(run->name), STR_ARG(a->name),
+        t->attempt);
     m->logs_available = true;
     m->log_info.n = 1;
     m->log_info.p = arena_new_array(cx->mem, CoreTaskLog *, 1);

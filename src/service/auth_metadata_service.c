@@ -9,7 +9,7 @@ enum code AuthMetadataService_GetPublicClientConfig(struct ctx *cx, const AuthGe
 {
     (void)req;
     rsp->authorization_metadata_key = STR("authorization");
-    rsp->dataplane_domain = arena_printf(cx->mem, "http://" STR_FMT, STR_ARG(cx->app->api_endpoint));
+    rsp->dataplane_domain = cx->app->api_url;
     return CODE_OK;
 }
 

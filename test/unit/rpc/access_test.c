@@ -90,6 +90,24 @@ static void anyone_calls_when_that_is_configured(void **state)
     rpc_free(r);
 }
 
+static void executors_call_and_have_their_role(void **state)
+{
+    struct unit *u = *state;
+    static const uint32_t users[] = {4242}, executors[] = {4242, 65534};
+    struct rpc *r =
+        server(u, (struct rpc_config){.users = users, .user_count = 1, .executors = executors, .executor_count = 2});
+    struct access a;
+    for (size_t i = 0; i < 2; i++) {
+        assert_ok(&u->cx, ask(u, r, (struct question){.uid = executors[i]}, &a));
+        assert_true(a.who->executor);
+    }
+    assert_ok(&u->cx, ask(u, r, (struct question){.uid = 0}, &a));
+    assert_false(a.who->executor);
+    assert_ok(&u->cx, ask(u, r, (struct question){.uid = 65534, .remote = true}, &a));
+    assert_false(a.who->executor);
+    rpc_free(r);
+}
+
 static void accounts_are_not_asked_of_other_machines(void **state)
 {
     struct unit *u = *state;
@@ -144,6 +162,11 @@ static void configured_names_are_served(void **state)
     assert_false(passes(u, r, (struct question){.host = "other.example"}));
     assert_true(passes(u, r, (struct question){.host = "tern.example", .origin = "https://tern.example"}));
     rpc_free(r);
+    r = server(u, (struct rpc_config){.host = STR("192.0.2.7")});
+    assert_true(passes(u, r, (struct question){.host = "192.0.2.7:30080", .origin = "http://192.0.2.7:30080"}));
+    assert_false(passes(u, r, (struct question){.host = "192.0.2.7:30080", .origin = "http://192.0.2.7:30002"}));
+    assert_false(passes(u, r, (struct question){.host = "192.0.2.7:30081"}));
+    rpc_free(r);
     r = server(u, (struct rpc_config){.hosts = any, .host_count = 1});
     assert_true(passes(u, r, (struct question){.host = "anything:1"}));
     rpc_free(r);
@@ -181,6 +204,7 @@ int main(void)
         unit_test(only_our_account_and_root_call),
         unit_test(others_call_when_they_are_listed),
         unit_test(anyone_calls_when_that_is_configured),
+        unit_test(executors_call_and_have_their_role),
         unit_test(accounts_are_not_asked_of_other_machines),
         unit_test(only_our_names_are_served),
         unit_test(configured_names_are_served),
