@@ -1,10 +1,10 @@
 /* ActionsService: what the runtime inside a task calls for its children. */
-#include "engine/change.h"
 #include "engine/engine.h"
 #include "engine/signal.h"
 #include "gen/services.h"
 #include "rpc/stream.h"
 #include "service/enqueue.h"
+#include "service/report.h"
 #include "store/identity.h"
 
 enum code ActionsService_Enqueue(struct ctx *cx, const ActionsEnqueueRequest *req, ActionsEnqueueResponse *rsp)
@@ -31,25 +31,10 @@ enum code ActionsService_Signal(struct ctx *cx, const ActionsSignalRequest *req,
     return engine_signal(cx, run, a, req->value, by);
 }
 
-/* Only for executors, and only about what they own (D-32): attempts and cache status. */
 enum code ActionsService_Update(struct ctx *cx, const ActionsUpdateRequest *req, ActionsUpdateResponse *rsp)
 {
-    const CommonActionIdentifier *id = req->action_id;
-    struct engine_clock clock;
-    struct store_run *run;
-    struct store_action *a;
     (void)rsp;
-    if (!cx->who->executor)
-        return fail(cx, CODE_PERMISSION_DENIED, "the role \"executor\" is needed to report the state of actions");
-    TRY(store_action_get(cx, id->run->project, id->run->domain, id->run->name, id->name, &run, &a));
-    if (!a->external)
-        return fail(cx, CODE_FAILED_PRECONDITION, "action " STR_FMT " is not run by an external executor",
-                    STR_ARG(a->name));
-    if (a->ended_ns || (a->attempt >= req->status->attempts && a->cache_status == req->status->cache_status))
-        return CODE_OK;
-    a->cache_status = req->status->cache_status;
-    engine_clock_now(cx, &clock);
-    return engine_change_save(cx, &clock, a, run, a->phase, a->attempt);
+    return service_report_progress(cx, req->action_id, req->status);
 }
 
 static enum code send(struct ctx *cx, struct stream *st, WorkflowActionUpdate *update)

@@ -98,6 +98,21 @@ enum code service_report_status(struct ctx *cx, const WorkflowUpdateActionStatus
     return save_phase(cx, run, a, req->status->phase, req->status->attempts, &end);
 }
 
+enum code service_report_progress(struct ctx *cx, const CommonActionIdentifier *id, const WorkflowActionStatus *status)
+{
+    struct engine_clock clock;
+    struct store_run *run;
+    struct store_action *a;
+    TRY(service_report_require_role(cx));
+    TRY(find(cx, id, &run, &a));
+    uint32_t attempt = status->attempts > a->attempt ? status->attempts : a->attempt;
+    if (a->ended_ns || (attempt == a->attempt && a->cache_status == status->cache_status))
+        return CODE_OK;
+    a->cache_status = status->cache_status;
+    engine_clock_now(cx, &clock);
+    return engine_change_save(cx, &clock, a, run, a->phase, attempt);
+}
+
 /* ---- events ----------------------------------------------------------------------------------------------------- */
 
 static int64_t nanos(const GoogleProtobufTimestamp *t)

@@ -12,6 +12,10 @@ must_check_ enum code service_report_action(struct ctx *cx, const WorkflowRecord
 /* A phase, through the table of legal transitions: what may not follow is stale and changes nothing. Errors: NOT_FOUND,
  * FAILED_PRECONDITION (no external executor owns it), INVALID_ARGUMENT. */
 must_check_ enum code service_report_status(struct ctx *cx, const WorkflowUpdateActionStatusRequest *req);
+/* The number of attempts, never a lower one, and the cache status of what has not ended; the phase is not touched. Errors:
+ * PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION. */
+must_check_ enum code service_report_progress(struct ctx *cx, const CommonActionIdentifier *id,
+                                              const WorkflowActionStatus *status);
 /* An event; a repeated one changes nothing. Errors: NOT_FOUND, FAILED_PRECONDITION. */
 must_check_ enum code service_report_event(struct ctx *cx, const WorkflowActionEvent *e);
 

@@ -1,0 +1,161 @@
+"""External executors: who may report, about what, and what clients see of it (D-32)."""
+import os
+
+import pytest
+
+import wire
+
+INTERNAL = "/flyteidl2.workflow.InternalRunService/"
+ACTIONS = "/flyteidl2.actions.ActionsService/"
+EVENTS = "/flyteidl2.workflow.EventsProxyService/Record"
+RUN = "reported"
+OK, NOT_FOUND, FAILED_PRECONDITION = 0, 5, 9
+
+
+def action(name):
+    return {"run": wire.run_id(RUN), "name": name}
+
+
+def record(name, parent="a0"):
+    task = {"id": wire.task_spec("core-sleep")["taskTemplate"]["id"], "spec": wire.task_spec("core-sleep")}
+    return {"actionId": action(name), "parent": parent, "inputUri": f"s3://tern/flytesnacks/development/{RUN}/{name}/inputs.pb", "task": task}
+
+
+def status(name, phase, attempts=1, **more):
+    return {"actionId": action(name), "status": {"phase": phase, "attempts": attempts, **more}}
+
+
+def event(name, phase, attempt=1, **more):
+    return {"id": action(name), "attempt": attempt, "phase": phase, "updatedTime": "2026-01-01T00:00:00Z", **more}
+
+
+CALLS = {
+    INTERNAL + "RecordAction": record("x"),
+    INTERNAL + "UpdateActionStatus": status("a0", "ACTION_PHASE_SUCCEEDED"),
+    INTERNAL + "RecordActionEvents": {"events": [event("a0", "ACTION_PHASE_SUCCEEDED")]},
+    EVENTS: {"events": [event("a0", "ACTION_PHASE_SUCCEEDED")]},
+    ACTIONS + "Update": {"actionId": action("a0"), "attempt": 1,
+                         "status": {"phase": "ACTION_PHASE_SUCCEEDED", "attempts": 1}},
+}
+STREAMS = {
+    INTERNAL + "RecordActionStream": {"request": record("y")},
+    INTERNAL + "UpdateActionStatusStream": {"request": status("a0", "ACTION_PHASE_SUCCEEDED"), "nonce": "7"},
+    INTERNAL + "RecordActionEventStream": {"request": {"event": event("a0", "ACTION_PHASE_SUCCEEDED")}, "nonce": "8"},
+}
+
+
+def outcome(answer):
+    """The code: of the call, or of the status inside of its reply."""
+    if answer.status != 200:
+        return answer.code
+    return answer.json.get("status", {}).get("code", OK)
+
+
+def stream(endpoint, path, message):
+    """The one reply to one message of a bidirectional stream."""
+    answer = wire.post(endpoint, path, wire.frame(wire.json.dumps(message).encode()), "application/connect+json")
+    frames = list(wire.frames(answer.body))
+    return wire.json.loads(frames[0][1])
+
+
+def details(endpoint, name):
+    return wire.call(endpoint, wire.RUNS + "GetActionDetails", {"actionId": action(name)}).json.get("details")
+
+
+def untouched(endpoint):
+    """The root, which sleeps in the engine, has not ended."""
+    return "endTime" not in details(endpoint, "a0")["status"]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    from harness import Tern
+    t = Tern(tmp_path_factory.mktemp("executor") / "t", args=["--auth.executors", str(os.getuid())])
+    t.start()
+    assert wire.create_run(t.endpoint, wire.sleeper(RUN)).status == 200
+    yield t.endpoint
+    t.finish()
+
+
+@pytest.fixture(scope="module")
+def plain(tern):
+    assert wire.create_run(tern.endpoint, wire.sleeper(RUN)).status == 200
+    yield tern.endpoint
+    assert untouched(tern.endpoint)
+    wire.abort(tern.endpoint, RUN, "a0")
+
+
+@pytest.mark.parametrize("path", CALLS)
+def test_nobody_has_the_role(plain, path):
+    assert outcome(wire.call(plain, path, CALLS[path])) in ("permission_denied", 7)
+    assert details(plain, "x") is None
+
+
+@pytest.mark.parametrize("path", STREAMS)
+def test_nobody_has_the_role_on_streams(plain, path):
+    assert stream(plain, path, STREAMS[path])["response"]["status"]["code"] == 7
+    assert details(plain, "y") is None
+
+
+@pytest.mark.parametrize("path", [p for p in CALLS if not p.endswith("/RecordAction")])
+def test_what_the_server_runs_itself_is_not_theirs(server, path):
+    assert outcome(wire.call(server, path, CALLS[path])) in ("failed_precondition", FAILED_PRECONDITION)
+    assert untouched(server)
+
+
+@pytest.mark.parametrize("path", [p for p in STREAMS if not p.endswith("/RecordActionStream")])
+def test_what_the_server_runs_itself_is_not_theirs_on_streams(server, path):
+    reply = stream(server, path, STREAMS[path])
+    assert reply["response"]["status"]["code"] == FAILED_PRECONDITION and reply["nonce"] == STREAMS[path]["nonce"]
+
+
+def test_life_of_a_reported_action(server):
+    assert outcome(wire.call(server, INTERNAL + "RecordAction", record("theirs"))) == OK
+    assert outcome(wire.call(server, INTERNAL + "RecordAction", record("theirs"))) == OK, "again changes nothing"
+    assert outcome(wire.call(server, INTERNAL + "UpdateActionStatus", status("theirs", "ACTION_PHASE_RUNNING"))) == OK
+    seen = details(server, "theirs")
+    assert seen["status"]["phase"] == "ACTION_PHASE_RUNNING" and seen["metadata"]["parent"] == "a0"
+    assert wire.call(server, EVENTS, {"events": [
+        event("theirs", "ACTION_PHASE_RUNNING", clusterEvents=[{"occurredAt": "2026-01-01T00:00:00Z", "message": "pulled"}]),
+        event("theirs", "ACTION_PHASE_FAILED", errorInfo={"kind": "KIND_USER", "message": "their error"}),
+    ]}).status == 200
+    assert outcome(wire.call(server, INTERNAL + "UpdateActionStatus", status("theirs", "ACTION_PHASE_FAILED"))) == OK
+    seen = details(server, "theirs")
+    assert seen["status"]["phase"] == "ACTION_PHASE_FAILED" and seen["errorInfo"]["message"] == "their error"
+    attempt, = seen["attempts"]
+    assert attempt["phase"] == "ACTION_PHASE_FAILED" and attempt["clusterEvents"][0]["message"] == "pulled"
+    late = status("theirs", "ACTION_PHASE_RUNNING")
+    assert outcome(wire.call(server, INTERNAL + "UpdateActionStatus", late)) == OK, "late reports are no errors"
+    assert details(server, "theirs")["status"]["phase"] == "ACTION_PHASE_FAILED"
+
+
+def test_life_by_streams(server):
+    assert stream(server, INTERNAL + "RecordActionStream", {"request": record("streamed")})["response"].get("status", {}) == {}
+    reply = stream(server, INTERNAL + "RecordActionEventStream",
+                   {"request": {"event": event("streamed", "ACTION_PHASE_RUNNING")}, "nonce": "1"})
+    assert reply["nonce"] == "1" and not reply["response"].get("status", {}).get("code")
+    reply = stream(server, INTERNAL + "UpdateActionStatusStream",
+                   {"request": status("streamed", "ACTION_PHASE_SUCCEEDED"), "nonce": "2"})
+    assert reply["nonce"] == "2" and not reply["response"].get("status", {}).get("code")
+    assert details(server, "streamed")["status"]["phase"] == "ACTION_PHASE_SUCCEEDED"
+
+
+def test_update(server):
+    assert outcome(wire.call(server, INTERNAL + "RecordAction", record("updated"))) == OK
+    report = {"actionId": action("updated"), "attempt": 1,
+              "status": {"phase": "ACTION_PHASE_RUNNING", "attempts": 2, "cacheStatus": "CACHE_MISS"}}
+    assert wire.call(server, ACTIONS + "Update", report).status == 200
+    seen = details(server, "updated")["status"]
+    assert seen["attempts"] == 2 and seen["cacheStatus"] == "CACHE_MISS"
+
+
+def test_unknown_action(server):
+    a = wire.call(server, INTERNAL + "UpdateActionStatus", status("nosuch", "ACTION_PHASE_RUNNING"))
+    assert outcome(a) == NOT_FOUND
+    assert wire.call(server, EVENTS, {"events": [event("nosuch", "ACTION_PHASE_RUNNING")]}).code == "not_found"
+
+
+def test_events_of_a_batch_are_all_or_none(server):
+    assert outcome(wire.call(server, INTERNAL + "RecordAction", record("batch"))) == OK
+    wire.call(server, EVENTS, {"events": [event("batch", "ACTION_PHASE_RUNNING"), event("nosuch", "ACTION_PHASE_RUNNING")]})
+    assert all(t["phase"] != "ACTION_PHASE_RUNNING" for t in details(server, "batch").get("attempts", []))
