@@ -54,7 +54,8 @@ static bool is_granted(struct ctx *cx, struct endpoint *e, const struct object_s
     return object_reach_granted(cx, e->store, &run, key, &granted) == CODE_OK && granted;
 }
 
-/* Others' buckets (object.upstreams) are open to every task. Of ours: what it was given when it was launched; to read also its own project, and what its run was granted since. */
+/* Others' buckets (object.upstreams) are open to every task. Of ours: what it was given when it was launched; to read also
+ * its own project, and what its run was granted since. */
 static bool attempt_may(struct ctx *cx, struct endpoint *e, const struct object_scope *scope, enum object_access access,
                         bool ours, str key)
 {

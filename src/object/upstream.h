@@ -21,8 +21,9 @@ struct object_upstreams {
     size_t n;
 };
 
-/* Reads entries of the setting object.upstreams: "BUCKET URL name=N region=R key_id=K secret=S token=T", where K, S
- * and T are env:NAME, file:PATH (its first line) or the value itself; N is the bucket's name there, when it is another. The result is a text for object_upstream_parse(), in cx->mem.
+/* Reads entries of the setting object.upstreams: "BUCKET URL name=N region=R key_id=K secret=S token=T", where K, S and T
+ * are env:NAME, file:PATH (its first line) or the value itself; N is the bucket's name there, when it is another. The
+ * result is a text for object_upstream_parse(), in cx->mem.
  * Errors: INVALID_ARGUMENT naming the entry by its bucket, and never a value. */
 must_check_ enum code object_upstream_resolve(struct ctx *cx, const str *entries, size_t n, str *text);
 /* Whether one of the entries serves the bucket. */
