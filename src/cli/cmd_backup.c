@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 
 #include "base/file.h"
+#include "base/tree.h"
 #include "base/version.h"
 #include "config/config.h"
 #include "image/process.h"
@@ -66,8 +67,7 @@ enum code cli_cmd_backup(struct ctx *cx, int argc, char **argv)
     enum code code = collect(cx, c->data, str_from(folder));
     if (code == CODE_OK)
         code = pack(cx, str_from(folder), argv[1]);
-    const char *const clean[] = {"rm", "-rf", "--", folder, NULL};
-    (void)image_process_succeeds(clean);
+    tree_remove(folder);
     TRY(code);
     return cli_print(cx, arena_printf(cx->mem,
                                       "Backed up %s to %s.\nThe key of secrets is not in it (tern doctor says where it "

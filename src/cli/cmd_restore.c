@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include "base/file.h"
+#include "base/tree.h"
 #include "config/config.h"
 #include "image/process.h"
 
@@ -34,8 +35,7 @@ enum code cli_cmd_restore(struct ctx *cx, int argc, char **argv)
         return fail(cx, CODE_FAILED_PRECONDITION,
                     "%s holds a database already: restore into another folder (--data DIR)", c->data.p);
     str part = arena_printf(cx->mem, "%s.restoring", c->data.p);
-    const char *const clean[] = {"rm", "-rf", "--", part.p, NULL};
-    (void)image_process_succeeds(clean);
+    tree_remove(part.p);
     TRY(file_mkdirs(cx, part.p, 0700));
     enum code code = unpack(cx, argv[1], part);
     if (code == CODE_OK && access(c->data.p, F_OK) == 0 && rmdir(c->data.p) != 0)
@@ -43,7 +43,7 @@ enum code cli_cmd_restore(struct ctx *cx, int argc, char **argv)
     if (code == CODE_OK && rename(part.p, c->data.p) != 0)
         code = fail_errno(cx, "%s", c->data.p);
     if (code != CODE_OK)
-        (void)image_process_succeeds(clean);
+        tree_remove(part.p);
     TRY(code);
     return cli_print(cx,
                      arena_printf(cx->mem, "Restored to %s. Start it: tern serve --data %s\n", c->data.p, c->data.p));

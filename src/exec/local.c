@@ -7,13 +7,13 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/time.h"
+#include "base/tree.h"
 #include "exec/client.h"
 #include "exec/exec_int.h"
 #include "exec/logfile.h"
 #include "exec/slots.h"
 #include "exec/task.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -468,24 +468,6 @@ static void local_log_system(struct exec *e, struct exec_key key, str line)
     arena_done(&mem);
 }
 
-static void remove_tree(int parent, const char *name, int depth)
-{
-    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-    struct dirent *e;
-    if (!dir && fd >= 0)
-        close(fd);
-    while (dir && (e = readdir(dir))) {
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-            continue;
-        if (unlinkat(fd, e->d_name, 0) < 0 && (errno == EISDIR || errno == EPERM) && depth < 200)
-            remove_tree(fd, e->d_name, depth + 1);
-    }
-    if (dir)
-        closedir(dir);
-    unlinkat(parent, name, AT_REMOVEDIR);
-}
-
 static enum code local_discard(struct ctx *cx, struct exec *e, const struct exec_place *place, bool log)
 {
     struct local *l = local_of(e);
@@ -496,7 +478,7 @@ static enum code local_discard(struct ctx *cx, struct exec *e, const struct exec
     if (busy)
         return fail(cx, CODE_FAILED_PRECONDITION, "attempt %u is still known", place->key.attempt);
     str dir = exec_task_folder(cx, l->cfg.data_dir, place);
-    remove_tree(AT_FDCWD, dir.p, 0);
+    tree_remove(dir.p);
     /* The folders above it, when they are empty now: action, run, domain, project. */
     for (int i = 0; i < 4; i++) {
         dir = arena_str(cx->mem, str_head(dir, str_rfind_char(dir, '/')));

@@ -4,8 +4,8 @@
 #include "exec/supervise_int.h"
 
 #include "base/log.h"
+#include "base/tree.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -116,26 +116,8 @@ enum code exec_secrets_place(struct exec_attempt *a, const struct exec_msg *m, s
     return CODE_OK;
 }
 
-static void remove_tree(int parent, const char *name, int depth)
-{
-    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-    struct dirent *e;
-    if (!dir && fd >= 0)
-        close(fd);
-    while (dir && (e = readdir(dir))) {
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-            continue;
-        if (unlinkat(fd, e->d_name, 0) < 0 && depth < 16)
-            remove_tree(fd, e->d_name, depth + 1);
-    }
-    if (dir)
-        closedir(dir);
-    unlinkat(parent, name, AT_REMOVEDIR);
-}
-
 void exec_secrets_remove(struct exec_attempt *a)
 {
-    remove_tree(AT_FDCWD, attempt_dir(a).p, 0);
+    tree_remove(attempt_dir(a).p);
     a->secrets = false;
 }

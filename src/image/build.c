@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/random.h"
+#include "base/tree.h"
 #include "exec/python.h"
 #include "gen/flyteidl2_core.h"
 #include "gen/flyteidl2_task.h"
@@ -183,12 +184,6 @@ static enum code make_venv(struct ctx *cx, const struct build *b)
     return file_write(cx, arena_printf(cx->mem, "%s/" COMPLETE, b->venv.p).p, b->plan.hash, 0644);
 }
 
-static void remove_folder(str folder)
-{
-    const char *const argv[] = {"rm", "-rf", "--", folder.p, NULL};
-    (void)image_process_succeeds(argv);
-}
-
 static void close_fd(int *fd)
 {
     if (*fd >= 0)
@@ -210,10 +205,10 @@ static enum code ensure_venv(struct ctx *cx, struct build *b)
         printf("The environment %s is there already.\n", b->plan.hash.p);
         return CODE_OK;
     }
-    remove_folder(b->venv); /* what a build that was cut off left */
+    tree_remove(b->venv.p); /* what a build that was cut off left */
     enum code code = make_venv(cx, b);
     if (code != CODE_OK)
-        remove_folder(b->venv);
+        tree_remove(b->venv.p);
     return code;
 }
 
@@ -281,7 +276,7 @@ enum code image_build(struct ctx *cx, const struct image_build *job)
         return fail_errno(cx, "%s", template);
     b.work = str_from(template);
     enum code code = build_in(cx, &b);
-    remove_folder(b.work);
+    tree_remove(b.work.p);
     return code;
 }
 
