@@ -6,6 +6,7 @@
 #include "base/time.h"
 #include "config/config.h"
 #include "engine/engine.h"
+#include "engine/retention.h"
 #include "exec/access.h"
 #include "exec/endpoint.h"
 #include "exec/local.h"
@@ -295,6 +296,8 @@ enum code app_start(struct ctx *cx, const struct config *cfg, struct app *app)
 
 void app_stop(struct app *app)
 {
+    if (app->engine)
+        engine_retention_interrupt(app->engine);
     if (app->rpc && !rpc_drain(app->rpc, STOP_GRACE_NS)) {
         /* It would answer into what is about to be freed. Nothing that matters is lost: kill -9 would do no less. */
         log_error(NULL, "a handler does not end; leaving without it");

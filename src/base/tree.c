@@ -82,6 +82,29 @@ bool tree_remove(const char *path)
     return access(path, F_OK) != 0 && errno == ENOENT;
 }
 
+/* ---- measuring --------------------------------------------------------------------------------------------------- */
+
+static int64_t size_at(int parent, const char *name, int depth)
+{
+    struct stat st;
+    struct dirent *e;
+    if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return 0;
+    int64_t bytes = (int64_t)st.st_blocks * 512;
+    DIR *dir = S_ISDIR(st.st_mode) && depth <= DEPTH_MAX ? open_folder(parent, name, O_NOFOLLOW) : NULL;
+    while (dir && (e = readdir(dir)))
+        if (!is_dots(e->d_name))
+            bytes += size_at(dirfd(dir), e->d_name, depth + 1);
+    if (dir)
+        closedir(dir);
+    return bytes;
+}
+
+int64_t tree_size(const char *path)
+{
+    return size_at(AT_FDCWD, path, 0);
+}
+
 /* ---- copying ----------------------------------------------------------------------------------------------------- */
 
 static void close_fd(const int *fd)

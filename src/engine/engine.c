@@ -6,12 +6,12 @@
 #include "base/time.h"
 #include "engine/abort.h"
 #include "engine/engine_int.h"
+#include "engine/retention_int.h"
 #include "lane/lane.h"
 #include "store/boot.h"
 
 /* Actions that are looked at in one batch: their rows fit one write entry (D-04). */
 #define BATCH 96
-#define RETENTION_FIRST_NS (30 * NS_PER_S)
 
 struct engine_worker {
     struct lane_entry entry;
@@ -83,8 +83,6 @@ static size_t run_specials(struct ctx *cx, struct engine *e, uint64_t *ids, size
     for (size_t i = 0; i < n; i++) {
         if (ids[i] == ENGINE_ID_CASCADES)
             run_cascades(cx, e);
-        else if (ids[i] == ENGINE_ID_RETENTION)
-            engine_retention_sweep(cx, e);
         else
             ids[kept++] = ids[i];
     }
@@ -200,7 +198,7 @@ enum code engine_start(struct ctx *cx, struct app *app, struct engine **out)
         engine_stop(e);
         return c;
     }
-    engine_queue_wake_at(e->queue, ENGINE_ID_RETENTION, time_now_ns() + RETENTION_FIRST_NS);
+    e->retention = engine_retention_start(e);
     return CODE_OK;
 }
 
@@ -208,6 +206,7 @@ void engine_stop(struct engine *e)
 {
     if (!e)
         return;
+    engine_retention_stop(e->retention);
     engine_timer_stop(e->timer);
     pthread_mutex_lock(&e->lock);
     e->stopping = true;

@@ -9,9 +9,8 @@
 
 #include <pthread.h>
 
-/* Ids in the queue that are no actions. */
+/* The id in the queue that is no action. */
 #define ENGINE_ID_CASCADES UINT64_C(0)
-#define ENGINE_ID_RETENTION UINT64_MAX
 
 #define ENGINE_WORKERS 2
 
@@ -28,6 +27,7 @@ struct engine {
     size_t busy; /* workers that are on the lane */
     bool stopping;
     struct engine_timer *timer;
+    struct engine_retention *retention;
 };
 
 /* Looks at these actions: loads, observes, decides, writes, applies. On an engine thread. */
@@ -39,7 +39,5 @@ void engine_timer_stop(struct engine_timer *t);
 
 /* Wakes all open actions and all that executors know; ends attempts that nobody wants. */
 must_check_ enum code engine_recover(struct ctx *cx, struct engine *e);
-/* One sweep of what is too old; asks for the next one. */
-void engine_retention_sweep(struct ctx *cx, struct engine *e);
 
 #endif

@@ -1,144 +1,203 @@
-/* Retention (D-40): runs that ended long ago go, with their rows, in small pieces between which others write; so do
- * requests that can no longer be repeated, reservations that nobody holds, and specs that nothing names. On an engine
- * thread. */
+/* The thread and the kinds of retention; small tables are swept here. See retention.h. */
+#include "engine/retention.h"
+
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/time.h"
-#include "config/config.h"
-#include "engine/engine_int.h"
-#include "exec/exec.h"
+#include "engine/retention_int.h"
 #include "lane/lane.h"
-#include "object/reach.h"
-#include "store/attempt.h"
 #include "store/cache.h"
-#include "store/spec.h"
+#include "store/run.h"
 
-#define SWEEP_NS (3600 * NS_PER_S)
+#include <stdatomic.h>
+#include <time.h>
+
+#define FIRST_NS (30 * NS_PER_S)
+#define EVERY_NS (3600 * NS_PER_S)
 #define REQUESTS_NS (24 * 3600 * NS_PER_S) /* D-02 */
-#define PIECE 500
-#define RUNS 50
 
-struct sweep {
+struct engine_retention {
     struct engine *e;
-    int64_t now_ns, runs_before_ns;
-    uint64_t *runs;
-    size_t run_count;
-    struct store_run *run;
-    struct exec_place *places;
-    size_t place_count;
-    uint64_t run_id, spec_cursor;
+    pthread_t thread;
+    pthread_mutex_t turn; /* held by the sweep that runs */
+    pthread_mutex_t lock; /* of wake */
+    pthread_cond_t wake;
+    atomic_bool stopping;
+};
+
+/* ---- for the kinds ----------------------------------------------------------------------------------------------- */
+
+int64_t engine_retention_before(const struct engine_retention_sweep *s, int64_t keep_ns)
+{
+    return keep_ns ? s->now_ns - keep_ns : INT64_MIN;
+}
+
+enum code engine_retention_step(struct ctx *cx, struct engine_retention_sweep *s, engine_retention_fn *fn, void *arg)
+{
+    struct arena mem, *outer = cx->mem;
+    if (s->e->retention && atomic_load(&s->e->retention->stopping))
+        return fail(cx, CODE_UNAVAILABLE, "the server stops; the next one goes on sweeping");
+    arena_init(&mem, 0);
+    cx->mem = &mem;
+    enum code code = fn(cx, s, arg);
+    cx->mem = outer;
+    cx->err.details = NULL;
+    arena_done(&mem);
+    return code;
+}
+
+void engine_retention_add(struct engine_retention_sweep *s, const struct exec_swept *swept)
+{
+    s->row->count += swept->count;
+    s->row->bytes += swept->bytes;
+}
+
+/* ---- requests that can no longer be repeated, reservations that nobody holds -------------------------------------- */
+
+struct small {
+    int64_t now_ns;
     bool more;
 };
 
-/* ---- the small tables ------------------------------------------------------------------------------------------- */
-
-static enum code sweep_requests(struct ctx *cx, void *arg)
+static enum code sweep_piece(struct ctx *cx, void *arg)
 {
-    struct sweep *s = arg;
-    TRY(store_cache_sweep(cx, s->now_ns, PIECE));
-    return store_run_sweep_requests(cx, s->now_ns - REQUESTS_NS, PIECE, &s->more);
+    struct small *s = arg;
+    TRY(store_cache_sweep(cx, s->now_ns, ENGINE_RETENTION_PIECE));
+    return store_run_sweep_requests(cx, s->now_ns - REQUESTS_NS, ENGINE_RETENTION_PIECE, &s->more);
 }
 
-static enum code sweep_specs(struct ctx *cx, void *arg)
+static enum code sweep_small(struct ctx *cx, struct engine_retention_sweep *s)
 {
-    struct sweep *s = arg;
-    return store_spec_sweep(cx, PIECE, &s->spec_cursor);
-}
-
-/* ---- runs ------------------------------------------------------------------------------------------------------- */
-
-static enum code list_runs(struct ctx *cx, void *arg)
-{
-    struct sweep *s = arg;
-    return store_run_list_ended(cx, s->runs_before_ns, RUNS, &s->runs, &s->run_count);
-}
-
-/* What executors keep of the run's attempts. */
-static enum code list_places(struct ctx *cx, void *arg)
-{
-    struct sweep *s = arg;
-    struct store_attempt_name *list;
-    TRY(store_run_get_by_id(cx, s->run_id, &s->run));
-    TRY(store_attempt_list_run(cx, s->run_id, &list, &s->place_count));
-    s->places = arena_new_array(cx->mem, struct exec_place, s->place_count);
-    for (size_t i = 0; i < s->place_count; i++)
-        s->places[i] = (struct exec_place){.key = {list[i].action_id, list[i].attempt},
-                                           .project = s->run->project,
-                                           .domain = s->run->domain,
-                                           .run = s->run->name,
-                                           .action = list[i].action};
-    return CODE_OK;
-}
-
-static enum code delete_objects(struct ctx *cx, struct sweep *s)
-{
-    str bucket, key;
-    struct object_list list;
-    TRY(object_uri_parse(cx, "run_output_base", s->run->base_uri, &bucket, &key));
-    str prefix = arena_printf(cx->mem, STR_FMT "/", STR_ARG(key));
-    do {
-        TRY(object_list(cx, s->e->app->objects, bucket, prefix, STR(""), PIECE, &list));
-        for (size_t i = 0; i < list.n; i++)
-            TRY(object_delete(cx, s->e->app->objects, bucket, list.p[i].key));
-    } while (list.next.n);
-    const struct object_reach_run run = {s->run->project, s->run->domain, s->run->name};
-    return object_reach_drop(cx, s->e->app->objects, &run);
-}
-
-static enum code delete_rows(struct ctx *cx, void *arg)
-{
-    struct sweep *s = arg;
-    bool done;
-    TRY(store_run_delete_piece(cx, s->run_id, PIECE, &done));
-    s->more = !done;
-    return CODE_OK;
-}
-
-/* Folders and objects first: what is left of them after a crash is found again through the rows. */
-static enum code delete_run(struct ctx *cx, struct sweep *s)
-{
-    struct lanes *lanes = s->e->app->lanes;
-    TRY(lane_read(cx, lanes, list_places, s));
-    for (size_t i = 0; i < s->place_count; i++)
-        if (exec_discard(cx, s->e->app->exec, &s->places[i], true) != CODE_OK)
-            ctx_clear_err(cx); /* the executor's own sweep will find it */
-    TRY(delete_objects(cx, s));
+    struct small small = {.now_ns = s->now_ns};
     do
-        TRY(lane_write(cx, lanes, delete_rows, s));
-    while (s->more);
+        TRY(lane_write(cx, s->e->app->lanes, sweep_piece, &small));
+    while (small.more);
     return CODE_OK;
 }
 
-static enum code sweep(struct ctx *cx, struct sweep *s)
+/* ---- a sweep ----------------------------------------------------------------------------------------------------- */
+
+static const struct kind {
+    const char *what, *setting;
+    size_t keep; /* the setting in struct config */
+    enum code (*fn)(struct ctx *cx, struct engine_retention_sweep *s);
+} kinds[] = {
+    {"finished runs", "retention.runs", offsetof(struct config, retention_runs_ns), engine_retention_runs},
+    {"work folders", "retention.work_*", offsetof(struct config, retention_work_failed_ns), engine_retention_work},
+    {"logs", "retention.logs", offsetof(struct config, retention_logs_ns), engine_retention_logs},
+    {"uploads", "retention.uploads", offsetof(struct config, retention_uploads_ns), engine_retention_uploads},
+    {"environments", "retention.images", offsetof(struct config, retention_images_ns), engine_retention_images},
+};
+_Static_assert(sizeof(kinds) / sizeof(*kinds) == ENGINE_RETENTION_KINDS, "a row for each kind");
+
+static enum code sweep_kinds(struct ctx *cx, struct engine_retention_sweep *s, void *arg)
 {
-    struct lanes *lanes = s->e->app->lanes;
-    do
-        TRY(lane_write(cx, lanes, sweep_requests, s));
-    while (s->more);
-    if (s->runs_before_ns <= 0)
-        return CODE_OK;
-    TRY(lane_read(cx, lanes, list_runs, s));
-    for (size_t i = 0; i < s->run_count; i++) {
-        s->run_id = s->runs[i];
-        TRY(delete_run(cx, s));
+    struct engine_retention_row *rows = arg;
+    if (!s->dry)
+        TRY(sweep_small(cx, s));
+    for (size_t i = 0; i < ENGINE_RETENTION_KINDS; i++) {
+        const struct kind *k = &kinds[i];
+        int64_t keep_ns;
+        memcpy(&keep_ns, (const char *)s->config + k->keep, sizeof(keep_ns));
+        rows[i] = (struct engine_retention_row){.what = k->what, .setting = k->setting, .keep_ns = keep_ns};
+        s->row = &rows[i];
+        TRY(k->fn(cx, s));
     }
-    if (!s->run_count)
-        return CODE_OK;
-    do
-        TRY(lane_write(cx, lanes, sweep_specs, s));
-    while (s->spec_cursor);
     return CODE_OK;
 }
 
-void engine_retention_sweep(struct ctx *cx, struct engine *e)
+enum code engine_retention_sweep(struct ctx *cx, struct engine *e, bool dry,
+                                 struct engine_retention_row rows[static ENGINE_RETENTION_KINDS])
 {
-    const struct config *c = e->app->config;
-    struct sweep s = {.e = e, .now_ns = time_wall_ns()};
-    if (c && c->retention_runs_ns)
-        s.runs_before_ns = s.now_ns - c->retention_runs_ns;
-    if (sweep(cx, &s) != CODE_OK) {
-        log_warn(cx, "the sweep of old runs stopped", LOG_ERR(cx));
-        ctx_clear_err(cx);
+    struct engine_retention_sweep s = {.e = e, .config = e->app->config, .now_ns = time_wall_ns(), .dry = dry};
+    if (!e->retention || !s.config)
+        return fail(cx, CODE_UNAVAILABLE, "nothing is swept by this server");
+    pthread_mutex_lock(&e->retention->turn);
+    enum code code = engine_retention_step(cx, &s, sweep_kinds, rows);
+    pthread_mutex_unlock(&e->retention->turn);
+    return code;
+}
+
+/* ---- the thread -------------------------------------------------------------------------------------------------- */
+
+static void sweep_and_tell(struct engine *e)
+{
+    struct engine_retention_row rows[ENGINE_RETENTION_KINDS] = {0};
+    struct arena mem;
+    struct ctx cx;
+    arena_init(&mem, 0);
+    ctx_init(&cx, &mem);
+    cx.app = e->app;
+    if (engine_retention_sweep(&cx, e, false, rows) != CODE_OK && !atomic_load(&e->retention->stopping))
+        log_warn(&cx, "the sweep of what is old stopped", LOG_ERR(&cx));
+    for (size_t i = 0; i < ENGINE_RETENTION_KINDS; i++)
+        if (rows[i].count)
+            log_info(&cx, "swept", LOG_STR("what", str_from(rows[i].what)), LOG_INT("count", rows[i].count),
+                     LOG_INT("bytes", rows[i].bytes));
+    arena_done(&mem);
+}
+
+/* False when it was woken to stop. */
+static bool sleep_for(struct engine_retention *r, int64_t ns)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_sec += ns / NS_PER_S;
+    pthread_mutex_lock(&r->lock);
+    while (!atomic_load(&r->stopping) && pthread_cond_timedwait(&r->wake, &r->lock, &at) == 0)
+        ;
+    pthread_mutex_unlock(&r->lock);
+    return !atomic_load(&r->stopping);
+}
+
+static void *run(void *arg)
+{
+    struct engine_retention *r = arg;
+    pthread_setname_np(pthread_self(), "tern-retention");
+    for (int64_t wait_ns = FIRST_NS; sleep_for(r, wait_ns); wait_ns = EVERY_NS)
+        sweep_and_tell(r->e);
+    return NULL;
+}
+
+struct engine_retention *engine_retention_start(struct engine *e)
+{
+    struct engine_retention *r = mem_new(struct engine_retention);
+    pthread_condattr_t attr;
+    r->e = e;
+    e->retention = r;
+    pthread_mutex_init(&r->turn, NULL);
+    pthread_mutex_init(&r->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&r->wake, &attr);
+    pthread_condattr_destroy(&attr);
+    if (pthread_create(&r->thread, NULL, run, r) != 0) {
+        log_error(NULL, "cannot start the thread that sweeps what is old");
+        mem_free(r);
+        return NULL;
     }
-    /* A full page: there is more. */
-    engine_queue_wake_at(e->queue, ENGINE_ID_RETENTION, time_now_ns() + (s.run_count == RUNS ? NS_PER_S : SWEEP_NS));
+    return r;
+}
+
+void engine_retention_interrupt(struct engine *e)
+{
+    struct engine_retention *r = e->retention;
+    if (!r)
+        return;
+    pthread_mutex_lock(&r->lock);
+    atomic_store(&r->stopping, true);
+    pthread_cond_signal(&r->wake);
+    pthread_mutex_unlock(&r->lock);
+}
+
+void engine_retention_stop(struct engine_retention *r)
+{
+    if (!r)
+        return;
+    engine_retention_interrupt(r->e);
+    pthread_join(r->thread, NULL);
+    pthread_cond_destroy(&r->wake);
+    pthread_mutex_destroy(&r->lock);
+    pthread_mutex_destroy(&r->turn);
+    mem_free(r);
 }

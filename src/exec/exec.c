@@ -31,9 +31,26 @@ enum code exec_list(struct ctx *cx, struct exec *e, struct exec_key **out, size_
     return e->ops->list(cx, e, out, n);
 }
 
-enum code exec_discard(struct ctx *cx, struct exec *e, const struct exec_place *place, bool log)
+enum code exec_discard(struct ctx *cx, struct exec *e, const struct exec_place *place, bool log, bool dry,
+                       struct exec_swept *swept)
 {
-    return e->ops->discard(cx, e, place, log);
+    return e->ops->discard(cx, e, place, log, dry, swept);
+}
+
+enum code exec_list_kept(struct ctx *cx, struct exec *e, struct exec_kept_run **out, size_t *n)
+{
+    return e->ops->list_kept(cx, e, out, n);
+}
+
+void exec_discard_run(struct ctx *cx, struct exec *e, const struct exec_kept_run *run, bool dry,
+                      struct exec_swept *swept)
+{
+    e->ops->discard_run(cx, e, run, dry, swept);
+}
+
+void exec_sweep_logs(struct ctx *cx, struct exec *e, int64_t before_ns, bool dry, struct exec_swept *swept)
+{
+    e->ops->sweep_logs(cx, e, before_ns, dry, swept);
 }
 
 enum code exec_log_read(struct ctx *cx, struct exec *e, struct exec_key key, int64_t cursor, size_t max_lines,

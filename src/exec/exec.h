@@ -90,9 +90,26 @@ struct exec_place {
     struct exec_key key;
     str project, domain, run, action;
 };
-/* Removes the work folder and, if asked, the log of an attempt that was cleaned up. What is gone already is no error.
- * Errors: FAILED_PRECONDITION while the attempt is known. */
-must_check_ enum code exec_discard(struct ctx *cx, struct exec *e, const struct exec_place *place, bool log);
+/* What a sweep found: bytes on disk. */
+struct exec_swept {
+    uint64_t count;
+    int64_t bytes;
+};
+/* Removes the work folder and, if asked, the log of an attempt that was cleaned up; dry: only looks. Adds to *swept what
+ * was there; what is gone already is no error. Errors: FAILED_PRECONDITION while the attempt is known. */
+must_check_ enum code exec_discard(struct ctx *cx, struct exec *e, const struct exec_place *place, bool log, bool dry,
+                                   struct exec_swept *swept);
+/* A run of which work folders are there. */
+struct exec_kept_run {
+    str project, domain, run; /* as their folders spell them: exact for every legal name */
+    int64_t changed_ns;       /* when an action's folder was added or removed last */
+};
+must_check_ enum code exec_list_kept(struct ctx *cx, struct exec *e, struct exec_kept_run **out, size_t *n);
+/* All work folders of a run that no row knows. */
+void exec_discard_run(struct ctx *cx, struct exec *e, const struct exec_kept_run *run, bool dry,
+                      struct exec_swept *swept);
+/* Logs that nobody has written to since, of attempts that the executor does not know. */
+void exec_sweep_logs(struct ctx *cx, struct exec *e, int64_t before_ns, bool dry, struct exec_swept *swept);
 /* Leaves what runs running; waiting attempts are forgotten. */
 void exec_stop(struct exec *e);
 

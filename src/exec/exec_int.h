@@ -18,7 +18,12 @@ struct exec_ops {
     enum code (*cleanup)(struct ctx *cx, struct exec *e, struct exec_key key);
     void (*set_waiting)(struct exec *e, struct exec_key key, bool waiting);
     enum code (*list)(struct ctx *cx, struct exec *e, struct exec_key **out, size_t *n);
-    enum code (*discard)(struct ctx *cx, struct exec *e, const struct exec_place *place, bool log);
+    enum code (*discard)(struct ctx *cx, struct exec *e, const struct exec_place *place, bool log, bool dry,
+                         struct exec_swept *swept);
+    enum code (*list_kept)(struct ctx *cx, struct exec *e, struct exec_kept_run **out, size_t *n);
+    void (*discard_run)(struct ctx *cx, struct exec *e, const struct exec_kept_run *run, bool dry,
+                        struct exec_swept *swept);
+    void (*sweep_logs)(struct ctx *cx, struct exec *e, int64_t before_ns, bool dry, struct exec_swept *swept);
     enum code (*log_read)(struct ctx *cx, struct exec *e, struct exec_key key, int64_t cursor, size_t max_lines,
                           struct exec_log_page *out);
     void (*log_system)(struct exec *e, struct exec_key key, str line);

@@ -10,6 +10,7 @@
 #include "base/tree.h"
 #include "exec/client.h"
 #include "exec/exec_int.h"
+#include "exec/kept.h"
 #include "exec/logfile.h"
 #include "exec/slots.h"
 #include "exec/task.h"
@@ -468,26 +469,43 @@ static void local_log_system(struct exec *e, struct exec_key key, str line)
     arena_done(&mem);
 }
 
-static enum code local_discard(struct ctx *cx, struct exec *e, const struct exec_place *place, bool log)
+/* ---- what is kept -------------------------------------------------------------------------------------------------- */
+
+static bool is_known(void *arg, struct exec_key key)
+{
+    struct local *l = arg;
+    pthread_mutex_lock(&l->lock);
+    struct attempt *a = find(l, key);
+    bool known = a && !a->forget;
+    pthread_mutex_unlock(&l->lock);
+    return known;
+}
+
+static enum code local_discard(struct ctx *cx, struct exec *e, const struct exec_place *place, bool log, bool dry,
+                               struct exec_swept *swept)
 {
     struct local *l = local_of(e);
-    pthread_mutex_lock(&l->lock);
-    struct attempt *a = find(l, place->key);
-    bool busy = a && !a->forget;
-    pthread_mutex_unlock(&l->lock);
-    if (busy)
+    if (is_known(l, place->key))
         return fail(cx, CODE_FAILED_PRECONDITION, "attempt %u is still known", place->key.attempt);
-    str dir = exec_task_folder(cx, l->cfg.data_dir, place);
-    tree_remove(dir.p);
-    /* The folders above it, when they are empty now: action, run, domain, project. */
-    for (int i = 0; i < 4; i++) {
-        dir = arena_str(cx->mem, str_head(dir, str_rfind_char(dir, '/')));
-        if (rmdir(dir.p) < 0)
-            break;
-    }
-    if (log)
-        exec_logfile_remove(cx, l->cfg.data_dir, place->key);
+    exec_kept_discard(cx, l->cfg.data_dir, place, log, dry, swept);
     return CODE_OK;
+}
+
+static enum code local_list_kept(struct ctx *cx, struct exec *e, struct exec_kept_run **out, size_t *n)
+{
+    return exec_kept_list(cx, local_of(e)->cfg.data_dir, out, n);
+}
+
+static void local_discard_run(struct ctx *cx, struct exec *e, const struct exec_kept_run *run, bool dry,
+                              struct exec_swept *swept)
+{
+    exec_kept_discard_run(cx, local_of(e)->cfg.data_dir, run, dry, swept);
+}
+
+static void local_sweep_logs(struct ctx *cx, struct exec *e, int64_t before_ns, bool dry, struct exec_swept *swept)
+{
+    struct local *l = local_of(e);
+    exec_kept_sweep_logs(cx, l->cfg.data_dir, before_ns, dry, is_known, l, swept);
 }
 
 /* ---- start and stop ------------------------------------------------------------------------------------------------
@@ -521,6 +539,9 @@ const struct exec_ops exec_local_ops = {
     .set_waiting = local_set_waiting,
     .list = local_list,
     .discard = local_discard,
+    .list_kept = local_list_kept,
+    .discard_run = local_discard_run,
+    .sweep_logs = local_sweep_logs,
     .log_read = local_log_read,
     .log_system = local_log_system,
     .stop = local_stop,

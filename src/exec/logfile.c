@@ -31,9 +31,15 @@ static int64_t record_end(const struct record *r)
 
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
 
+str exec_logfile_shard(struct ctx *cx, str data_dir, unsigned shard)
+{
+    return arena_printf(cx->mem, STR_FMT "/logs/%02x", STR_ARG(data_dir), shard);
+}
+
 static str log_path(struct ctx *cx, str data_dir, struct exec_key key, const char *ext)
 {
-    return arena_printf(cx->mem, STR_FMT "/logs/%02x/%llu-%u.%s", STR_ARG(data_dir), (unsigned)(key.action_id & 0xff),
+    return arena_printf(cx->mem, STR_FMT "/%llu-%u.%s",
+                        STR_ARG(exec_logfile_shard(cx, data_dir, key.action_id % EXEC_LOG_SHARDS)),
                         (unsigned long long)key.action_id, key.attempt, ext);
 }
 
@@ -48,7 +54,7 @@ static int open_making_dirs(struct ctx *cx, str data_dir, struct exec_key key, c
     if (fd >= 0 || errno != ENOENT)
         return fd;
     mkdir(arena_printf(cx->mem, STR_FMT "/logs", STR_ARG(data_dir)).p, 0700);
-    mkdir(arena_printf(cx->mem, STR_FMT "/logs/%02x", STR_ARG(data_dir), (unsigned)(key.action_id & 0xff)).p, 0700);
+    mkdir(exec_logfile_shard(cx, data_dir, key.action_id % EXEC_LOG_SHARDS).p, 0700);
     return open_append(path);
 }
 
@@ -400,8 +406,29 @@ bool exec_logfile_has_ended(struct ctx *cx, str data_dir, struct exec_key key)
     return rec.kind == RECORD_END;
 }
 
-void exec_logfile_remove(struct ctx *cx, str data_dir, struct exec_key key)
+int64_t exec_logfile_remove(struct ctx *cx, str data_dir, struct exec_key key, bool dry)
 {
-    unlink(log_path(cx, data_dir, key, "log").p);
-    unlink(log_path(cx, data_dir, key, "idx").p);
+    static const char *const parts[] = {"log", "idx"};
+    int64_t bytes = 0;
+    struct stat st;
+    for (size_t i = 0; i < 2; i++) {
+        str path = log_path(cx, data_dir, key, parts[i]);
+        if (lstat(path.p, &st) == 0)
+            bytes += (int64_t)st.st_blocks * 512;
+        if (!dry)
+            unlink(path.p);
+    }
+    return bytes;
+}
+
+bool exec_logfile_key(str name, struct exec_key *out)
+{
+    str id, attempt;
+    uint64_t n;
+    if (!str_ends(name, STR(".log")) || !str_cut(str_head(name, name.n - 4), '-', &id, &attempt))
+        return false;
+    if (!str_to_u64(id, &out->action_id) || !str_to_u64(attempt, &n) || n > UINT32_MAX)
+        return false;
+    out->attempt = (uint32_t)n;
+    return true;
 }

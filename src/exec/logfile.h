@@ -43,6 +43,12 @@ must_check_ enum code exec_logfile_read(struct ctx *cx, str data_dir, struct exe
                                         size_t max_lines, bool over, struct exec_log_page *out);
 /* True when the supervisor has marked the end. */
 bool exec_logfile_has_ended(struct ctx *cx, str data_dir, struct exec_key key);
-void exec_logfile_remove(struct ctx *cx, str data_dir, struct exec_key key);
+/* Returns its bytes on disk; dry: removes nothing. */
+int64_t exec_logfile_remove(struct ctx *cx, str data_dir, struct exec_key key, bool dry);
+/* Where logs lie: folders 0 to EXEC_LOG_SHARDS - 1. */
+#define EXEC_LOG_SHARDS 256
+str exec_logfile_shard(struct ctx *cx, str data_dir, unsigned shard);
+/* Whose log a file there is; false for its index and everything else. */
+bool exec_logfile_key(str name, struct exec_key *out);
 
 #endif

@@ -2,6 +2,7 @@
 #include "exec/task.h"
 
 #include "base/file.h"
+#include "exec/venvs.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -304,6 +305,7 @@ static enum code choose_program(struct ctx *cx, const struct exec_local_config *
         *py = (struct exec_python){0};
         return CODE_OK;
     }
+    exec_venvs_used(cx, py->bin_dir);
     if (task->python && str_eq(task->argv[0], STR("a0"))) {
         out->program = py->a0;
         out->interpreter = py->interpreter;

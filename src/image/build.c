@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "base/tree.h"
 #include "exec/python.h"
+#include "exec/venvs.h"
 #include "gen/flyteidl2_core.h"
 #include "gen/flyteidl2_task.h"
 #include "image/plan.h"
@@ -20,8 +21,6 @@
 
 #define INPUTS_MAX ((size_t)1 << 20)
 #define CONTEXT_MAX ((size_t)512 << 20)
-/* Written last: an environment without it is not one. */
-#define COMPLETE "tern-complete"
 
 struct build {
     const struct image_build *job;
@@ -181,7 +180,7 @@ static enum code make_venv(struct ctx *cx, const struct build *b)
         TRY(run_step(cx, b, b->plan.steps[i].argv));
     TRY(copy_files(cx, b));
     TRY(file_write(cx, arena_printf(cx->mem, "%s/tern.env", b->venv.p).p, b->plan.env, 0644));
-    return file_write(cx, arena_printf(cx->mem, "%s/" COMPLETE, b->venv.p).p, b->plan.hash, 0644);
+    return file_write(cx, arena_printf(cx->mem, "%s/" EXEC_VENVS_COMPLETE, b->venv.p).p, b->plan.hash, 0644);
 }
 
 static void close_fd(int *fd)
@@ -201,7 +200,7 @@ static enum code ensure_venv(struct ctx *cx, struct build *b)
     while (flock(fd, LOCK_EX) != 0)
         if (errno != EINTR)
             return fail_errno(cx, "%s", lock.p);
-    if (exists(cx, b->venv, COMPLETE)) {
+    if (exists(cx, b->venv, EXEC_VENVS_COMPLETE)) {
         printf("The environment %s is there already.\n", b->plan.hash.p);
         return CODE_OK;
     }

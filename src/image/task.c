@@ -5,6 +5,7 @@
 #include "base/time.h"
 #include "base/version.h"
 #include "exec/python.h"
+#include "exec/venvs.h"
 #include "gen/flyteidl2_core.h"
 #include "gen/flyteidl2_task.h"
 #include "store/spec.h"
@@ -42,5 +43,6 @@ enum code image_task_seed(struct ctx *cx)
 bool image_exists(struct ctx *cx, str data_dir, str image)
 {
     str link = exec_python_image_path(cx, data_dir, image);
-    return access(arena_printf(cx->mem, "%s/tern-complete", link.p).p, F_OK) == 0;
+    exec_venvs_used(cx, arena_printf(cx->mem, "%s/bin", link.p));
+    return access(arena_printf(cx->mem, "%s/" EXEC_VENVS_COMPLETE, link.p).p, F_OK) == 0;
 }

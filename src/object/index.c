@@ -394,6 +394,15 @@ enum code object_index_delete(struct ctx *cx, struct object_index *ix, str bucke
     return run(cx, ix, st);
 }
 
+enum code object_index_touch(struct ctx *cx, struct object_index *ix, str bucket, str key, int64_t now_ns)
+{
+    BORROW(cx, ix, OBJECT_TOUCH, st);
+    bind_text(st, 1, bucket);
+    bind_blob(st, 2, key);
+    sqlite3_bind_int64(st, 3, now_ns);
+    return run(cx, ix, st);
+}
+
 /* ---- segments
  * --------------------------------------------------------------------------------------------------------- */
 

@@ -68,6 +68,7 @@ struct object_index_when {
 /* Replaces what is there and frees its body. Errors: FAILED_PRECONDITION. */
 must_check_ enum code object_index_put(struct ctx *cx, struct object_index *ix, const struct object_index_new *o,
                                        const struct object_index_when *when);
+must_check_ enum code object_index_touch(struct ctx *cx, struct object_index *ix, str bucket, str key, int64_t now_ns);
 must_check_ enum code object_index_delete(struct ctx *cx, struct object_index *ix, str bucket, str key);
 
 /* ---- bodies in files -------------------------------------------------------------------------------------------- */

@@ -2,6 +2,7 @@
 #include "object/object.h"
 
 #include "base/list.h"
+#include "base/time.h"
 #include "object/body_int.h"
 #include "object/check_int.h"
 #include "object/store_int.h"
@@ -92,4 +93,23 @@ enum code object_delete_many(struct ctx *cx, struct object_store *s, str bucket,
 enum code object_delete(struct ctx *cx, struct object_store *s, str bucket, str key)
 {
     return object_delete_many(cx, s, bucket, &key, 1);
+}
+
+/* ---- touching ---------------------------------------------------------------------------------------------------- */
+
+struct touch_op {
+    struct object_op op;
+    str bucket, key;
+};
+
+static enum code run_touch(struct object_op *op, struct ctx *cx, struct object_index *ix)
+{
+    const struct touch_op *t = container_of(op, struct touch_op, op);
+    return object_index_touch(cx, ix, t->bucket, t->key, time_wall_ns());
+}
+
+enum code object_touch(struct ctx *cx, struct object_store *s, str bucket, str key)
+{
+    struct touch_op t = {.op.run = run_touch, .bucket = bucket, .key = key};
+    return object_commit_run(cx, s->commit, &t.op);
 }

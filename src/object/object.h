@@ -69,6 +69,9 @@ must_check_ enum code object_delete(struct ctx *cx, struct object_store *s, str 
 #define OBJECT_DELETE_MAX ((size_t)1000)
 must_check_ enum code object_delete_many(struct ctx *cx, struct object_store *s, str bucket, const str *keys, size_t n);
 
+/* Makes it changed just now; for keeping what is still wanted. Nothing there is no error. */
+must_check_ enum code object_touch(struct ctx *cx, struct object_store *s, str bucket, str key);
+
 /* ---- large objects: nothing holds more than a chunk in memory --------------------------------------------------- */
 
 struct object_put_options {

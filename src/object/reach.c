@@ -46,10 +46,15 @@ static enum code is_granted(struct ctx *cx, struct object_store *s, const struct
     return CODE_OK;
 }
 
+str object_reach_place(str key)
+{
+    return str_head(key, place_in(key));
+}
+
 enum code object_reach_granted(struct ctx *cx, struct object_store *s, const struct object_reach_run *run, str key,
                                bool *out)
 {
-    str place = str_head(key, place_in(key));
+    str place = object_reach_place(key);
     *out = false;
     return place.n ? is_granted(cx, s, run, place, out) : CODE_OK;
 }
@@ -88,17 +93,22 @@ static enum code grant(struct ctx *cx, struct scan *x, str place)
     return give ? object_put(cx, x->s, STR(GRANTS), key_of(cx, x->to, place), STR(""), STR("")) : CODE_OK;
 }
 
-/* What a URI begins with, after its bucket. */
+/* What a URI begins with, after its bucket; false when that is no place. */
+static bool read_place(struct ctx *cx, str text, str *place)
+{
+    str bucket, raw = str_head(text, place_in(text));
+    if (raw.n &&
+        object_uri_parse(cx, "uri", arena_printf(cx->mem, URI_START STR_FMT, STR_ARG(raw)), &bucket, place) == CODE_OK)
+        return true;
+    ctx_clear_err(cx);
+    return false;
+}
+
 static enum code name_place(struct ctx *cx, struct scan *x, str text)
 {
-    str bucket, place, raw = str_head(text, place_in(text));
-    if (!raw.n)
+    str place;
+    if (!read_place(cx, text, &place))
         return CODE_OK;
-    str uri = arena_printf(cx->mem, URI_START STR_FMT, STR_ARG(raw));
-    if (object_uri_parse(cx, "uri", uri, &bucket, &place) != CODE_OK) {
-        ctx_clear_err(cx);
-        return CODE_OK;
-    }
     if (object_uri_own(x->to->project, x->to->domain, place) || is_seen(x, place) || x->n == GRANTS_MAX)
         return CODE_OK;
     x->seen[x->n++] = place;
@@ -122,6 +132,17 @@ enum code object_reach_grant(struct ctx *cx, struct object_store *s, const struc
 {
     struct scan x = {.s = s, .to = to, .from = from};
     return look_through(cx, &x, bytes, bytes.n);
+}
+
+void object_reach_each(struct ctx *cx, str bytes, void (*fn)(void *arg, str place), void *arg)
+{
+    const str start = STR(URI_START);
+    str place;
+    for (size_t at; (at = str_find(bytes, start)) != SIZE_MAX;) {
+        bytes = str_skip(bytes, at + start.n);
+        if (read_place(cx, bytes, &place))
+            fn(arg, place);
+    }
 }
 
 /* Chunks overlap by what a URI's beginning may have, so that none is cut. */

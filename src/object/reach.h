@@ -29,4 +29,9 @@ must_check_ enum code object_reach_drop(struct ctx *cx, struct object_store *s, 
 must_check_ enum code object_reach_granted(struct ctx *cx, struct object_store *s, const struct object_reach_run *run,
                                            str key, bool *out);
 
+/* The place of a key: its beginning, empty when it has none. */
+str object_reach_place(str key);
+/* Calls fn with the place of every URI of our bucket in the bytes, whatever their form; decoded, in cx->mem. */
+void object_reach_each(struct ctx *cx, str bytes, void (*fn)(void *arg, str place), void *arg);
+
 #endif

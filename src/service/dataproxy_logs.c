@@ -26,6 +26,8 @@ struct tail_lookup {
     uint32_t attempt;
     uint64_t action_id; /* found */
     bool over;          /* nothing will be logged any more */
+    bool had_log;
+    int64_t ended_ns; /* 0 = unknown */
 };
 
 static enum code find_attempt(struct ctx *cx, void *arg)
@@ -39,17 +41,10 @@ static enum code find_attempt(struct ctx *cx, void *arg)
     TRY(store_action_get(cx, l->id->run->project, l->id->run->domain, l->id->run->name, l->id->name, &run, &a));
     TRY(store_attempt_find(cx, a, l->attempt, &t));
     l->action_id = a->id;
+    l->had_log = t && t->has_log;
+    l->ended_ns = t ? t->ended_ns : 0;
     l->over = service_phase_is_terminal(a->phase) || (t && t->ended_ns) || a->attempt > l->attempt;
     return CODE_OK;
-}
-
-/* The attempt has no log (yet): waits for it, or ends when it never will. */
-static enum code no_log(struct ctx *cx, struct stream *st, const CommonActionIdentifier *id, uint32_t attempt)
-{
-    struct tail_lookup l = {.id = id, .attempt = attempt};
-    ctx_clear_err(cx);
-    TRY(lane_read(cx, cx->app->lanes, find_attempt, &l));
-    return l.over ? CODE_OK : stream_wait_until(st, time_now_ns() + NO_LOG_YET_NS);
 }
 
 static LogsDataplaneLogLine **lines_of(struct ctx *cx, const struct exec_log_page *page)
@@ -65,6 +60,21 @@ static LogsDataplaneLogLine **lines_of(struct ctx *cx, const struct exec_log_pag
 }
 
 typedef enum code send_lines_fn(struct ctx *cx, struct stream *st, LogsDataplaneLogLine **lines, size_t n);
+
+/* The attempt has no log (yet): waits for it, ends when it never will, or says that retention took it. */
+static enum code no_log(struct ctx *cx, struct stream *st, const CommonActionIdentifier *id, uint32_t attempt,
+                        send_lines_fn *send)
+{
+    struct tail_lookup l = {.id = id, .attempt = attempt};
+    ctx_clear_err(cx);
+    TRY(lane_read(cx, cx->app->lanes, find_attempt, &l));
+    if (!l.over)
+        return stream_wait_until(st, time_now_ns() + NO_LOG_YET_NS);
+    struct exec_log_line line = {
+        .time_ns = l.ended_ns, .text = STR("This log is gone: it was older than retention.logs.\n"), .system = true};
+    const struct exec_log_page page = {.p = &line, .n = 1};
+    return l.had_log ? send(cx, st, lines_of(cx, &page), 1) : CODE_OK;
+}
 
 static enum code tail(struct ctx *cx, struct stream *st, const CommonActionIdentifier *id, uint32_t attempt,
                       send_lines_fn *send)
@@ -83,7 +93,7 @@ static enum code tail(struct ctx *cx, struct stream *st, const CommonActionIdent
     enum code code =
         exec_log_read(cx, cx->app->exec, (struct exec_key){t->action_id, attempt}, t->cursor, LINES_PER_MESSAGE, &page);
     if (code == CODE_NOT_FOUND)
-        return no_log(cx, st, id, attempt);
+        return no_log(cx, st, id, attempt, send);
     TRY(code);
     if (page.n)
         TRY(send(cx, st, lines_of(cx, &page), page.n));

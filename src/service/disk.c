@@ -31,8 +31,10 @@ enum code service_disk_require(struct ctx *cx)
         return CODE_OK;
     int64_t bytes = look(app), least = app->config->storage_min_free_bytes;
     if (bytes < least)
-        return fail(cx, CODE_RESOURCE_EXHAUSTED,
-                    "no new runs: the disk of %s has %lld MiB left, storage.min_free is %lld MiB", app->data_dir.p,
-                    (long long)(bytes >> 20), (long long)(least >> 20));
+        return fail(
+            cx, CODE_RESOURCE_EXHAUSTED,
+            "no new runs: the disk of %s has %lld MiB left, storage.min_free is %lld MiB (tern gc --dry-run lists what "
+            "may go)",
+            app->data_dir.p, (long long)(bytes >> 20), (long long)(least >> 20));
     return CODE_OK;
 }

@@ -88,14 +88,15 @@ enum code store_attempt_find(struct ctx *cx, const struct store_action *a, uint3
 enum code store_attempt_list_run(struct ctx *cx, uint64_t run_id, struct store_attempt_name **out, size_t *n)
 {
     struct db_rows rows;
-    TRY(db_query(cx,
-                 "SELECT t.action_id, t.attempt, a.name FROM attempt t JOIN action a ON a.id=t.action_id"
-                 " WHERE t.action_id >= $1 AND t.action_id < $2",
-                 DB_ARGS(DB_I(store_action_root(run_id)), DB_I(store_action_root(run_id + 1))), &rows));
+    TRY(db_query(
+        cx,
+        "SELECT t.action_id, t.attempt, a.name, t.phase, t.ended_ns FROM attempt t JOIN action a ON a.id=t.action_id"
+        " WHERE t.action_id >= $1 AND t.action_id < $2",
+        DB_ARGS(DB_I(store_action_root(run_id)), DB_I(store_action_root(run_id + 1))), &rows));
     struct store_attempt_name *list = arena_new_array(cx->mem, struct store_attempt_name, rows.n);
     for (size_t i = 0; i < rows.n; i++) {
         const struct db_value *v = db_row(&rows, i);
-        list[i] = (struct store_attempt_name){(uint64_t)v[0].i, (uint32_t)v[1].i, v[2].s};
+        list[i] = (struct store_attempt_name){(uint64_t)v[0].i, (uint32_t)v[1].i, v[2].s, (int32_t)v[3].i, v[4].i};
     }
     *out = list;
     *n = rows.n;

@@ -38,6 +38,8 @@ struct store_attempt_name {
     uint64_t action_id;
     uint32_t attempt;
     str action;
+    int32_t phase;    /* common.ActionPhase */
+    int64_t ended_ns; /* 0 = not yet */
 };
 must_check_ enum code store_attempt_list_run(struct ctx *cx, uint64_t run_id, struct store_attempt_name **out,
                                              size_t *n);

@@ -166,3 +166,19 @@ enum code store_spec_sweep(struct ctx *cx, size_t max, uint64_t *cursor)
     *cursor = rows.n < max ? 0 : (uint64_t)db_row(&rows, rows.n - 1)[0].i;
     return CODE_OK;
 }
+
+enum code store_spec_walk(struct ctx *cx, size_t max, uint64_t *cursor, struct store_spec **out, size_t *n)
+{
+    struct db_rows rows;
+    TRY(db_query(cx, "SELECT id, kind, body FROM spec WHERE id > $1 ORDER BY id LIMIT $2",
+                 DB_ARGS(DB_I(*cursor), DB_I(max)), &rows));
+    struct store_spec *list = arena_new_array(cx->mem, struct store_spec, rows.n);
+    for (size_t i = 0; i < rows.n; i++) {
+        const struct db_value *v = db_row(&rows, i);
+        list[i] = (struct store_spec){.id = (uint64_t)v[0].i, .kind = (int32_t)v[1].i, .body = v[2].s};
+    }
+    *cursor = rows.n < max ? 0 : list[rows.n - 1].id;
+    *out = list;
+    *n = rows.n;
+    return CODE_OK;
+}

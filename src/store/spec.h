@@ -34,5 +34,7 @@ must_check_ enum code store_spec_get(struct ctx *cx, uint64_t id, struct store_s
 /* Deletes specs that nothing names any more, at most max of them, looking at ids from *cursor on; *cursor becomes 0
  * when all were looked at. Write entry. */
 must_check_ enum code store_spec_sweep(struct ctx *cx, size_t max, uint64_t *cursor);
+/* The next specs after *cursor, at most max; *cursor becomes 0 when these were the last. Of each: id, kind, body. */
+must_check_ enum code store_spec_walk(struct ctx *cx, size_t max, uint64_t *cursor, struct store_spec **out, size_t *n);
 
 #endif

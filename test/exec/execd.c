@@ -182,8 +182,9 @@ static enum code system_line(struct ctx *cx, struct exec *e, const struct json *
 static enum code discard(struct ctx *cx, struct exec *e, const struct json *rq, buf *out)
 {
     struct exec_place place = {key_of(rq), STR("p"), STR("d"), field(rq, "run"), field(rq, "action")};
+    struct exec_swept swept = {0};
     (void)out;
-    return exec_discard(cx, e, &place, flag(rq, "log"));
+    return exec_discard(cx, e, &place, flag(rq, "log"), false, &swept);
 }
 
 static const struct {

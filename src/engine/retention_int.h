@@ -1,0 +1,43 @@
+/* Sweeps, for the files retention_*.c: each sweeps one kind of thing. */
+#ifndef ENGINE_RETENTION_INT_H
+#define ENGINE_RETENTION_INT_H
+
+#include "config/config.h"
+#include "engine/engine_int.h"
+#include "engine/retention.h"
+#include "exec/exec.h"
+
+/* Rows or objects of one piece (D-40). */
+#define ENGINE_RETENTION_PIECE 500
+
+struct engine_retention_sweep {
+    struct engine *e;
+    const struct config *config;
+    int64_t now_ns;
+    bool dry;
+    struct engine_retention_row *row; /* of the kind that is swept */
+};
+
+/* The moment that many nanoseconds ago; INT64_MIN, before everything, for 0. */
+int64_t engine_retention_before(const struct engine_retention_sweep *s, int64_t keep_ns);
+
+/* Runs fn with memory of its own. Errors: those of fn; UNAVAILABLE when the server stops. */
+typedef enum code engine_retention_fn(struct ctx *cx, struct engine_retention_sweep *s, void *arg);
+must_check_ enum code engine_retention_step(struct ctx *cx, struct engine_retention_sweep *s, engine_retention_fn *fn,
+                                            void *arg);
+/* Adds what an executor found to the kind's row. */
+void engine_retention_add(struct engine_retention_sweep *s, const struct exec_swept *swept);
+
+/* The kinds. cx->mem ends with the kind. */
+must_check_ enum code engine_retention_runs(struct ctx *cx, struct engine_retention_sweep *s);
+must_check_ enum code engine_retention_work(struct ctx *cx, struct engine_retention_sweep *s);
+must_check_ enum code engine_retention_logs(struct ctx *cx, struct engine_retention_sweep *s);
+must_check_ enum code engine_retention_uploads(struct ctx *cx, struct engine_retention_sweep *s);
+must_check_ enum code engine_retention_images(struct ctx *cx, struct engine_retention_sweep *s);
+
+/* The thread. Without one (it could not be started) nothing is swept, which is logged. */
+struct engine_retention *engine_retention_start(struct engine *e);
+/* Accepts NULL. */
+void engine_retention_stop(struct engine_retention *r);
+
+#endif

@@ -1,0 +1,138 @@
+/* What clients uploaded (code bundles, inputs, files). A stored spec that names it keeps it: an upload that is named is
+ * made young again once a week, so its time runs from the last run or task that named it. Inputs are named by their runs'
+ * inputs, which are not read here: nothing goes before the runs of its time. */
+#include "base/map.h"
+#include "base/time.h"
+#include "engine/retention_int.h"
+#include "lane/lane.h"
+#include "object/object.h"
+#include "object/reach.h"
+#include "store/spec.h"
+
+#define YOUNG_NS (7 * 24 * 3600 * NS_PER_S)
+
+/* ---- what specs name --------------------------------------------------------------------------------------------- */
+
+struct named {
+    struct map places; /* the keys are in cx->mem of the kind */
+    struct arena *mem;
+    uint64_t cursor;
+    struct store_spec *specs;
+    size_t n;
+};
+
+static void add_place(void *arg, str place)
+{
+    struct named *w = arg;
+    if (str_starts(place, STR(OBJECT_UPLOADS "/")) && !map_find(&w->places, place))
+        map_put(&w->places, arena_str(w->mem, place), w);
+}
+
+static enum code read_specs(struct ctx *cx, void *arg)
+{
+    struct named *w = arg;
+    return store_spec_walk(cx, ENGINE_RETENTION_PIECE, &w->cursor, &w->specs, &w->n);
+}
+
+static enum code look_at_specs(struct ctx *cx, struct engine_retention_sweep *s, void *arg)
+{
+    struct named *w = arg;
+    TRY(lane_read(cx, s->e->app->lanes, read_specs, w));
+    for (size_t i = 0; i < w->n; i++)
+        object_reach_each(cx, w->specs[i].body, add_place, w);
+    return CODE_OK;
+}
+
+/* ---- uploads ----------------------------------------------------------------------------------------------------- */
+
+struct upload {
+    const struct named *named;
+    int64_t before_ns;
+    str after;  /* keys up to here were looked at; in cx->mem of the kind */
+    str place;  /* the upload that is being added up */
+    str newest; /* its object that changed last */
+    int64_t changed_ns, bytes;
+};
+
+static enum code delete_upload(struct ctx *cx, struct engine_retention_sweep *s, void *arg)
+{
+    struct object_store *store = s->e->app->objects;
+    const struct upload *u = arg;
+    struct object_list list;
+    do {
+        TRY(object_list(cx, store, STR(OBJECT_BUCKET), u->place, STR(""), ENGINE_RETENTION_PIECE, &list));
+        str *keys = arena_new_array(cx->mem, str, list.n + 1);
+        for (size_t i = 0; i < list.n; i++)
+            keys[i] = list.p[i].key;
+        TRY(object_delete_many(cx, store, STR(OBJECT_BUCKET), keys, list.n));
+    } while (list.n == ENGINE_RETENTION_PIECE);
+    return CODE_OK;
+}
+
+static enum code end_upload(struct ctx *cx, struct engine_retention_sweep *s, struct upload *u)
+{
+    if (!u->place.n)
+        return CODE_OK;
+    if (map_find(&u->named->places, u->place)) {
+        if (!s->dry && u->changed_ns < s->now_ns - YOUNG_NS)
+            TRY(object_touch(cx, s->e->app->objects, STR(OBJECT_BUCKET), u->newest));
+        return CODE_OK;
+    }
+    if (u->changed_ns >= u->before_ns)
+        return CODE_OK;
+    s->row->count++;
+    s->row->bytes += u->bytes;
+    return s->dry ? CODE_OK : engine_retention_step(cx, s, delete_upload, u);
+}
+
+/* Objects of one upload follow each other. */
+static enum code sweep_page(struct ctx *cx, struct engine_retention_sweep *s, void *arg)
+{
+    struct upload *u = arg;
+    struct arena *mem = u->named->mem;
+    struct object_list list;
+    TRY(object_list(cx, s->e->app->objects, STR(OBJECT_BUCKET), STR(OBJECT_UPLOADS "/"), u->after,
+                    ENGINE_RETENTION_PIECE, &list));
+    for (size_t i = 0; i < list.n; i++) {
+        const struct object_info *o = &list.p[i];
+        str place = object_reach_place(o->key);
+        if (!str_eq(place, u->place)) {
+            TRY(end_upload(cx, s, u));
+            u->place = arena_str(mem, place);
+            u->changed_ns = INT64_MIN;
+            u->bytes = 0;
+        }
+        u->bytes += o->size;
+        if (o->modified_ns > u->changed_ns) {
+            u->changed_ns = o->modified_ns;
+            u->newest = arena_str(mem, o->key);
+        }
+    }
+    u->after = arena_str(mem, list.next);
+    return list.next.n ? CODE_OK : end_upload(cx, s, u);
+}
+
+static enum code sweep_uploads(struct ctx *cx, struct engine_retention_sweep *s, struct named *named)
+{
+    const struct config *c = s->config;
+    int64_t keep_ns = c->retention_uploads_ns > c->retention_runs_ns ? c->retention_uploads_ns : c->retention_runs_ns;
+    struct upload u = {.named = named, .before_ns = engine_retention_before(s, keep_ns), .after = STR("")};
+    do
+        TRY(engine_retention_step(cx, s, look_at_specs, named));
+    while (named->cursor);
+    do
+        TRY(engine_retention_step(cx, s, sweep_page, &u));
+    while (u.after.n);
+    return CODE_OK;
+}
+
+enum code engine_retention_uploads(struct ctx *cx, struct engine_retention_sweep *s)
+{
+    struct named named = {.mem = cx->mem};
+    if (!s->config->retention_uploads_ns || !s->config->retention_runs_ns)
+        return CODE_OK;
+    map_init(&named.places);
+    enum code code = sweep_uploads(cx, s, &named);
+    map_done(&named.places);
+    return code;
+}
