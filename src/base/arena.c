@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 #define ALIGN 16
@@ -20,15 +21,30 @@ void arena_init(struct arena *a, size_t cap)
     *a = (struct arena){.cap = cap};
 }
 
-void arena_done(struct arena *a)
+static void count(struct arena *a, size_t size, bool taken)
 {
-    struct arena_block *b = a->blocks;
+    if (!a->budget || size <= ARENA_FREE_BLOCK)
+        return;
+    if (taken)
+        atomic_fetch_add_explicit(&a->budget->used, size, memory_order_relaxed);
+    else
+        atomic_fetch_sub_explicit(&a->budget->used, size, memory_order_relaxed);
+}
+
+static void free_blocks(struct arena *a, struct arena_block *b)
+{
     while (b) {
         struct arena_block *next = b->next;
+        count(a, b->size, false);
         mem_free(b);
         b = next;
     }
-    arena_init(a, a->cap);
+}
+
+void arena_done(struct arena *a)
+{
+    free_blocks(a, a->blocks);
+    *a = (struct arena){.cap = a->cap, .budget = a->budget};
 }
 
 void arena_reset(struct arena *a)
@@ -36,32 +52,31 @@ void arena_reset(struct arena *a)
     struct arena_block *keep = a->blocks;
     if (!keep)
         return;
-    struct arena_block *b = keep->next;
-    while (b) {
-        struct arena_block *next = b->next;
-        mem_free(b);
-        b = next;
-    }
+    free_blocks(a, keep->next);
+    keep->next = NULL;
     if (keep->size > BLOCK_MAX) {
-        keep->next = NULL;
         arena_done(a);
         return;
     }
-    keep->next = NULL;
     a->cur = keep->data;
     a->end = keep->data + keep->size;
     a->used = 0;
 }
 
-static void add_block(struct arena *a, size_t need, size_t first)
+static size_t next_size(const struct arena *a, size_t need, size_t first)
 {
     size_t size = a->blocks ? a->blocks->size * 2 : first;
     if (size > BLOCK_MAX)
         size = BLOCK_MAX;
-    if (size < need)
-        size = need;
+    return size < need ? need : size;
+}
+
+static void add_block(struct arena *a, size_t need, size_t first)
+{
+    size_t size = next_size(a, need, first);
     /* Zeroed when handed out, so a block may be reused after a reset. */
     struct arena_block *b = mem_resize(NULL, sizeof(*b) + size);
+    count(a, size, true);
     b->size = size;
     b->next = a->blocks;
     a->blocks = b;
@@ -100,12 +115,22 @@ void *arena_alloc_array(struct arena *a, size_t count, size_t size)
     return arena_alloc(a, total);
 }
 
+/* Others may take the room meanwhile: the budget is passed by at most a block of each thread. */
+bool arena_fits(const struct arena *a, size_t more)
+{
+    if (a->cap && (more > a->cap || a->used > a->cap - more))
+        return false;
+    if (!a->budget || (size_t)(a->end - a->cur) >= more)
+        return true;
+    size_t size = next_size(a, more, BLOCK_MIN), max = a->budget->max;
+    size_t used = atomic_load_explicit(&a->budget->used, memory_order_relaxed);
+    return size <= ARENA_FREE_BLOCK || (size <= max && used <= max - size);
+}
+
 void *arena_try_alloc(struct arena *a, size_t count, size_t size)
 {
     size_t total;
-    if (__builtin_mul_overflow(count, size, &total))
-        return NULL;
-    if (a->cap && (total > a->cap || a->used > a->cap - total))
+    if (__builtin_mul_overflow(count, size, &total) || !arena_fits(a, total))
         return NULL;
     return arena_alloc(a, total);
 }

@@ -1,7 +1,7 @@
 /* Memory that is freed together, when the call that it belongs to ends.
  *
  * Not thread safe: an arena has one owner at a time. Every allocation is aligned to 16 bytes. Out of memory
- * aborts; arena_try_alloc() is for sizes a stranger chose: it fails when the arena's cap would be passed. */
+ * aborts; arena_try_alloc() is for sizes a stranger chose: it fails when the arena's cap or its budget would be passed. */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
@@ -11,11 +11,20 @@
 
 struct arena_block;
 
+/* What several arenas may take together, for sizes that strangers chose. Any thread. */
+struct arena_budget {
+    size_t max;
+    _Atomic size_t used; /* bytes of blocks over ARENA_FREE_BLOCK */
+};
+/* Smaller blocks are not counted. */
+#define ARENA_FREE_BLOCK ((size_t)64 << 10)
+
 struct arena {
     char *cur, *end;
-    struct arena_block *blocks; /* newest first */
-    size_t used;                /* bytes handed out, padding included */
-    size_t cap;                 /* bound for arena_try_alloc; 0 = none */
+    struct arena_block *blocks;  /* newest first */
+    size_t used;                 /* bytes handed out, padding included */
+    size_t cap;                  /* bound for arena_try_alloc; 0 = none */
+    struct arena_budget *budget; /* the same, with others; NULL = none. Set once, right after arena_init() */
 };
 
 /* An arena with no memory yet; arena_done() gives back what it took. */
@@ -25,6 +34,9 @@ void arena_done(struct arena *a);
 void arena_init_small(struct arena *a, size_t cap, size_t first);
 /* Forgets everything allocated but keeps one block for the next use. */
 void arena_reset(struct arena *a);
+
+/* Whether so many bytes more would pass neither the cap nor the budget. */
+bool arena_fits(const struct arena *a, size_t more);
 
 /* Zeroed. */
 void *arena_alloc(struct arena *a, size_t size);

@@ -27,16 +27,12 @@ static const int64_t bounds[] = {50000,     100000,     250000,     500000,     
                                  5000000,   10000000,   25000000,   50000000,   100000000, 250000000,
                                  500000000, 1000000000, 2500000000, 10000000000};
 #define BOUND_COUNT (sizeof(bounds) / sizeof(*bounds))
-
-struct histogram {
-    _Atomic int64_t counts[BOUND_COUNT + 1];
-    _Atomic int64_t sum_ns;
-};
+_Static_assert(METRIC_BUCKETS == BOUND_COUNT + 1, "a bucket for each bound, and one for what is longer");
 
 static struct {
     _Alignas(64) _Atomic int64_t value;
 } cells[METRIC_COUNT_];
-static struct histogram histograms[METRIC_COUNT_];
+static struct metric_histogram histograms[METRIC_COUNT_];
 
 void metric_add(enum metric_id id, int64_t by)
 {
@@ -53,9 +49,8 @@ int64_t metric_get(enum metric_id id)
     return atomic_load_explicit(&cells[id].value, memory_order_relaxed);
 }
 
-void metric_observe_ns(enum metric_id id, int64_t ns)
+void metric_histogram_add(struct metric_histogram *h, int64_t ns)
 {
-    struct histogram *h = &histograms[id];
     size_t i = 0;
     if (ns < 0)
         ns = 0;
@@ -63,30 +58,36 @@ void metric_observe_ns(enum metric_id id, int64_t ns)
         i++;
     atomic_fetch_add_explicit(&h->counts[i], 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&h->sum_ns, ns, memory_order_relaxed);
+}
+
+void metric_observe_ns(enum metric_id id, int64_t ns)
+{
+    metric_histogram_add(&histograms[id], ns);
     metric_add(id, 1);
 }
 
 /* ---- text -------------------------------------------------------------------------------------------------------- */
 
-static void put_header(buf *out, const char *name, const char *type, const char *help)
+void metric_print_head(buf *out, const char *name, const char *type, const char *help)
 {
     buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-static void put_histogram(buf *out, const char *name, struct histogram *h)
+void metric_histogram_print(buf *out, const char *name, str labels, struct metric_histogram *h)
 {
+    const char *comma = labels.n ? "," : "", *open = labels.n ? "{" : "", *close = labels.n ? "}" : "";
     int64_t below = 0;
     for (size_t i = 0; i < BOUND_COUNT; i++) {
         below += atomic_load_explicit(&h->counts[i], memory_order_relaxed);
-        buf_printf(out, "%s_bucket{le=\"%g\"} ", name, (double)bounds[i] / 1e9);
-        buf_i64(out, below);
-        buf_char(out, '\n');
+        buf_printf(out, "%s_bucket{" STR_FMT "%sle=\"%g\"} %lld\n", name, STR_ARG(labels), comma,
+                   (double)bounds[i] / 1e9, (long long)below);
     }
     below += atomic_load_explicit(&h->counts[BOUND_COUNT], memory_order_relaxed);
     int64_t sum = atomic_load_explicit(&h->sum_ns, memory_order_relaxed);
-    buf_printf(out, "%s_bucket{le=\"+Inf\"} %lld\n", name, (long long)below);
-    buf_printf(out, "%s_sum %lld.%09lld\n", name, (long long)(sum / NS_PER_S), (long long)(sum % NS_PER_S));
-    buf_printf(out, "%s_count %lld\n", name, (long long)below);
+    buf_printf(out, "%s_bucket{" STR_FMT "%sle=\"+Inf\"} %lld\n", name, STR_ARG(labels), comma, (long long)below);
+    buf_printf(out, "%s_sum%s" STR_FMT "%s %lld.%09lld\n", name, open, STR_ARG(labels), close,
+               (long long)(sum / NS_PER_S), (long long)(sum % NS_PER_S));
+    buf_printf(out, "%s_count%s" STR_FMT "%s %lld\n", name, open, STR_ARG(labels), close, (long long)below);
 }
 
 /* ---- this process ------------------------------------------------------------------------------------------------ */
@@ -131,7 +132,7 @@ static double start_time(int64_t ticks_since_boot)
 
 static void put_value(buf *out, const char *name, const char *type, const char *help, double value)
 {
-    put_header(out, name, type, help);
+    metric_print_head(out, name, type, help);
     buf_printf(out, "%s %.15g\n", name, value);
 }
 
@@ -161,9 +162,9 @@ void metric_print(buf *out)
 {
     static const char *const types[] = {"counter", "gauge", "histogram"};
     for (size_t i = 0; i < METRIC_COUNT_; i++) {
-        put_header(out, table[i].name, types[table[i].kind], table[i].help);
+        metric_print_head(out, table[i].name, types[table[i].kind], table[i].help);
         if (table[i].kind == KIND_HISTOGRAM)
-            put_histogram(out, table[i].name, &histograms[i]);
+            metric_histogram_print(out, table[i].name, STR(""), &histograms[i]);
         else
             buf_printf(out, "%s %lld\n", table[i].name, (long long)metric_get((enum metric_id)i));
     }

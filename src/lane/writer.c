@@ -255,6 +255,7 @@ static void do_batch(struct writer *w)
 {
     struct ctx cx;
     plain_ctx(w, &cx);
+    int64_t begun_ns = time_now_ns();
     w->n = 0;
     w->lost = false;
     if (db_begin(&cx, DB_WRITE) == CODE_OK) {
@@ -266,6 +267,8 @@ static void do_batch(struct writer *w)
     commit(w);
     if (w->lost)
         fail_all(w);
+    else
+        metric_observe_ns(METRIC_write_batch_seconds, time_now_ns() - begun_ns);
     answer(w);
     lane_checkpoint_tick(&w->lanes->checkpoint, &cx);
     lane_arena_reset(&w->mem);

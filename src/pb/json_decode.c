@@ -59,7 +59,7 @@ static bool read_bytes(struct reader *r, str *slot)
     str text;
     if (!pb_json_scan_string(&r->s, &text))
         return false;
-    if (r->s.mem->cap && text.n > r->s.mem->cap - r->s.mem->used)
+    if (!arena_fits(r->s.mem, text.n))
         return pb_json_scan_full(&r->s);
     return codec_base64_decode(r->s.mem, text, slot) || problem(r, "malformed base64");
 }

@@ -64,7 +64,7 @@ static void put_real(struct encoder *e, double v, bool single)
 
 static enum code put_bytes(struct encoder *e, str bytes)
 {
-    if (e->cx->mem->cap && bytes.n > e->cx->mem->cap - e->cx->mem->used)
+    if (!arena_fits(e->cx->mem, bytes.n))
         return fail(e->cx, CODE_RESOURCE_EXHAUSTED, "JSON: message needs too much memory");
     return put_string(e, codec_base64_encode(e->cx->mem, bytes));
 }

@@ -9,7 +9,7 @@ char *pb_json_out_grow(struct json_out *o, size_t n)
     size_t cap = o->cap ? o->cap * 2 : 512;
     if (cap - o->n < n)
         cap = o->n + n;
-    if (o->full || o->n + n > PB_SIZE_MAX || (o->mem->cap && o->mem->used + cap > o->mem->cap)) {
+    if (o->full || o->n + n > PB_SIZE_MAX || !arena_fits(o->mem, cap)) {
         o->full = true;
         return NULL;
     }

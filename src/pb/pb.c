@@ -68,7 +68,7 @@ bool pb_array_reserve(struct arena *mem, struct pb_array *a, size_t elem_size, s
         return true;
     if (__builtin_mul_overflow(want, elem_size, &more))
         return false;
-    if (mem->cap && (more > mem->cap || mem->used > mem->cap - more))
+    if (!arena_fits(mem, more))
         return false;
     a->p = arena_grow(mem, a->p, have * elem_size, more);
     return true;

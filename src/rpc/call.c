@@ -3,8 +3,8 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/metric.h"
 #include "base/time.h"
+#include "rpc/count_int.h"
 #include "rpc/stream.h"
 
 #include <stdio.h>
@@ -35,6 +35,7 @@ struct run *call_run_new(struct call *c)
     } else {
         run = mem_new(struct run);
         arena_init(&run->mem, arena_cap(c->rpc));
+        run->mem.budget = &c->rpc->decoded;
     }
     run->call = c;
     run->loop = l;
@@ -238,18 +239,11 @@ enum code call_receive(struct ctx *cx, struct call *c, str bytes, size_t max)
     return b->failed ? fail(cx, CODE_RESOURCE_EXHAUSTED, "request is larger than %zu bytes", max) : CODE_OK;
 }
 
-void call_count(enum code code)
-{
-    metric_add(METRIC_rpc_total, 1);
-    if (code != CODE_OK)
-        metric_add(METRIC_rpc_failed_total, 1);
-}
-
 void call_fail_err(struct call *c, const struct err *e)
 {
     if (c->answered || !c->x)
         return;
-    call_count(e->code);
+    rpc_count_answer(c, e->code);
     c->ops->fail(c, e);
 }
 

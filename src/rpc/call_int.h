@@ -132,8 +132,6 @@ must_check_ enum code call_receive(struct ctx *cx, struct call *c, str bytes, si
 /* Counts bytes of a request as held. False: the server holds too much. */
 bool call_hold(struct call *c, size_t bytes);
 void call_let_go(struct call *c, size_t bytes);
-/* Counts the answer. Once for each call. */
-void call_count(enum code code);
 
 /* ---- response heads ---- */
 

@@ -1,4 +1,5 @@
 /* The table of RPCs with their policies, and finding one by its path. Built once, then read by any thread. */
+#include "rpc/count_int.h"
 #include "rpc/rpc_int.h"
 
 struct row {
@@ -79,7 +80,8 @@ enum code method_table(struct ctx *cx, struct rpc *r)
         row.lane = r->cfg.handlers_sleep ? LANE_WORK : row.lane;
         uint32_t max = row.max && row.max < r->message_max ? row.max : r->message_max;
         str path = str_from(from[i].path);
-        r->methods[i] = (struct method){&from[i], row.lane, row.kind, row.priority, max, path, str_skip(path, 1)};
+        r->methods[i] = (struct method){&from[i], row.lane, row.kind,          row.priority,
+                                        max,      path,     str_skip(path, 1), rpc_count_new(&r->mem)};
         add_route(r, path, (uint32_t)i + 1);
     }
     return CODE_OK;

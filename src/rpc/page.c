@@ -2,6 +2,7 @@
 #include "rpc/page.h"
 
 #include "base/metric.h"
+#include "rpc/count_int.h"
 #include "rpc/protocol.h"
 
 #define PAGE_CSP                                                                                                       \
@@ -168,6 +169,7 @@ enum code rpc_page_metrics(struct ctx *cx, const struct rpc_page_request *req, s
     (void)req;
     buf_init_arena(&text, cx->mem, (size_t)4 << 20);
     metric_print(&text);
+    rpc_count_print(cx, ((const struct run *)cx->call)->call->rpc, &text);
     rsp->content_type = STR("text/plain; version=0.0.4; charset=utf-8");
     rsp->body = buf_view(&text);
     return CODE_OK;

@@ -18,6 +18,8 @@ enum stream_kind {
     STREAM_LOG,   /* nothing is skipped */
 };
 
+struct rpc_count;
+
 /* An RPC and its policy. */
 struct method {
     const struct pb_method *pb;
@@ -27,6 +29,7 @@ struct method {
     uint32_t max;  /* bytes of one message */
     str path;      /* "/flyteidl2.workflow.RunService/CreateRun" */
     str name;      /* the same without the slash */
+    struct rpc_count *count;
 };
 
 struct run;
@@ -72,8 +75,9 @@ struct rpc {
     _Atomic uint32_t port; /* 0 = not told */
     _Atomic bool draining;
     _Atomic int64_t inflight_bytes;
-    _Atomic int64_t on_lanes; /* entries that a lane holds */
-    uint64_t error_base;      /* random, so that numbers of two starts differ */
+    struct arena_budget decoded; /* of all runs (D-34) */
+    _Atomic int64_t on_lanes;    /* entries that a lane holds */
+    uint64_t error_base;         /* random, so that numbers of two starts differ */
     _Atomic uint64_t error_ids;
     struct arena mem;
     struct principal *known; /* accounts that may call over loopback; only grows */

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/metric.h"
 #include "base/time.h"
+#include "rpc/count_int.h"
 
 #define SWEEP_EVERY_NS (60 * NS_PER_S)
 /* Streams that get a shared step's frames in one round of the loop (prototypes: 256 sends are about 2.5 ms). */
@@ -99,7 +100,7 @@ static void end_well(struct call *c)
         call_fail(c, CODE_INTERNAL, "the handler sent no response");
         return;
     }
-    call_count(CODE_OK);
+    rpc_count_answer(c, CODE_OK);
     c->media->proto->finish(c, &ok, true);
     answered(c);
 }

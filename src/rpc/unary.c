@@ -2,8 +2,8 @@
  * worker. */
 #include "rpc/protocol.h"
 
-#include "base/metric.h"
 #include "base/time.h"
+#include "rpc/count_int.h"
 
 /* A request for the write lane is decoded before it gets there, since that lane is one thread with a transaction open:
  * on the loop when it is small (also when inflated), else on the work lane. */
@@ -15,7 +15,7 @@ static void answered(struct call *c)
 {
     c->answered = true;
     loop_timer_clear(c->loop->loop, &c->timer);
-    metric_observe_ns(METRIC_rpc_seconds, time_now_ns() - c->started_ns);
+    rpc_count_time(c, time_now_ns() - c->started_ns);
 }
 
 /* The run may be on a lane: then its worker may be setting headers, which are left out. */
@@ -57,7 +57,7 @@ static void on_back(struct run *run)
         call_fail_err(c, &run->err);
         return;
     }
-    call_count(CODE_OK);
+    rpc_count_answer(c, CODE_OK);
     c->media->proto->reply(c, run);
     answered(c);
     c->run = NULL;

@@ -34,6 +34,28 @@ static void a_strangers_sizes_are_bounded(void **state)
     arena_done(&a);
 }
 
+static void arenas_share_a_budget(void **state)
+{
+    struct arena_budget budget = {.max = 1000000};
+    struct arena a, b;
+    (void)state;
+    arena_init(&a, 0);
+    arena_init(&b, 0);
+    a.budget = b.budget = &budget;
+    assert_non_null(arena_try_alloc(&a, 1, 600000));
+    assert_null(arena_try_alloc(&b, 1, 600000));
+    assert_false(arena_fits(&b, 600000));
+    assert_non_null(arena_try_alloc(&b, 1, 1000)); /* small ones always */
+    assert_non_null(arena_try_alloc(&b, 1, 300000));
+    assert_null(arena_try_alloc(&b, 1, 2000000));
+    arena_reset(&a);
+    arena_done(&a);
+    assert_non_null(arena_try_alloc(&b, 1, 600000));
+    arena_done(&b);
+    assert_int_equal(budget.used, 0);
+    assert_ptr_equal(b.budget, &budget);
+}
+
 static void growing_keeps_the_content(void **state)
 {
     struct arena a;
@@ -68,6 +90,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(allocations_are_zeroed_and_aligned),
         cmocka_unit_test(a_strangers_sizes_are_bounded),
+        cmocka_unit_test(arenas_share_a_budget),
         cmocka_unit_test(growing_keeps_the_content),
         cmocka_unit_test(strings_end_in_nul),
     };

@@ -7,7 +7,7 @@
 static void *count(void *arg)
 {
     for (int i = 0; i < 10000; i++)
-        metric_add(METRIC_rpc_total, 1);
+        metric_add(METRIC_write_entries_total, 1);
     return arg;
 }
 
@@ -38,8 +38,8 @@ static void counts_from_many_threads(void **state)
         pthread_join(t[i], NULL);
     metric_set(METRIC_streams_open, 7);
     metric_add(METRIC_streams_open, -2);
-    assert_int_equal(metric_get(METRIC_rpc_total), 40000);
-    assert_line(text(u), "tern_rpc_total 40000");
+    assert_int_equal(metric_get(METRIC_write_entries_total), 40000);
+    assert_line(text(u), "tern_write_entries_total 40000");
     assert_line(text(u), "tern_streams_open 5");
     assert_line(text(u), "# TYPE tern_streams_open gauge");
 }
@@ -47,16 +47,16 @@ static void counts_from_many_threads(void **state)
 static void histograms_are_cumulative(void **state)
 {
     struct unit *u = *state;
-    metric_observe_ns(METRIC_rpc_seconds, 50000); /* a bound belongs to its bucket */
-    metric_observe_ns(METRIC_rpc_seconds, 50001);
-    metric_observe_ns(METRIC_rpc_seconds, INT64_C(60000000000));
+    metric_observe_ns(METRIC_write_batch_seconds, 50000); /* a bound belongs to its bucket */
+    metric_observe_ns(METRIC_write_batch_seconds, 50001);
+    metric_observe_ns(METRIC_write_batch_seconds, INT64_C(60000000000));
     str all = text(u);
-    assert_line(all, "tern_rpc_seconds_bucket{le=\"5e-05\"} 1");
-    assert_line(all, "tern_rpc_seconds_bucket{le=\"0.0001\"} 2");
-    assert_line(all, "tern_rpc_seconds_bucket{le=\"10\"} 2");
-    assert_line(all, "tern_rpc_seconds_bucket{le=\"+Inf\"} 3");
-    assert_line(all, "tern_rpc_seconds_count 3");
-    assert_line(all, "tern_rpc_seconds_sum 60.000100001");
+    assert_line(all, "tern_write_batch_seconds_bucket{le=\"5e-05\"} 1");
+    assert_line(all, "tern_write_batch_seconds_bucket{le=\"0.0001\"} 2");
+    assert_line(all, "tern_write_batch_seconds_bucket{le=\"10\"} 2");
+    assert_line(all, "tern_write_batch_seconds_bucket{le=\"+Inf\"} 3");
+    assert_line(all, "tern_write_batch_seconds_count 3");
+    assert_line(all, "tern_write_batch_seconds_sum 60.000100001");
 }
 
 static double value_of(str all, const char *name)

@@ -409,6 +409,65 @@ static void bytes_in_flight_have_a_limit(void **state)
     fixture_stop(&f);
 }
 
+/* D-34: a call that works on much leaves less to others, who are told so and served again after it. */
+static void messages_in_work_have_a_limit(void **state)
+{
+    struct fixture f;
+    struct client hog;
+    (void)state;
+    fixture_start(&f, &(struct rpc_config){.decoded_max = 8000000});
+    char *much = arena_alloc(&f.mem, 2000000);
+    memset(much, 'x', 2000000);
+    str slow =
+        arena_printf(&f.mem, "{\"appId\":{\"project\":\"p\",\"domain\":\"d\",\"name\":\"slow\"}%*s}", 2000000, "");
+    str large =
+        arena_printf(&f.mem, "{\"appId\":{\"project\":\"p\",\"domain\":\"d\",\"name\":\"%.*s\"}}", 2000000, much);
+    client_open(&hog, &f);
+    client_send(&hog, arena_printf(&f.mem,
+                                   "POST " DELETE_PATH " HTTP/1.1\r\nHost: localhost:%u\r\n" JSON
+                                   "Content-Length: %zu\r\n\r\n",
+                                   http_server_port(f.http), slow.n));
+    client_send(&hog, slow);
+    sem_wait(&handler_runs);
+    struct answer a = fixture_call(&f, "POST", GET_PATH, JSON, large);
+    assert_error(&f, &a, 429, "resource_exhausted");
+    a = fixture_call(&f, "POST", GET_PATH, JSON, STR(APP_JSON));
+    assert_int_equal(a.status, 200);
+    sem_post(&handler_may_end);
+    a = client_answer(&hog);
+    assert_int_equal(a.status, 200);
+    client_close(&hog);
+    do /* until its memory is given back */
+        a = fixture_call(&f, "POST", GET_PATH, JSON, large);
+    while (a.status == 429);
+    assert_error(&f, &a, 400, "invalid_argument"); /* a name may not be so long */
+    fixture_stop(&f);
+}
+
+static void answers_are_counted_by_rpc(void **state)
+{
+    static const struct rpc_page metrics[] = {{"/metrics", LANE_READ, rpc_page_metrics}};
+    static const char *const lines[] = {
+        "tern_rpc_total{method=\"flyteidl2.app.AppService/Get\",code=\"ok\"} 2\n",
+        "tern_rpc_total{method=\"flyteidl2.app.AppService/Get\",code=\"not_found\"} 1\n",
+        "tern_rpc_seconds_count{method=\"flyteidl2.app.AppService/Get\"} 3\n",
+        "tern_rpc_seconds_bucket{method=\"flyteidl2.app.AppService/Get\",le=\"+Inf\"} 3\n",
+    };
+    struct fixture f;
+    (void)state;
+    fixture_start(&f, &(struct rpc_config){.pages = metrics, .page_count = 1});
+    fixture_call(&f, "POST", GET_PATH, JSON, STR(APP_JSON));
+    fixture_call(&f, "POST", GET_PATH, JSON, STR(APP_JSON));
+    fixture_call(&f, "POST", GET_PATH, JSON,
+                 STR("{\"appId\":{\"project\":\"p\",\"domain\":\"d\",\"name\":\"missing\"}}"));
+    struct answer a = fixture_call(&f, "GET", "/metrics", "", STR(""));
+    for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++)
+        if (str_find(a.body, str_from(lines[i])) == SIZE_MAX)
+            fail_msg("no line %s", lines[i]);
+    assert_int_equal(str_find(a.body, STR("AppService/Delete")), SIZE_MAX);
+    fixture_stop(&f);
+}
+
 static void pages_are_found_and_sent(void **state)
 {
     struct fixture f;
@@ -506,6 +565,8 @@ int main(void)
         cmocka_unit_test(a_client_may_vanish_while_its_handler_runs),
         cmocka_unit_test(sizes_have_limits),
         cmocka_unit_test(bytes_in_flight_have_a_limit),
+        cmocka_unit_test(messages_in_work_have_a_limit),
+        cmocka_unit_test(answers_are_counted_by_rpc),
         cmocka_unit_test(pages_are_found_and_sent),
         cmocka_unit_test(other_origins_are_told_that_they_may),
         cmocka_unit_test(requests_follow_each_other_on_a_connection),
