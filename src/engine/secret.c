@@ -2,12 +2,14 @@
  * and the key is in memory only for that long. */
 #include "engine/secret.h"
 
+#include "base/file.h"
 #include "base/random.h"
 #include "base/seal.h"
 #include "store/secret.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -54,7 +56,7 @@ static enum code make_folders(struct ctx *cx, str path)
     return CODE_OK;
 }
 
-/* A rival that makes the file at the same time wins by O_EXCL; we then read what it wrote. */
+/* A rival that makes the file at the same time wins; we then read what it wrote. */
 static enum code make_key(struct ctx *cx, str path)
 {
     cleanup_(wipe_key) struct seal_key key;
@@ -71,25 +73,40 @@ static enum code make_key(struct ctx *cx, str path)
     return ok ? CODE_OK : fail(cx, CODE_FAILED_PRECONDITION, "cannot write the secret key %s", path.p);
 }
 
+static enum code read_key_file(struct ctx *cx, str path, struct seal_key *key)
+{
+    struct stat st;
+    cleanup_(close_fd) int fd = open(path.p, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return fail(cx, errno == ENOENT ? CODE_NOT_FOUND : CODE_FAILED_PRECONDITION, "cannot read the secret key %s",
+                    path.p);
+    if (fstat(fd, &st) != 0 || (st.st_mode & 077) != 0)
+        return fail(cx, CODE_FAILED_PRECONDITION, "the secret key %s must be readable by its owner only (chmod 600)",
+                    path.p);
+    if (st.st_size != SEAL_KEY_BYTES || read(fd, key->bytes, SEAL_KEY_BYTES) != SEAL_KEY_BYTES)
+        return fail(cx, CODE_FAILED_PRECONDITION, "the secret key %s must have %d bytes", path.p, SEAL_KEY_BYTES);
+    return CODE_OK;
+}
+
 static enum code read_key(struct ctx *cx, struct seal_key *key)
 {
     bool may_create;
-    struct stat st;
     str path = key_path(cx, &may_create);
-    int fd = open(path.p, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT && may_create) {
+    enum code code = read_key_file(cx, path, key);
+    if (code == CODE_NOT_FOUND && may_create) {
+        ctx_clear_err(cx);
         TRY(make_key(cx, path));
-        fd = open(path.p, O_RDONLY | O_CLOEXEC);
+        code = read_key_file(cx, path, key);
     }
-    cleanup_(close_fd) int held = fd;
-    if (held < 0)
-        return fail(cx, CODE_FAILED_PRECONDITION, "cannot read the secret key %s", path.p);
-    if (fstat(held, &st) != 0 || (st.st_mode & 077) != 0)
-        return fail(cx, CODE_FAILED_PRECONDITION, "the secret key %s must be readable by its owner only (chmod 600)",
-                    path.p);
-    if (st.st_size != SEAL_KEY_BYTES || read(held, key->bytes, SEAL_KEY_BYTES) != SEAL_KEY_BYTES)
-        return fail(cx, CODE_FAILED_PRECONDITION, "the secret key %s must have %d bytes", path.p, SEAL_KEY_BYTES);
-    return CODE_OK;
+    if (code == CODE_NOT_FOUND)
+        cx->err.code = code = CODE_FAILED_PRECONDITION;
+    return code;
+}
+
+static str next_path(struct ctx *cx)
+{
+    bool may_create;
+    return arena_printf(cx->mem, "%s.next", key_path(cx, &may_create).p);
 }
 
 /* What a sealed value is bound to, so that a row cannot be put in another's place. */
@@ -106,6 +123,19 @@ enum code engine_secret_seal(struct ctx *cx, str domain, str project, str name, 
     return seal(cx, &key, binding(cx, domain, project, name), value, sealed);
 }
 
+/* With the key, or the one that is to follow it: a rekey may have been cut off between the rows and the file. */
+static enum code open_row(struct ctx *cx, const struct seal_key *key, const struct store_secret *row, str *value)
+{
+    cleanup_(wipe_key) struct seal_key next;
+    str bound = binding(cx, row->domain, row->project, row->name);
+    enum code code = seal_open(cx, key, bound, row->sealed, value);
+    if (code != CODE_FAILED_PRECONDITION || access(next_path(cx).p, R_OK) != 0)
+        return code;
+    ctx_clear_err(cx);
+    TRY(read_key_file(cx, next_path(cx), &next));
+    return seal_open(cx, &next, bound, row->sealed, value);
+}
+
 enum code engine_secret_resolve(struct ctx *cx, str project, str domain, str name, str *value)
 {
     struct store_secret *row;
@@ -117,5 +147,56 @@ enum code engine_secret_resolve(struct ctx *cx, str project, str domain, str nam
                     ", nor for the domain, nor globally",
                     STR_ARG(name), STR_ARG(project), STR_ARG(domain));
     TRY(read_key(cx, &key));
-    return seal_open(cx, &key, binding(cx, row->domain, row->project, row->name), row->sealed, value);
+    return open_row(cx, &key, row, value);
+}
+
+/* ---- another key ------------------------------------------------------------------------------------------------- */
+
+enum code engine_secret_rekey_begin(struct ctx *cx)
+{
+    cleanup_(wipe_key) struct seal_key key;
+    str next = next_path(cx);
+    bool may_create;
+    str path = key_path(cx, &may_create);
+    if (!may_create && !getenv("TERN_SECRET_KEY_FILE"))
+        return fail(
+            cx, CODE_FAILED_PRECONDITION,
+            "the key is a credential of systemd, %.120s, which cannot be replaced from here: copy it to a file, "
+            "name that in TERN_SECRET_KEY_FILE, rekey, and make the file the credential again",
+            path.p);
+    TRY(read_key(cx, &key));
+    enum code code = read_key_file(cx, next, &key);
+    if (code != CODE_NOT_FOUND)
+        return code;
+    ctx_clear_err(cx);
+    return make_key(cx, next);
+}
+
+enum code engine_secret_rekey(struct ctx *cx, size_t *n)
+{
+    cleanup_(wipe_key) struct seal_key key, next;
+    const struct store_page all = {.where = STR(""), .order = STR("s.id"), .limit = SIZE_MAX / 2};
+    struct store_secret *rows;
+    TRY(read_key(cx, &key));
+    TRY(read_key_file(cx, next_path(cx), &next));
+    TRY(store_secret_list(cx, &all, &rows, n));
+    for (size_t i = 0; i < *n; i++) {
+        str value;
+        TRY(open_row(cx, &key, &rows[i], &value));
+        TRY(seal(cx, &next, binding(cx, rows[i].domain, rows[i].project, rows[i].name), value, &rows[i].sealed));
+        TRY(store_secret_update(cx, &rows[i]));
+    }
+    return CODE_OK;
+}
+
+/* The old key stays under another name: backups were made with it. */
+enum code engine_secret_rekey_end(struct ctx *cx, str *old)
+{
+    bool may_create;
+    str path = key_path(cx, &may_create);
+    *old = arena_printf(cx->mem, "%s.old", path.p);
+    unlink(old->p);
+    if (link(path.p, old->p) != 0 || rename(next_path(cx).p, path.p) != 0)
+        return fail_errno(cx, "%s", path.p);
+    return file_sync_dir(cx, arena_cstr(cx->mem, str_head(path, str_rfind_char(path, '/'))));
 }

@@ -16,4 +16,12 @@ must_check_ enum code engine_secret_seal(struct ctx *cx, str domain, str project
  * Errors: NOT_FOUND naming the scopes that were looked at. */
 must_check_ enum code engine_secret_resolve(struct ctx *cx, str project, str domain, str name, str *value);
 
+/* Another key: begin() makes one beside the old (or finds the one of a rekey that was cut off), rekey(), a write entry,
+ * seals every secret with it, end(), after the commit, puts it in the old one's place and keeps that as *old, for backups
+ * made before. Cut off anywhere, all secrets can be read, and the three are done again. No server may run meanwhile.
+ * Errors: FAILED_PRECONDITION for a key that cannot be read or replaced. */
+must_check_ enum code engine_secret_rekey_begin(struct ctx *cx);
+must_check_ enum code engine_secret_rekey(struct ctx *cx, size_t *n);
+must_check_ enum code engine_secret_rekey_end(struct ctx *cx, str *old);
+
 #endif

@@ -36,3 +36,39 @@ def test_second_server_is_told_who_holds_the_folder(make_tern):
     assert second.returncode != 0 and "another server" in second.stderr and str(server.process.pid) in second.stderr
 
 
+
+
+def test_secrets_under_a_new_key(make_tern):
+    server = make_tern().start()
+    server.cli("create", "secret", "api-key", "--value", "s3cr3t-value")
+    refused = server.command("secret", "rekey", check=False)
+    assert refused.returncode != 0 and "tern stop" in refused.stderr
+    server.terminate()
+    key = server.home / ".config" / "tern" / "secret.key"
+    before = key.read_bytes()
+    assert "Sealed 1 secrets" in server.command("secret", "rekey").stdout
+    assert key.read_bytes() != before and (key.parent / "secret.key.old").read_bytes() == before
+    assert key.stat().st_mode & 0o777 == 0o600 and not (key.parent / "secret.key.next").exists()
+    server.restart()
+    done = server.cli("run", "--follow", "secrets_.py", "read_env")
+    name = re.search(r"Created Run: ([a-z0-9-]+)", done.stdout).group(1)
+    assert "s3cr3t-value" in server.cli("get", "io", name).stdout
+
+
+def test_a_rekey_that_was_cut_off(make_tern):
+    """Rows sealed with the new key, which is not in its place yet: readable, and done again."""
+    server = make_tern().start()
+    server.cli("create", "secret", "api-key", "--value", "s3cr3t-value")
+    server.terminate()
+    server.command("secret", "rekey")
+    key = server.home / ".config" / "tern" / "secret.key"
+    key.rename(key.parent / "secret.key.next")
+    (key.parent / "secret.key.old").rename(key)
+    server.restart()
+    done = server.cli("run", "--follow", "secrets_.py", "read_env")
+    name = re.search(r"Created Run: ([a-z0-9-]+)", done.stdout).group(1)
+    assert "s3cr3t-value" in server.cli("get", "io", name).stdout
+    server.terminate()
+    newer = (key.parent / "secret.key.next").read_bytes()
+    assert "Sealed 1 secrets" in server.command("secret", "rekey").stdout
+    assert key.read_bytes() == newer
