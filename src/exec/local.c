@@ -7,9 +7,9 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/time.h"
-#include "base/tree.h"
 #include "exec/client.h"
 #include "exec/exec_int.h"
+#include "exec/files.h"
 #include "exec/logfile.h"
 #include "exec/slots.h"
 #include "exec/task.h"
@@ -478,7 +478,7 @@ static enum code local_discard(struct ctx *cx, struct exec *e, const struct exec
     if (busy)
         return fail(cx, CODE_FAILED_PRECONDITION, "attempt %u is still known", place->key.attempt);
     str dir = exec_task_folder(cx, l->cfg.data_dir, place);
-    tree_remove(dir.p);
+    exec_files_remove(cx, dir);
     /* The folders above it, when they are empty now: action, run, domain, project. */
     for (int i = 0; i < 4; i++) {
         dir = arena_str(cx->mem, str_head(dir, str_rfind_char(dir, '/')));

@@ -2,6 +2,7 @@
 #include "exec/task.h"
 
 #include "base/file.h"
+#include "exec/files.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -273,6 +274,15 @@ static void say_python(struct ctx *cx, const struct exec_task *task, const struc
                               STR_ARG(task->sdk_version), STR_ARG(py->sdk_version)));
 }
 
+/* What is otherwise in this environment than in the image's container. */
+static void say_notes(struct ctx *cx, const struct exec_python *py, buf *lines)
+{
+    str rest = exec_files_notes(cx, py->bin_dir), line;
+    while (str_next(&rest, '\n', &line))
+        if (line.n)
+            add_line(lines, line);
+}
+
 static void say_too_large(struct ctx *cx, const struct exec_machine *machine, const struct exec_task *task, buf *lines)
 {
     if (task->cpu_millis > machine->cpu_millis)
@@ -337,9 +347,13 @@ enum code exec_task_plan(struct ctx *cx, const struct exec_local_config *cfg, co
         out->argv.p[i] = task->argv[i];
     TRY(make_env(cx, cfg, task, py.bin_dir, out));
     out->cwd = exec_task_folder(cx, cfg->data_dir, &place);
-    buf_init_arena(&lines, cx->mem, 16384);
+    if (task->python)
+        TRY(exec_files_place(cx, py.bin_dir, out->cwd));
+    buf_init_arena(&lines, cx->mem, 32768);
     if (task->python)
         say_python(cx, task, &py, &lines);
+    if (task->python)
+        say_notes(cx, &py, &lines);
     say_too_large(cx, machine, task, &lines);
     out->text = buf_view(&lines);
     return CODE_OK;

@@ -4,9 +4,11 @@
 #include "base/file.h"
 #include "base/random.h"
 #include "base/tree.h"
+#include "exec/files.h"
 #include "exec/python.h"
 #include "gen/flyteidl2_core.h"
 #include "gen/flyteidl2_task.h"
+#include "image/interpreter.h"
 #include "image/plan.h"
 #include "image/process.h"
 #include "object/object.h"
@@ -16,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define INPUTS_MAX ((size_t)1 << 20)
@@ -106,51 +109,44 @@ static enum code run_step(struct ctx *cx, const struct build *b, const char **ar
 {
     if (strcmp(argv[0], "python") == 0)
         argv[0] = arena_printf(cx->mem, "%s/bin/python", b->venv.p).p;
+    for (size_t i = 0; argv[i]; i++)
+        if (str_starts(str_from(argv[i]), STR(IMAGE_VENV)))
+            argv[i] = arena_printf(cx->mem, "%s%s", b->venv.p, argv[i] + strlen(IMAGE_VENV)).p;
     return image_process_run(cx, argv, b->work.p);
 }
 
-/* Copied files are importable from every task of the image. */
+static bool is_folder(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static enum code copy_one(struct ctx *cx, const struct build *b, const struct image_copy *c)
+{
+    str to = arena_printf(cx->mem, "%s/" EXEC_FILES_DIR "/" STR_FMT, b->venv.p, STR_ARG(c->to));
+    if (is_folder(c->from.p)) {
+        TRY(file_mkdirs(cx, to.p, 0755));
+        return tree_copy(cx, c->from.p, to.p);
+    }
+    if (c->into || is_folder(to.p))
+        to = arena_printf(cx->mem, "%s%s", to.p, strrchr(c->from.p, '/'));
+    TRY(file_mkdirs(cx, arena_cstr(cx->mem, str_head(to, str_rfind_char(to, '/'))), 0755));
+    return tree_copy_file(cx, c->from.p, to.p);
+}
+
+/* Copied files are put into the working folder of every task of the image; its programs can import them everywhere. */
 static enum code copy_files(struct ctx *cx, const struct build *b)
 {
-    for (size_t i = 0; i < b->plan.copy_count; i++) {
-        const struct image_copy *c = &b->plan.copies[i];
-        str to = arena_printf(cx->mem, "%s/files/" STR_FMT, b->venv.p, STR_ARG(c->to));
-        size_t slash = str_rfind_char(to, '/');
-        TRY(file_mkdirs(cx, arena_cstr(cx->mem, str_head(to, slash)), 0755));
-        const char *const argv[] = {"cp", "-a", "--", c->from.p, to.p, NULL};
-        TRY(image_process_run(cx, argv, NULL));
-    }
+    for (size_t i = 0; i < b->plan.copy_count; i++)
+        TRY(copy_one(cx, b, &b->plan.copies[i]));
     if (b->plan.copy_count == 0)
         return CODE_OK;
-    str files = arena_printf(cx->mem, "%s/files", b->venv.p);
+    str files = arena_printf(cx->mem, "%s/" EXEC_FILES_DIR, b->venv.p);
     const char *pth[] = {"python", "-c",
                          "import sys, sysconfig\n"
                          "open(sysconfig.get_paths()['purelib'] + '/tern-files.pth', 'w').write(sys.argv[1] + '\\n')",
                          files.p, NULL};
     return run_step(cx, b, pth);
-}
-
-/* The interpreter must have the version that the image asks for. */
-static enum code check_python(struct ctx *cx, const struct build *b, str *python)
-{
-    str v = b->plan.python_version;
-    str test =
-        arena_printf(cx->mem, "import sys; sys.exit('%%d.%%d' %% sys.version_info[:2] != '" STR_FMT "')", STR_ARG(v));
-    for (size_t i = 0; i < v.n; i++)
-        if (v.p[i] != '.' && (v.p[i] < '0' || v.p[i] > '9'))
-            return fail(cx, CODE_INVALID_ARGUMENT, "python_version: \"" STR_FMT "\" is none", STR_ARG(v));
-    const char *ours[] = {b->job->python.p, "-c", test.p, NULL};
-    *python = b->job->python;
-    if (v.n == 0 || image_process_succeeds(ours))
-        return CODE_OK;
-    *python = arena_printf(cx->mem, "python" STR_FMT, STR_ARG(v));
-    ours[0] = python->p;
-    if (image_process_succeeds(ours))
-        return CODE_OK;
-    return fail(cx, CODE_FAILED_PRECONDITION,
-                "the image asks for Python " STR_FMT ", which is not on this machine: install python" STR_FMT
-                " or build the image with the version of %s",
-                STR_ARG(v), STR_ARG(v), b->job->python.p);
 }
 
 /* The SDK of the base image, or the one that the base interpreter has. */
@@ -167,20 +163,31 @@ static enum code install_sdk(struct ctx *cx, const struct build *b)
     return b->plan.sdk.n ? run_step(cx, b, named) : image_process_run(cx, same, b->work.p);
 }
 
+/* Every tool trusts what the machine trusts, as pip does. */
+static void set_variables(const struct build *b)
+{
+    static const char machine[] = "/etc/ssl/certs/ca-certificates.crt";
+    setenv("VIRTUAL_ENV", b->venv.p, 1); /* the one that uv and Poetry install into */
+    setenv("UV_SYSTEM_CERTS", "true", 0);
+    setenv("UV_NATIVE_TLS", "true", 0); /* older ones */
+    if (access(machine, R_OK) == 0)
+        setenv("REQUESTS_CA_BUNDLE", machine, 0);                         /* Poetry */
+    setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring", 0); /* nobody is there to unlock one */
+}
+
 static enum code make_venv(struct ctx *cx, const struct build *b)
 {
     str python = STR("");
-    TRY(check_python(cx, b, &python));
+    TRY(image_interpreter_find(cx, b->plan.python_version, b->job->python, &python));
     const char *const venv[] = {python.p, "-m", "venv", b->venv.p, NULL};
     TRY(image_process_run(cx, venv, NULL));
-    setenv("VIRTUAL_ENV", b->venv.p, 1);  /* for uv sync --active */
-    setenv("UV_SYSTEM_CERTS", "true", 0); /* uv trusts what the machine trusts, as pip does */
-    setenv("UV_NATIVE_TLS", "true", 0);   /* the same for older ones */
+    set_variables(b);
     TRY(install_sdk(cx, b));
     for (size_t i = 0; i < b->plan.step_count; i++)
         TRY(run_step(cx, b, b->plan.steps[i].argv));
     TRY(copy_files(cx, b));
     TRY(file_write(cx, arena_printf(cx->mem, "%s/tern.env", b->venv.p).p, b->plan.env, 0644));
+    TRY(file_write(cx, arena_printf(cx->mem, "%s/tern.notes", b->venv.p).p, b->plan.notes, 0644));
     return file_write(cx, arena_printf(cx->mem, "%s/" COMPLETE, b->venv.p).p, b->plan.hash, 0644);
 }
 
@@ -260,6 +267,7 @@ static enum code build_in(struct ctx *cx, struct build *b)
     printf("Building " STR_FMT "\n", STR_ARG(b->target));
     TRY(unpack_context(cx, b, &context));
     TRY(image_plan_make(cx, b->spec, context, arena_printf(cx->mem, "%s/context", b->work.p), &b->plan));
+    fputs(arena_cstr(cx->mem, b->plan.notes), stdout);
     TRY(ensure_venv(cx, b));
     TRY(register_image(cx, b));
     TRY(write_outputs(cx, b));

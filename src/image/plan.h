@@ -5,6 +5,8 @@
 #include "gen/flyteidl2_imagebuilder.h"
 
 #define IMAGE_ARGS_MAX 512
+/* Stands for the environment's folder at the beginning of an argument. */
+#define IMAGE_VENV "{venv}"
 
 /* One command inside the environment. */
 struct image_step {
@@ -12,8 +14,9 @@ struct image_step {
 };
 
 struct image_copy {
-    str from; /* below the context */
-    str to;   /* below <environment>/files, which is on sys.path */
+    str from;  /* below the context */
+    str to;    /* below the task's working folder; "" = the folder itself */
+    bool into; /* a file goes into the folder to, under its own name */
 };
 
 struct image_plan {
@@ -23,8 +26,9 @@ struct image_plan {
     size_t step_count;
     struct image_copy *copies;
     size_t copy_count;
-    str env;  /* "NAME=VALUE\n" each */
-    str hash; /* hexadecimal; of everything above and of the context's bytes */
+    str env;   /* "NAME=VALUE\n" each */
+    str notes; /* lines for the logs of the build and of each task: what is otherwise than in a container */
+    str hash;  /* hexadecimal; of everything above and of the context's bytes */
 };
 
 /* context: the bytes of context.tar.gz, may be empty. folder: where it is unpacked. Errors: FAILED_PRECONDITION for layers

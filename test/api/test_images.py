@@ -1,7 +1,23 @@
 """Images on one machine: environments built once, reused, refused with a clear error."""
 import re
+import sys
+
+import pytest
 
 import images
+
+
+def environments(tern):
+    return [p for p in (tern.data / "venvs").iterdir() if (p / "tern-complete").exists() and not p.is_symlink()]
+
+
+def logs(cli, name):
+    """A run's log, without the console's folding."""
+    return " ".join(cli("get", "logs", name, env={"COLUMNS": "2000"}).stdout.split())
+
+
+def outputs(run):
+    return run.outputs()[0]
 
 
 def test_image_is_built_once_and_used(tern, cli):
@@ -9,21 +25,70 @@ def test_image_is_built_once_and_used(tern, cli):
     name = re.search(r"Created Run: ([a-z0-9-]+)", done.stdout).group(1)
     out = cli("get", "io", name).stdout
     assert "1.16.0" in out and "yes" in out
+    before = len(environments(tern))
     again = cli("run", "--follow", "images.py", "uses_six", timeout=60)
     assert "Submitting a new build" not in again.stdout + again.stderr
-    assert len([p for p in (tern.data / "venvs").iterdir() if (p / "tern-complete").exists() and not p.is_symlink()]) == 1
+    assert len(environments(tern)) == before
 
 
-def test_apt_packages_that_are_missing_are_named(cli):
-    done = cli("run", "images.py", "never", check=False, timeout=120)
-    text = done.stdout + done.stderr
+REFUSED = [
+    ("never", ["apt-get install", "a-package-that-does-not-exist"]),
+    ("never_commands", ["shell commands", "echo hello > /etc/motd", "need a container", "do by hand"]),
+    ("never_python", ["asks for Python 3.14", "uv python install 3.14"]),
+]
+
+
+@pytest.mark.parametrize("task,words", REFUSED, ids=[row[0] for row in REFUSED])
+def test_what_needs_a_container_is_refused_with_a_way_out(tern, cli, task, words):
+    before = len(environments(tern))
+    done = cli("run", "images.py", task, check=False, timeout=120)
     assert done.returncode != 0
-    build = re.search(r"Started build at: \S*/runs/([a-z0-9]+)", text).group(1)
-    logs = cli("get", "logs", build).stdout.replace("\n", " ")
-    assert "apt-get install" in logs and "a-package-that-does-not-exist" in logs.replace(" ", "")
+    build = re.search(r"Started build at: \S*/runs/([a-z0-9]+)", done.stdout + done.stderr).group(1)
+    text = logs(cli, build)
+    assert all(w in text for w in words), text
+    assert len(environments(tern)) == before
 
 
-def test_missing_module_says_which_image_and_environment(run):
+def test_copied_files_are_in_the_working_folder_of_each_task(run, cli):
+    """Relative, in the container's home, and elsewhere; what one task writes to them no other sees."""
+    greeting = "hello from the image"
+    for _ in range(2):
+        r = run(images.reads_files)
+        assert outputs(r) == [greeting, greeting, greeting, "deep"]
+    text = logs(cli, r.name)
+    assert "/opt/tern-test/renamed.txt is at ./opt/tern-test/renamed.txt" in text, text
+
+
+def test_poetry_and_uv_projects_and_folders_can_be_imported(run):
+    assert outputs(run(images.imports_projects)) == ["from", "poetry", "from", "uv", "from", "folder", "1.16.0", "2.0.0"]
+
+
+def test_a_uv_script_gives_its_packages(run):
+    assert outputs(run(images.runs_in_script_image)) == "1.15.0"
+
+
+@pytest.mark.skipif("%d.%d" % sys.version_info[:2] == "%d.%d" % images.OTHER, reason="that is no other Python")
+def test_another_python_and_another_sdk(run, cli):
+    """The environment has what the image says, and the log tells that the task was made with another SDK."""
+    r = run(images.says_versions)
+    assert outputs(r) == ["%d.%d" % images.OTHER, "2.6.6"]
+    assert "this environment has flyte 2.6.6" in logs(cli, r.name)
+
+
+def test_missing_module_says_which_image_and_environment(tern, run):
     r = run(images.needs_missing_module, expect="failed")
     message = r.details().action_details.pb2.error_info.message
     assert "a_module_that_is_not_there" in message
+    assert f"Runs in {sys.prefix}" in message, message
+    assert "the task's image is ghcr.io/flyteorg/flyte:py3." in message, message
+
+
+def test_the_local_builder_runs_in_the_servers_environment(tern, cli):
+    """Without Docker and network the SDK supposes that the image is there; its layers never reach the server."""
+    nowhere = "http://127.0.0.1:9"
+    done = cli("run", "--follow", "images.py", "uses_six", timeout=120, check=False,
+               env={"FLYTE_IMAGE_BUILDER": "local", "PATH": f"{sys.prefix}/bin:/usr/bin:/bin", "HTTPS_PROXY": nowhere,
+                    "HTTP_PROXY": nowhere})
+    name = re.search(r"Created Run: ([a-z0-9-]+)", done.stdout).group(1)
+    text = logs(cli, name)
+    assert f"Runs in {sys.prefix} (VIRTUAL_ENV); the task's image is localhost:30000/tern-test:" in text, text

@@ -300,6 +300,17 @@ enum code exec_discard(struct ctx *cx, struct exec *e, const struct exec_place *
     return CODE_OK;
 }
 
+enum code exec_log_read(struct ctx *cx, struct exec *e, struct exec_key key, int64_t cursor, size_t max_lines,
+                        struct exec_log_page *out)
+{
+    (void)e;
+    (void)key;
+    (void)cursor;
+    (void)max_lines;
+    (void)out;
+    return fail(cx, CODE_NOT_FOUND, "no log");
+}
+
 /* ---- object/ ---------------------------------------------------------------------------------------------------- */
 
 static struct world_object *world_object(str key)
