@@ -271,13 +271,14 @@ static str own_build(struct ctx *cx, const char *program)
                         (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
 }
 
-/* An older or newer program's supervisor without tasks makes room for one of this program; with tasks it is kept as
- * long as it can be understood. */
+/* A supervisor without tasks makes room when it is of an older or newer program, or has its S3 endpoint elsewhere than
+ * where it is wanted; with tasks it is kept as long as it can be understood. */
 static enum code check_welcome(struct exec_client *c, const struct exec_msg *m, bool *replace)
 {
     struct ctx *cx = &c->cx;
     bool understood = m->version >= EXEC_WIRE_OLDEST && m->oldest <= EXEC_WIRE_VERSION;
-    *replace = m->running == 0 && (!understood || !str_eq(m->build, own_build(cx, c->program)));
+    bool elsewhere = m->s3_listen.n && c->s3_listen[0] && !str_eq(m->s3_listen, str_from(c->s3_listen));
+    *replace = m->running == 0 && (!understood || elsewhere || !str_eq(m->build, own_build(cx, c->program)));
     if (!understood && !*replace)
         return fail(
             cx, CODE_FAILED_PRECONDITION,

@@ -1,0 +1,112 @@
+"""What a new user meets: each message says what happened, why, and what to do next."""
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from harness import BINARY, Tern
+
+
+@pytest.fixture
+def server(tmp_path):
+    """Starts servers of the test's own on the folder data, with the given options."""
+    made = []
+
+    def start(*args, env=None, wait=20):
+        one = Tern(tmp_path / f"s{len(made)}", args=args, env=env)
+        one.data = tmp_path / "data"
+        made.append(one)
+        return one.start(wait=wait)
+
+    yield start
+    for one in made:
+        one.finish()
+
+
+def serve_fails(tmp_path, *args, **env):
+    done = subprocess.run([BINARY, "serve", *map(str, args)], capture_output=True, text=True, timeout=60,
+                          env={"HOME": str(tmp_path), "PATH": os.environ["PATH"], **env})
+    assert done.returncode not in (0, -signal.SIGKILL)
+    return done.stderr
+
+
+@pytest.fixture
+def taken():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen()
+        yield s.getsockname()[1]
+
+
+def test_a_taken_port_is_named_with_a_way_out(tmp_path, taken):
+    text = serve_fails(tmp_path, "--data", tmp_path / "d", "--listen", f"localhost:{taken}")
+    assert f"listen on localhost:{taken}: the port is taken" in text
+    assert "tern serve --listen localhost:0" in text
+
+
+def test_a_taken_port_for_objects_does_not_stick(tmp_path, server, taken):
+    """The supervisor of the failed start holds no task, so the next start may want another port."""
+    text = serve_fails(tmp_path, "--data", tmp_path / "data", "--listen", "localhost:0", "--s3-listen",
+                       f"localhost:{taken}")
+    assert f"listen on localhost:{taken}: the port is taken" in text
+    assert "objects at http://localhost:" in server("--s3-listen", "localhost:0").tail()
+
+
+def test_a_folder_that_cannot_be_made_is_named_with_a_way_out(tmp_path):
+    (tmp_path / "file").write_text("")
+    text = serve_fails(tmp_path, "--data", tmp_path / "file" / "data", "--listen", "localhost:0")
+    assert f"data folder {tmp_path}/file" in text and "choose another with --data" in text
+
+
+def test_the_server_says_where_tasks_run(server):
+    assert f"tasks run in:   {sys.prefix} (VIRTUAL_ENV), Python {sys.version_info[0]}." in server().tail()
+
+
+def test_the_server_says_when_no_task_can_run(server):
+    text = server(env={"VIRTUAL_ENV": "", "PATH": "/nonexistent"}).tail()
+    assert "tasks run in:   nowhere yet: no Python with flyte" in text
+    for way in ("exec.local.python", "image.builder: remote", "VIRTUAL_ENV", "PATH"):
+        assert way in text
+
+
+
+def supervisor_of(data):
+    for p in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = p.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if words[1:2] == [b"supervise"] and str(data).encode() in words:
+            return int(p.parent.name)
+    return None
+
+
+def test_a_supervisor_without_its_folder_ends_when_asked(server, tmp_path):
+    one = server()
+    pid = supervisor_of(one.data)
+    assert pid
+    one.kill()
+    shutil.rmtree(one.data)
+    os.kill(pid, signal.SIGTERM)
+    end = time.monotonic() + 60
+    while pathlib.Path(f"/proc/{pid}").exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not pathlib.Path(f"/proc/{pid}").exists()
+
+
+@pytest.mark.parametrize("args,words", [
+    (["version", "--data", "x"], ["--data has no use here"]),
+    (["backup"], ["an argument is missing", "Usage: tern backup FILE"]),
+    (["env", "--data", "/nonexistent/tern"], ["no server runs on /nonexistent/tern", "tern serve --data"]),
+])
+def test_wrong_commands_say_what_is_right(tmp_path, args, words):
+    done = subprocess.run([BINARY, *args], capture_output=True, text=True, timeout=60,
+                          env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]})
+    assert done.returncode != 0
+    assert all(w in done.stderr for w in words), done.stderr
