@@ -7,10 +7,12 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 
 import pytest
 
-from harness import BINARY, Tern
+from harness import BINARY, ROOT, Tern
 
 
 @pytest.fixture
@@ -74,6 +76,42 @@ def test_the_server_says_when_no_task_can_run(server):
     for way in ("exec.local.python", "image.builder: remote", "VIRTUAL_ENV", "PATH"):
         assert way in text
 
+
+
+def test_who_follows_a_task_that_cannot_start_sees_why(server):
+    one = server("--exec.local.python", "/nonexistent/bin/python")
+    done = one.cli("run", "--follow", "images.py", "needs_missing_module", check=False)
+    text = " ".join((done.stdout + done.stderr).split())
+    assert "Not started: exec.local.python is /nonexistent/bin/python" in text, text
+
+
+def fetch(one, path):
+    try:
+        with urllib.request.urlopen(f"http://{one.endpoint}{path}", timeout=30) as answer:
+            return answer.status, answer.headers.get_content_type(), answer.read().decode()
+    except urllib.error.HTTPError as e:
+        return e.code, e.headers.get_content_type(), e.read().decode()
+
+
+def test_pages_that_are_not_there_lead_back(server):
+    one = server()
+    for path, words in (("/v2/domain/development/project/flytesnacks/runs/nope", "run not found"),
+                        ("/v2/domain/development/runs", "there is no such page")):
+        status, kind, text = fetch(one, path)
+        assert (status, kind) == (404, "text/html") and words in text and '<a href="/">' in text
+    status, kind, text = fetch(one, "/nothing")
+    assert status == 404 and "runs are listed at /" in text
+
+
+def test_a_build_without_its_packages_names_them(tmp_path):
+    """The commands of the package manager are played."""
+    fake = tmp_path / "dpkg-query"
+    fake.write_text("#!/bin/sh\nexit 1\n")
+    fake.chmod(0o755)
+    done = subprocess.run(["make", f"BUILD={tmp_path}/build", "-C", ROOT], capture_output=True, text=True, timeout=120,
+                          env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)})
+    assert done.returncode != 0
+    assert "sudo apt-get install gcc" in done.stdout and "CC" not in done.stdout
 
 
 def supervisor_of(data):
