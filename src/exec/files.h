@@ -7,6 +7,9 @@
 /* In an environment that was made for an image: what the working folder of a task begins with. */
 #define EXEC_FILES_DIR "tern-files"
 
+/* There too: names in that folder, a line each, that are absolute paths in the image (view.h). */
+#define EXEC_FILES_PATHS "tern.paths"
+
 /* Makes the working folder cwd with copies of the environment's files: whole, or not at all. Does nothing when the
  * environment has none, or when the folder is there already. Errors: those of tree_copy(). */
 must_check_ enum code exec_files_place(struct ctx *cx, str bin_dir, str cwd);

@@ -1,6 +1,7 @@
 /* One build: inputs, plan, environment, name, outputs. */
 #include "image/build.h"
 
+#include "base/buf.h"
 #include "base/file.h"
 #include "base/random.h"
 #include "base/tree.h"
@@ -22,6 +23,7 @@
 #include <unistd.h>
 
 #define INPUTS_MAX ((size_t)1 << 20)
+#define PATHS_MAX ((size_t)64 << 10)
 #define CONTEXT_MAX ((size_t)512 << 20)
 /* Written last: an environment without it is not one. */
 #define COMPLETE "tern-complete"
@@ -121,26 +123,35 @@ static bool is_folder(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-static enum code copy_one(struct ctx *cx, const struct build *b, const struct image_copy *c)
+/* paths gets the names that are absolute in the image. */
+static enum code copy_one(struct ctx *cx, const struct build *b, const struct image_copy *c, buf *paths)
 {
-    str to = arena_printf(cx->mem, "%s/" EXEC_FILES_DIR "/" STR_FMT, b->venv.p, STR_ARG(c->to));
-    if (is_folder(c->from.p)) {
-        TRY(file_mkdirs(cx, to.p, 0755));
-        return tree_copy(cx, c->from.p, to.p);
-    }
-    if (c->into || is_folder(to.p))
+    str files = arena_printf(cx->mem, "%s/" EXEC_FILES_DIR, b->venv.p);
+    str to = arena_printf(cx->mem, "%s/" STR_FMT, files.p, STR_ARG(c->to));
+    bool folder = is_folder(c->from.p);
+    if (!folder && (c->into || is_folder(to.p)))
         to = arena_printf(cx->mem, "%s%s", to.p, strrchr(c->from.p, '/'));
-    TRY(file_mkdirs(cx, arena_cstr(cx->mem, str_head(to, str_rfind_char(to, '/'))), 0755));
-    return tree_copy_file(cx, c->from.p, to.p);
+    if (c->absolute) {
+        buf_str(paths, str_skip(to, files.n + 1));
+        buf_char(paths, '\n');
+    }
+    TRY(file_mkdirs(cx, folder ? to.p : arena_cstr(cx->mem, str_head(to, str_rfind_char(to, '/'))), 0755));
+    return folder ? tree_copy(cx, c->from.p, to.p) : tree_copy_file(cx, c->from.p, to.p);
 }
 
 /* Copied files are put into the working folder of every task of the image; its programs can import them everywhere. */
 static enum code copy_files(struct ctx *cx, const struct build *b)
 {
+    buf paths;
+    buf_init_arena(&paths, cx->mem, PATHS_MAX);
     for (size_t i = 0; i < b->plan.copy_count; i++)
-        TRY(copy_one(cx, b, &b->plan.copies[i]));
+        TRY(copy_one(cx, b, &b->plan.copies[i], &paths));
     if (b->plan.copy_count == 0)
         return CODE_OK;
+    if (paths.failed)
+        return fail(cx, CODE_INVALID_ARGUMENT, "the image's absolute paths take more than %zu bytes", PATHS_MAX);
+    if (paths.n)
+        TRY(file_write(cx, arena_printf(cx->mem, "%s/" EXEC_FILES_PATHS, b->venv.p).p, buf_view(&paths), 0644));
     str files = arena_printf(cx->mem, "%s/" EXEC_FILES_DIR, b->venv.p);
     const char *pth[] = {"python", "-c",
                          "import sys, sysconfig\n"

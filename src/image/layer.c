@@ -224,11 +224,7 @@ static enum code copy(struct image_planner *p, const ImagebuilderLayer *l)
     TRY(clean_path(p, dst, &c.to));
     for (size_t i = 0; i < p->home_count && !home; i++)
         home = is_below(c.to, p->homes[i], &c.to);
-    if (!home)
-        image_layer_note(p, arena_printf(p->cx->mem,
-                                         "The image's " STR_FMT " is at ./" STR_FMT
-                                         ", in the working folder: there is no container to have it at its own path",
-                                         STR_ARG(dst), STR_ARG(c.to)));
+    c.absolute = !home;
     p->plan->copies[p->plan->copy_count++] = c;
     return CODE_OK;
 }

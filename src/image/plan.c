@@ -9,7 +9,7 @@
 
 #define TEXT_MAX ((size_t)1 << 20)
 /* Part of the hash: raised when the same plan makes another environment. */
-#define FORMAT "tern image 2"
+#define FORMAT "tern image 3"
 
 /* ---- the whole --------------------------------------------------------------------------------------------------- */
 

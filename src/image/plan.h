@@ -14,9 +14,10 @@ struct image_step {
 };
 
 struct image_copy {
-    str from;  /* below the context */
-    str to;    /* below the task's working folder; "" = the folder itself */
-    bool into; /* a file goes into the folder to, under its own name */
+    str from;      /* below the context */
+    str to;        /* below the task's working folder; "" = the folder itself */
+    bool absolute; /* "/" + to is its path in the image */
+    bool into;     /* a file goes into the folder to, under its own name */
 };
 
 struct image_plan {

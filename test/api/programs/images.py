@@ -57,7 +57,7 @@ full = flyte.TaskEnvironment(name="full", image=(
 
 @full.task
 def reads_files() -> list[str]:
-    names = ["greeting.txt", "data/greeting.txt", "opt/tern-test/renamed.txt", "words/note.txt"]
+    names = ["greeting.txt", "data/greeting.txt", "/opt/tern-test/renamed.txt", "words/note.txt"]
     texts = [pathlib.Path(n).read_text().strip() for n in names]
     for name in names:  # what a task writes is its own
         pathlib.Path(name).write_text("changed")
