@@ -219,6 +219,9 @@ static enum code start_once(struct exec_client *c, bool in_scope, bool *scoped)
     struct start_plan p = {.program = c->program, .null_fd = -1, .log_fd = -1};
     str log_dir = arena_printf(cx->mem, "%s/log", c->data_dir);
     p.log = arena_printf(cx->mem, "%s/supervisor.log", log_dir.p).p;
+    /* Nothing that was removed under a running server is made again by it. */
+    if (access(arena_printf(cx->mem, "%s/run", c->data_dir).p, F_OK) < 0)
+        return fail(cx, CODE_FAILED_PRECONDITION, "the data folder %s is gone: end this server", c->data_dir);
     TRY(file_mkdirs(cx, log_dir.p, 0700));
     rotate(cx, p.log);
     size_t n = in_scope ? scope_argv(cx, c, &p) : 0;

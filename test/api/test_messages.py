@@ -125,17 +125,29 @@ def supervisor_of(data):
     return None
 
 
-def test_a_supervisor_without_its_folder_ends_when_asked(server, tmp_path):
+def wait_until(what):
+    end = time.monotonic() + 60
+    while not what() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert what()
+
+
+@pytest.mark.parametrize("alive", [False, True], ids=["server gone", "server there"])
+def test_a_supervisor_without_its_folder_ends_when_asked(server, alive):
+    """A server that is still there does not start another one, nor makes the folder again."""
     one = server()
     pid = supervisor_of(one.data)
     assert pid
-    one.kill()
+    if not alive:
+        one.kill()
     shutil.rmtree(one.data)
     os.kill(pid, signal.SIGTERM)
-    end = time.monotonic() + 60
-    while pathlib.Path(f"/proc/{pid}").exists() and time.monotonic() < end:
-        time.sleep(0.05)
-    assert not pathlib.Path(f"/proc/{pid}").exists()
+    wait_until(lambda: not pathlib.Path(f"/proc/{pid}").exists())
+    if alive:
+        wait_until(lambda: f"the data folder {one.data} is gone" in one.tail())
+        one.kill()
+    assert supervisor_of(one.data) is None
+    assert not one.data.exists()
 
 
 @pytest.mark.parametrize("args,words", [
