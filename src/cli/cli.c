@@ -45,6 +45,16 @@ enum code cli_print(struct ctx *cx, str text)
     return CODE_OK;
 }
 
+str cli_client_command(struct ctx *cx, str endpoint, bool tls)
+{
+    if (!tls && str_eq(endpoint, STR("localhost:30080")))
+        return STR("flyte create config --devbox --builder remote");
+    return arena_printf(cx->mem,
+                        "flyte create config --endpoint " STR_FMT "%s --project flytesnacks --domain development "
+                        "--builder remote",
+                        STR_ARG(endpoint), tls ? "" : " --insecure");
+}
+
 /* ---- options ----------------------------------------------------------------------------------------------------- */
 
 static const struct cli_option *find_option(const struct cli_option *options, str name)

@@ -69,9 +69,10 @@ static void greet(struct ctx *cx, const struct config *c, const struct app *app)
     fprintf(stderr,
             "Tern " TERN_VERSION " answers at " STR_FMT "  (objects at " STR_FMT ", data in " STR_FMT ")\n"
             "  tasks run in:   " STR_FMT "\n"
-            "  client config:  flyte create config --devbox --builder remote\n"
+            "  client config:  " STR_FMT "\n"
             "  stop:           Ctrl-C; tasks that run go on and are adopted by the next start\n",
-            STR_ARG(app->api_url), STR_ARG(app->s3_endpoint), STR_ARG(app->data_dir), STR_ARG(place));
+            STR_ARG(app->api_url), STR_ARG(app->s3_endpoint), STR_ARG(app->data_dir), STR_ARG(place),
+            STR_ARG(cli_client_command(cx, app->api_endpoint, c->server_tls_cert.n > 0)));
 }
 
 static enum code serve(struct ctx *cx, const struct config *c, struct app *app, const sigset_t *signals)

@@ -70,6 +70,19 @@ def test_the_server_says_where_tasks_run(server):
     assert f"tasks run in:   {sys.prefix} (VIRTUAL_ENV), Python {sys.version_info[0]}." in server().tail()
 
 
+def test_the_server_says_how_its_clients_are_configured(server, tmp_path):
+    """The command that is printed makes a configuration with which a run succeeds."""
+    one = server()
+    line = next(l for l in one.tail().splitlines() if "client config:" in l)
+    assert f"--endpoint {one.endpoint} --insecure" in line
+    command = line.split(":", 1)[1].split()
+    flyte = pathlib.Path(sys.prefix) / "bin" / "flyte"
+    config = tmp_path / "config.yaml"
+    subprocess.run([flyte, *command[1:], "--output", config], check=True, capture_output=True, timeout=60, env=one.env())
+    done = one.cli("--config", config, "run", "--follow", "images.py", "answer", timeout=120)
+    assert "Created Run" in done.stdout
+
+
 def test_the_server_says_when_no_task_can_run(server):
     text = server(env={"VIRTUAL_ENV": "", "PATH": "/nonexistent"}).tail()
     assert "tasks run in:   nowhere yet: no Python with flyte" in text

@@ -96,6 +96,11 @@ plain = flyte.TaskEnvironment(name="plain")
 
 
 @plain.task
+def answer() -> int:
+    return 42
+
+
+@plain.task
 def needs_missing_module() -> int:
     import a_module_that_is_not_there
     return 1
