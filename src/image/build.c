@@ -7,6 +7,7 @@
 #include "base/tree.h"
 #include "exec/files.h"
 #include "exec/python.h"
+#include "exec/spawn.h"
 #include "gen/flyteidl2_core.h"
 #include "gen/flyteidl2_task.h"
 #include "image/interpreter.h"
@@ -23,6 +24,7 @@
 #include <unistd.h>
 
 #define INPUTS_MAX ((size_t)1 << 20)
+#define SECRET_MAX ((size_t)64 << 10)
 #define PATHS_MAX ((size_t)64 << 10)
 #define CONTEXT_MAX ((size_t)512 << 20)
 /* Written last: an environment without it is not one. */
@@ -106,15 +108,56 @@ static bool exists(struct ctx *cx, str folder, const char *name)
     return access(arena_printf(cx->mem, "%s/%s", folder.p, name).p, F_OK) == 0;
 }
 
+/* "$NAME" and "${NAME}" of the image's secrets are replaced, as the shell of a container's build would. */
+static const char *with_secrets(struct ctx *cx, const struct build *b, const char *arg)
+{
+    for (size_t i = 0; i < b->plan.secret_count; i++) {
+        const char *name = arena_cstr(cx->mem, b->plan.secrets[i].variable), *value = getenv(name);
+        const str forms[] = {arena_printf(cx->mem, "${%s}", name), arena_printf(cx->mem, "$%s", name)};
+        for (size_t k = 0; k < 2 && value; k++) {
+            str s = str_from(arg);
+            size_t at = str_find(s, forms[k]);
+            if (at != SIZE_MAX)
+                arg = arena_printf(cx->mem, STR_FMT "%s" STR_FMT, STR_ARG(str_head(s, at)), value,
+                                   STR_ARG(str_skip(s, at + forms[k].n)))
+                          .p;
+        }
+    }
+    return arg;
+}
+
 /* "python" of a step is the environment's. */
 static enum code run_step(struct ctx *cx, const struct build *b, const char **argv)
 {
+    size_t n = 0;
     if (strcmp(argv[0], "python") == 0)
         argv[0] = arena_printf(cx->mem, "%s/bin/python", b->venv.p).p;
-    for (size_t i = 0; argv[i]; i++)
+    while (argv[n])
+        n++;
+    const char **real = arena_new_array(cx->mem, const char *, n + 1);
+    for (size_t i = 0; i < n; i++) {
         if (str_starts(str_from(argv[i]), STR(IMAGE_VENV)))
             argv[i] = arena_printf(cx->mem, "%s%s", b->venv.p, argv[i] + strlen(IMAGE_VENV)).p;
-    return image_process_run(cx, argv, b->work.p);
+        real[i] = with_secrets(cx, b, argv[i]);
+    }
+    return image_process_run_as(cx, real, argv, b->work.p);
+}
+
+/* The builder's task is given the secrets of the layers as files. */
+static enum code set_secrets(struct ctx *cx, const struct build *b)
+{
+    const char *folder = getenv("FLYTE_SECRETS_DEFAULT_DIR");
+    for (size_t i = 0; i < b->plan.secret_count; i++) {
+        const struct image_secret *s = &b->plan.secrets[i];
+        str path, value;
+        TRY(file_join(cx, str_from(folder ? folder : EXEC_SECRETS_DIR), s->key, &path));
+        if (file_read(cx, path.p, SECRET_MAX, &value) != CODE_OK)
+            return fail(cx, CODE_FAILED_PRECONDITION, "the secret " STR_FMT " of a layer was not given to the build",
+                        STR_ARG(s->key));
+        if (memchr(value.p, 0, value.n) || setenv(arena_cstr(cx->mem, s->variable), value.p, 1) != 0)
+            return fail(cx, CODE_INVALID_ARGUMENT, "the secret " STR_FMT " cannot be a variable", STR_ARG(s->key));
+    }
+    return CODE_OK;
 }
 
 static bool is_folder(const char *path)
@@ -193,6 +236,7 @@ static enum code make_venv(struct ctx *cx, const struct build *b)
     const char *const venv[] = {python.p, "-m", "venv", b->venv.p, NULL};
     TRY(image_process_run(cx, venv, NULL));
     set_variables(b);
+    TRY(set_secrets(cx, b));
     TRY(install_sdk(cx, b));
     for (size_t i = 0; i < b->plan.step_count; i++)
         TRY(run_step(cx, b, b->plan.steps[i].argv));

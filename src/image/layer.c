@@ -4,6 +4,7 @@
 #include "image/plan_int.h"
 #include "image/process.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -339,6 +340,44 @@ static enum code workdir(struct image_planner *p, const ImagebuilderLayer *l)
     return clean_path(p, l->workdir->workdir, &p->homes[p->home_count++]);
 }
 
+/* ---- secrets ----------------------------------------------------------------------------------------------------- */
+
+/* As the SDK names it: what the user says, else GROUP_KEY. */
+static void add_secret(struct image_planner *p, const CoreSecret *s)
+{
+    str name = s->group.n ? arena_printf(p->cx->mem, STR_FMT "_" STR_FMT, STR_ARG(s->group), STR_ARG(s->key)) : s->key;
+    char *upper = arena_cstr(p->cx->mem, name);
+    for (char *c = upper; *c; c++)
+        *c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
+    p->plan->secrets[p->plan->secret_count++] =
+        (struct image_secret){s->env_var.n ? s->env_var : str_from(upper), s->key};
+}
+
+static enum code add_secrets(struct image_planner *p, CoreSecret *const *list, size_t n)
+{
+    if (p->plan->secret_count + n > IMAGE_SECRETS_MAX)
+        return fail(p->cx, CODE_INVALID_ARGUMENT, "more than %d secrets", IMAGE_SECRETS_MAX);
+    for (size_t i = 0; i < n; i++)
+        add_secret(p, list[i]);
+    return CODE_OK;
+}
+
+static enum code secrets_of(struct image_planner *p, const ImagebuilderLayer *l)
+{
+#define SECRETS(kind)                                                                                                  \
+    if (l->layer_case == ImagebuilderLayer_##kind##_tag)                                                               \
+        return add_secrets(p, l->kind->secret_mounts.p, l->kind->secret_mounts.n);
+    SECRETS(pip_packages)
+    SECRETS(requirements)
+    SECRETS(python_wheels)
+    SECRETS(uv_project)
+    SECRETS(poetry_project)
+#undef SECRETS
+    return CODE_OK;
+}
+
+/* ---- all kinds --------------------------------------------------------------------------------------------------- */
+
 static const struct {
     int32_t tag;
     enum code (*fn)(struct image_planner *p, const ImagebuilderLayer *l);
@@ -357,6 +396,7 @@ static const struct {
 
 enum code image_layer_add(struct image_planner *p, const ImagebuilderLayer *l)
 {
+    TRY(secrets_of(p, l));
     for (size_t i = 0; i < sizeof(layers) / sizeof(*layers); i++)
         if (layers[i].tag == l->layer_case)
             return layers[i].fn(p, l);

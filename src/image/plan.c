@@ -68,6 +68,7 @@ enum code image_plan_make(struct ctx *cx, const ImagebuilderImageSpec *spec, str
     size_t n = spec->layers.n;
     *out = (struct image_plan){.python_version = spec->python_version, .sdk = sdk_of(cx, spec->base_image)};
     out->steps = arena_new_array(cx->mem, struct image_step, IMAGE_LAYER_STEPS * n);
+    out->secrets = arena_new_array(cx->mem, struct image_secret, IMAGE_SECRETS_MAX);
     out->copies = arena_new_array(cx->mem, struct image_copy, n);
     p.homes = arena_new_array(cx->mem, str, n + 2);
     p.homes[p.home_count++] = STR("root");

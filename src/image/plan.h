@@ -20,6 +20,11 @@ struct image_copy {
     bool into;     /* a file goes into the folder to, under its own name */
 };
 
+/* A secret that layers ask for: the variable that holds its value while the steps run, and the file it comes from. */
+struct image_secret {
+    str variable, key;
+};
+
 struct image_plan {
     str python_version; /* "3.11" */
     str sdk;            /* requirement that installs the SDK, e.g. "flyte==2.12.1"; "" = that of the base interpreter */
@@ -27,6 +32,8 @@ struct image_plan {
     size_t step_count;
     struct image_copy *copies;
     size_t copy_count;
+    struct image_secret *secrets;
+    size_t secret_count;
     str env;   /* "NAME=VALUE\n" each */
     str notes; /* lines for the logs of the build and of each task: what is otherwise than in a container */
     str hash;  /* hexadecimal; of everything above and of the context's bytes */

@@ -7,6 +7,8 @@
 
 /* One layer gives at most so many steps. */
 #define IMAGE_LAYER_STEPS 6
+/* Of a whole image. */
+#define IMAGE_SECRETS_MAX 64
 
 struct image_planner {
     struct ctx *cx;

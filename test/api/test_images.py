@@ -1,9 +1,14 @@
 """Images on one machine: environments built once, reused, refused with a clear error."""
+import base64
+import http.server
+import io
 import os
 import pathlib
 import re
 import subprocess
 import sys
+import threading
+import zipfile
 
 import pytest
 
@@ -73,6 +78,53 @@ def test_poetry_and_uv_projects_and_folders_can_be_imported(run):
 
 def test_a_uv_script_gives_its_packages(run):
     assert outputs(run(images.runs_in_script_image)) == "1.15.0"
+
+
+@pytest.fixture
+def private_index():
+    """A package index that wants a password."""
+    token = "s3cr3t-of-the-index"
+    wheel = io.BytesIO()
+    info = "tern_private_words-1.0.dist-info"
+    with zipfile.ZipFile(wheel, "w") as z:
+        z.writestr("tern_private_words.py", "WORDS = 'from a private index'\n")
+        z.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tern-private-words\nVersion: 1.0\n")
+        z.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        z.writestr(f"{info}/RECORD", "")
+    name = "tern_private_words-1.0-py3-none-any.whl"
+    wanted = "Basic " + base64.b64encode(f"user:{token}".encode()).decode()
+
+    class Index(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            ok = self.headers.get("Authorization") == wanted
+            pages = {"/simple/tern-private-words/": f'<a href="/{name}">{name}</a>'.encode(), f"/{name}": wheel.getvalue()}
+            body = pages.get(self.path, b"") if ok else b""
+            self.send_response(401 if not ok else 200 if self.path in pages else 404)
+            self.send_header("WWW-Authenticate", "Basic")
+            self.send_header("Content-Type", "text/html" if self.path.endswith("/") else "application/zip")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Index) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"localhost:{server.server_port}", token
+        server.shutdown()
+
+
+def test_the_secret_of_a_layer_reaches_pip_and_no_log(tern, cli, private_index):
+    address, token = private_index
+    cli("create", "secret", "TERN_INDEX_TOKEN", "--value", token)
+    done = cli("run", "--follow", "images.py", "uses_private_package", timeout=400, env={"TERN_TEST_INDEX": address})
+    name = re.search(r"Created Run: ([a-z0-9-]+)", done.stdout).group(1)
+    assert "from a private index" in cli("get", "io", name).stdout
+    build = re.search(r"Started build at: \S*/runs/([a-z0-9]+)", done.stdout + done.stderr).group(1)
+    text = logs(cli, build)
+    assert "user:$TERN_INDEX_TOKEN@" in text and token not in text
+    assert not [p for p in (tern.data / "logs").rglob("*.log") if token.encode() in p.read_bytes()]
 
 
 @pytest.mark.skipif("%d.%d" % sys.version_info[:2] == "%d.%d" % images.OTHER, reason="that is no other Python")

@@ -82,6 +82,18 @@ def runs_in_script_image() -> str:
     return importlib.metadata.version("six")
 
 
+INDEX = os.environ.get("TERN_TEST_INDEX", "localhost:1")
+private = flyte.TaskEnvironment(name="private", image=flyte.Image.from_debian_base(
+    name="tern-private").with_pip_packages("tern-private-words", secret_mounts="TERN_INDEX_TOKEN",
+                                           extra_index_urls=f"http://user:$TERN_INDEX_TOKEN@{INDEX}/simple/"))
+
+
+@private.task
+def uses_private_package() -> str:
+    import tern_private_words
+    return tern_private_words.WORDS
+
+
 OTHER = tuple(int(n) for n in os.environ.get("TERN_TEST_PYTHON", "3.12").split("."))
 other = flyte.TaskEnvironment(name="other", image=flyte.Image.from_debian_base(
     name="tern-other", python_version=OTHER, flyte_version="2.6.6").with_env_vars({"A": "1"}))
