@@ -95,8 +95,9 @@ def uses_private_package() -> str:
 
 
 OTHER = tuple(int(n) for n in os.environ.get("TERN_TEST_PYTHON", "3.12").split("."))
+OTHER_SDK = "2.12.1" if flyte.__version__ == "2.6.6" else "2.6.6"
 other = flyte.TaskEnvironment(name="other", image=flyte.Image.from_debian_base(
-    name="tern-other", python_version=OTHER, flyte_version="2.6.6").with_env_vars({"A": "1"}))
+    name="tern-other", python_version=OTHER, flyte_version=OTHER_SDK).with_env_vars({"A": "1"}))
 
 
 @other.task
