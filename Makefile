@@ -92,7 +92,12 @@ $(BUILD)/obj/embed.o: $(BUILD)/gen/embed.S
 	@mkdir -p $(@D)
 	$(call say,CC,$<) $(CC) -c -o $@ $<
 
-$(BUILD)/gen/third_party.binpb: tools/idl_deps.py
+# Before the first thing that is built: a word about what is missing instead of a compiler's.
+$(BUILD)/checked:
+	@tools/setup.sh --check
+	@mkdir -p $(@D) && touch $@
+
+$(BUILD)/gen/third_party.binpb: tools/idl_deps.py | $(BUILD)/checked
 	$(PYTHON) tools/idl_deps.py --out $@ --cache build/idl-deps --from "$(IDL_DEPS)"
 
 $(BUILD)/gen/pb.stamp: $(PROTO) $(BUILD)/gen/third_party.binpb src/pb/validate_exceptions.def $(wildcard tools/pb*.py)

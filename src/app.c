@@ -40,8 +40,9 @@ static enum code lock_folder(struct ctx *cx, struct app *app)
 {
     char holder[32] = "";
     str run = arena_printf(cx->mem, "%s/run", app->data_dir.p);
-    TRY(file_mkdirs(cx, app->data_dir.p, 0700));
-    TRY(file_mkdirs(cx, run.p, 0700));
+    if (file_mkdirs(cx, app->data_dir.p, 0700) != CODE_OK || file_mkdirs(cx, run.p, 0700) != CODE_OK)
+        return fail(cx, cx->err.code, "data folder %s; choose another with --data, or change its owner",
+                    arena_str(cx->mem, str_from(cx->err.msg)).p);
     str path = arena_printf(cx->mem, "%s/server.lock", run.p);
     app->lock_fd = open(path.p, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (app->lock_fd < 0)

@@ -10,7 +10,9 @@ ready=build/run/ready
 log=build/run/tern.log
 server=
 
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+bold='' plain=''
+if [ -t 1 ]; then bold=$'\033[1m' plain=$'\033[0m'; fi
+say() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 
 stop() {
     trap - EXIT INT TERM

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes this machine ready to build and test: Debian packages, and a Python environment in .venv with what
-# test/requirements.txt pins. Safe to run again; quick when there is nothing to do.
+# test/requirements.txt pins. Safe to run again; quick when there is nothing to do. --check: only says which packages that
+# building needs are missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -27,7 +28,9 @@ packages() {
     need=$(missing "${needed[@]}")
     want=$(missing "${wanted[@]}")
     [ -n "$need$want" ] || return 0
-    if [ "$(id -u)" = 0 ]; then
+    if [ "$only_check" ]; then
+        [ -z "$need" ] || { say "packages are missing; \`make setup\` as root installs them, or: sudo apt-get install $need"; exit 1; }
+    elif [ "$(id -u)" = 0 ]; then
         say "installing Debian packages: $need$want"
         apt-get update -q >/dev/null
         # shellcheck disable=SC2086
@@ -53,6 +56,9 @@ environment() {
     printf '%s\n' "$want" >$stamp
 }
 
+only_check=
+[ "${1:-}" != --check ] || only_check=1
 packages
+[ -z "$only_check" ] || exit 0
 environment
 say "ready"

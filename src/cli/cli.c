@@ -45,6 +45,16 @@ enum code cli_print(struct ctx *cx, str text)
     return CODE_OK;
 }
 
+str cli_client_command(struct ctx *cx, str endpoint, bool tls)
+{
+    if (!tls && str_eq(endpoint, STR("localhost:30080")))
+        return STR("flyte create config --devbox --builder remote");
+    return arena_printf(cx->mem,
+                        "flyte create config --endpoint " STR_FMT "%s --project flytesnacks --domain development "
+                        "--builder remote",
+                        STR_ARG(endpoint), tls ? "" : " --insecure");
+}
+
 /* ---- options ----------------------------------------------------------------------------------------------------- */
 
 static const struct cli_option *find_option(const struct cli_option *options, str name)
@@ -66,6 +76,8 @@ static enum code unknown_option(struct ctx *cx, const struct cli_option *options
             least = d;
         }
     }
+    if (least == 0) /* a setting, which this command did not load */
+        return fail(cx, CODE_INVALID_ARGUMENT, "%s has no use here", best);
     return fail(cx, CODE_INVALID_ARGUMENT, "unknown option " STR_FMT "%s%s%s", STR_ARG(str_head(name, 80)),
                 best ? "; did you mean " : "", best ? best : "", best ? "?" : "");
 }
@@ -153,7 +165,8 @@ static void put_overview(buf *out)
             if (commands[i].group == (enum group)g)
                 buf_printf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
     }
-    buf_str(out, STR("\n`tern help COMMAND` shows a command's options, `tern config docs` all settings.\n"));
+    buf_str(out, STR("\nTo begin: `tern serve`, and in your project `flyte create config --devbox --builder remote`.\n"
+                     "`tern help COMMAND` shows a command's options, `tern config docs` all settings.\n"));
 }
 
 static void put_command(const struct command *c, buf *out)
@@ -235,7 +248,8 @@ static enum code dispatch(struct ctx *cx, int argc, char **argv)
         return help(cx, c->name);
     enum code code = c->run(cx, argc - 1, argv + 1);
     if (code == CODE_INVALID_ARGUMENT)
-        fprintf(stderr, "tern %s: %s\nSee `tern help %s`.\n", c->name, cx->err.msg, c->name);
+        fprintf(stderr, "tern %s: %s\nUsage: tern %s%s%s; see `tern help %s`.\n", c->name, cx->err.msg, c->name,
+                c->args[0] ? " " : "", c->args, c->name);
     else if (code != CODE_OK)
         fprintf(stderr, "tern %s: %s\n", c->name, cx->err.msg);
     cx->err.msg[0] = 0; /* said */

@@ -41,4 +41,7 @@ must_check_ enum code cli_print(struct ctx *cx, str text);
 #include "cli/commands.def"
 #undef COMMAND
 
+/* What makes the flyte command's configuration for a server at this address. In cx->mem or static. */
+str cli_client_command(struct ctx *cx, str endpoint, bool tls);
+
 #endif

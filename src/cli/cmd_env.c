@@ -58,6 +58,7 @@ enum code cli_cmd_env(struct ctx *cx, int argc, char **argv)
     TRY(cli_args(cx, cli_cmd_env_options, &o, &argc, argv, 0, 0));
     TRY(cli_state_find(cx, c->data, &server));
     if (!server)
-        return fail(cx, CODE_FAILED_PRECONDITION, "no server runs on %.200s", c->data.p);
+        return fail(cx, CODE_FAILED_PRECONDITION, "no server runs on %.200s; start one: tern serve --data %.200s",
+                    c->data.p, c->data.p);
     return put_exports(cx, server, c->data, &o);
 }

@@ -7,6 +7,7 @@
 #include "base/version.h"
 #include "cli/state.h"
 #include "config/config.h"
+#include "exec/python.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -46,21 +47,40 @@ static enum code write_ready_file(struct ctx *cx, const struct config *c, const 
     return file_write(cx, c->ready_file.p, arena_printf(cx->mem, STR_FMT "\n", STR_ARG(app->api_endpoint)), 0644);
 }
 
-static void greet(const struct app *app)
+/* Where tasks without an image of their own run; the time to hear that there is no such place is now. */
+static str tasks_place(struct ctx *cx, const struct config *c)
 {
+    struct exec_python py;
+    struct exec_python_cache *cache = exec_python_cache_new();
+    enum code code = exec_python_find(cx, cache, c->data, c->exec_local_python, STR(""), &py);
+    exec_python_cache_free(cache);
+    if (code == CODE_OK)
+        return arena_printf(cx->mem, STR_FMT " (" STR_FMT "), Python " STR_FMT ", flyte " STR_FMT,
+                            STR_ARG(str_head(py.bin_dir, str_rfind_char(py.bin_dir, '/'))), STR_ARG(py.source),
+                            STR_ARG(py.version), STR_ARG(py.sdk_version));
+    str why = arena_str(cx->mem, str_from(cx->err.msg));
+    ctx_clear_err(cx);
+    return arena_concat(cx->mem, STR("nowhere yet: "), why);
+}
+
+static void greet(struct ctx *cx, const struct config *c, const struct app *app)
+{
+    str place = tasks_place(cx, c);
     fprintf(stderr,
             "Tern " TERN_VERSION " answers at " STR_FMT "  (objects at " STR_FMT ", data in " STR_FMT ")\n"
-            "  client config:  flyte create config --devbox --builder remote\n"
+            "  tasks run in:   " STR_FMT "\n"
+            "  client config:  " STR_FMT "\n"
             "  stop:           Ctrl-C; tasks that run go on and are adopted by the next start\n",
-            STR_ARG(app->api_url), STR_ARG(app->s3_endpoint), STR_ARG(app->data_dir));
+            STR_ARG(app->api_url), STR_ARG(app->s3_endpoint), STR_ARG(app->data_dir), STR_ARG(place),
+            STR_ARG(cli_client_command(cx, app->api_endpoint, c->server_tls_cert.n > 0)));
 }
 
 static enum code serve(struct ctx *cx, const struct config *c, struct app *app, const sigset_t *signals)
 {
     int sig = 0;
     TRY(cli_state_write(cx, c->data, app->api_endpoint, app->s3_endpoint));
+    greet(cx, c, app);
     TRY(write_ready_file(cx, c, app));
-    greet(app);
     while (sigwait(signals, &sig) == EINTR)
         ;
     log_info(cx, "draining", LOG_CSTR("signal", sig == SIGINT ? "SIGINT" : "SIGTERM"));
@@ -81,6 +101,19 @@ static enum code check(struct ctx *cx, const struct config *c)
     return CODE_OK;
 }
 
+/* A taken port is the commonest failure. */
+static enum code with_way_out(struct ctx *cx, enum code code)
+{
+    str why = arena_str(cx->mem, str_from(cx->err.msg));
+    if (!str_ends(why, STR("the port is taken")))
+        return code;
+    return fail(cx, code,
+                STR_FMT
+                " (by another Tern? pgrep -af tern). Stop what uses it, or take free ports: tern serve --listen "
+                "localhost:0",
+                STR_ARG(why));
+}
+
 enum code cli_cmd_serve(struct ctx *cx, int argc, char **argv)
 {
     struct config *c;
@@ -92,7 +125,9 @@ enum code cli_cmd_serve(struct ctx *cx, int argc, char **argv)
     TRY(check(cx, c));
     block_signals(&signals);
     raise_file_limit();
-    TRY(app_start(cx, c, &app));
+    enum code started = app_start(cx, c, &app);
+    if (started != CODE_OK)
+        return with_way_out(cx, started);
     enum code code = serve(cx, c, &app, &signals);
     cli_state_remove(cx, c->data);
     app_stop(&app);

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/time.h"
 #include "base/yaml.h"
+#include "cli/cli.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -213,12 +214,7 @@ void doctor_client(struct ctx *cx, const struct config *c, struct doctor_result 
     const char *path = client_config(cx);
     struct json *v;
     str text;
-    bool usual = str_eq(c->server_listen, STR("localhost:30080")) && c->server_tls_cert.n == 0;
-    str make = usual ? STR("flyte create config --devbox --builder remote")
-                     : arena_printf(cx->mem,
-                                    "flyte create config --endpoint " STR_FMT "%s --project flytesnacks "
-                                    "--domain development --builder remote",
-                                    STR_ARG(c->server_listen), c->server_tls_cert.n ? "" : " --insecure");
+    str make = cli_client_command(cx, c->server_listen, c->server_tls_cert.n > 0);
     if (!path) {
         set(r, DOCTOR_WARN, STR("no configuration of the flyte command was found"), make);
         return;

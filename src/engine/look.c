@@ -175,10 +175,27 @@ static enum code look_cache(struct ctx *cx, struct engine *e, struct engine_item
     return CODE_OK;
 }
 
+/* A module that is missing is missing somewhere: the attempt's log begins with the environment and the image. */
+static void say_where(struct ctx *cx, struct engine *e, struct engine_item *it)
+{
+    struct engine_result *r = &it->look.result;
+    struct exec_log_page page = {0};
+    bool missing = r->kind == ENGINE_RESULT_ERROR && (str_find(r->code, STR("ModuleNotFoundError")) != SIZE_MAX ||
+                                                      str_find(r->message, STR("No module named ")) != SIZE_MAX);
+    if (!missing)
+        return;
+    if (exec_log_read(cx, e->app->exec, (struct exec_key){it->id, it->a->attempt}, 0, 1, &page) == CODE_OK && page.n &&
+        page.p[0].system)
+        r->message =
+            arena_printf(cx->mem, STR_FMT "\n" STR_FMT, STR_ARG(r->message), STR_ARG(str_trim(page.p[0].text)));
+    ctx_clear_err(cx);
+}
+
 static enum code look_result(struct ctx *cx, struct engine *e, struct engine_item *it)
 {
     str folder = folder_of(cx, it);
     TRY(engine_result_read(cx, e->app, folder, &it->look.result));
+    say_where(cx, e, it);
     if (it->task->has_report)
         TRY(engine_result_has_report(cx, e->app, folder, &it->has_report));
     return CODE_OK;

@@ -219,6 +219,9 @@ static enum code start_once(struct exec_client *c, bool in_scope, bool *scoped)
     struct start_plan p = {.program = c->program, .null_fd = -1, .log_fd = -1};
     str log_dir = arena_printf(cx->mem, "%s/log", c->data_dir);
     p.log = arena_printf(cx->mem, "%s/supervisor.log", log_dir.p).p;
+    /* Nothing that was removed under a running server is made again by it. */
+    if (access(arena_printf(cx->mem, "%s/run", c->data_dir).p, F_OK) < 0)
+        return fail(cx, CODE_FAILED_PRECONDITION, "the data folder %s is gone: end this server", c->data_dir);
     TRY(file_mkdirs(cx, log_dir.p, 0700));
     rotate(cx, p.log);
     size_t n = in_scope ? scope_argv(cx, c, &p) : 0;
@@ -271,13 +274,14 @@ static str own_build(struct ctx *cx, const char *program)
                         (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
 }
 
-/* An older or newer program's supervisor without tasks makes room for one of this program; with tasks it is kept as
- * long as it can be understood. */
+/* A supervisor without tasks makes room when it is of an older or newer program, or has its S3 endpoint elsewhere than
+ * where it is wanted; with tasks it is kept as long as it can be understood. */
 static enum code check_welcome(struct exec_client *c, const struct exec_msg *m, bool *replace)
 {
     struct ctx *cx = &c->cx;
     bool understood = m->version >= EXEC_WIRE_OLDEST && m->oldest <= EXEC_WIRE_VERSION;
-    *replace = m->running == 0 && (!understood || !str_eq(m->build, own_build(cx, c->program)));
+    bool elsewhere = m->s3_listen.n && c->s3_listen[0] && !str_eq(m->s3_listen, str_from(c->s3_listen));
+    *replace = m->running == 0 && (!understood || elsewhere || !str_eq(m->build, own_build(cx, c->program)));
     if (!understood && !*replace)
         return fail(
             cx, CODE_FAILED_PRECONDITION,

@@ -4,6 +4,7 @@
 #include "base/time.h"
 #include "base/tree.h"
 #include "base/vec.h"
+#include "exec/files.h"
 #include "exec/logfile.h"
 #include "exec/task.h"
 
@@ -59,7 +60,7 @@ static void discard_folder(struct ctx *cx, str dir, int levels, bool dry, struct
     swept->bytes += tree_size(dir.p);
     if (dry)
         return;
-    tree_remove(dir.p);
+    exec_files_remove(cx, dir);
     remove_parents(cx, dir, levels);
 }
 

@@ -7,7 +7,6 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/time.h"
-#include "base/tree.h"
 #include "exec/client.h"
 #include "exec/exec_int.h"
 #include "exec/kept.h"
@@ -284,9 +283,31 @@ static void on_message(void *arg, const struct exec_msg *m)
     unlock(l);
 }
 
+/* ---- lines of ours ----------------------------------------------------------------------------------------------- */
+
+static void local_log_system(struct exec *e, struct exec_key key, str line)
+{
+    struct local *l = local_of(e);
+    struct arena mem;
+    struct ctx cx;
+    struct exec_logfile f;
+    arena_init(&mem, 0);
+    ctx_init(&cx, &mem);
+    if (exec_logfile_open(&cx, l->cfg.data_dir, key, &f) == CODE_OK) {
+        exec_logfile_system(&f, line);
+        exec_logfile_close(&f);
+        if (l->cfg.log_notify)
+            l->cfg.log_notify(l->arg, key);
+    } else {
+        log_warn(&cx, "a line for a task's log is lost", LOG_ERR(&cx));
+    }
+    arena_done(&mem);
+}
+
 /* ---- operations -------------------------------------------------------------------------------------------------- */
 
-static void refuse(struct attempt *a, const struct ctx *cx, const char *error_code)
+/* Who follows the log sees there why nothing ran. */
+static void refuse(struct local *l, struct attempt *a, struct ctx *cx, const char *error_code)
 {
     a->where = ENDED_HERE;
     a->seen = (struct exec_observation){.state = EXEC_REFUSED,
@@ -294,6 +315,7 @@ static void refuse(struct attempt *a, const struct ctx *cx, const char *error_co
                                         .error = arena_str(&a->mem, str_from(cx->err.msg)),
                                         .system = cx->err.code != CODE_FAILED_PRECONDITION &&
                                                   cx->err.code != CODE_INVALID_ARGUMENT};
+    local_log_system(&l->base, a->key, arena_concat(cx->mem, STR("Not started: "), a->seen.error));
 }
 
 static enum code keep_launch(struct ctx *cx, struct attempt *a, const struct exec_msg *m)
@@ -326,7 +348,7 @@ static enum code local_launch(struct ctx *cx, struct exec *e, const struct exec_
     struct attempt *a = attempt_new(task->key);
     if (exec_task_plan(cx, &l->cfg, &l->machine, l->pythons, task, &m, &error_code) != CODE_OK ||
         keep_launch(cx, a, &m) != CODE_OK)
-        refuse(a, cx, error_code);
+        refuse(l, a, cx, error_code);
     ctx_clear_err(cx);
     pthread_mutex_lock(&l->lock);
     if (find(l, task->key)) {
@@ -448,25 +470,6 @@ static enum code local_log_read(struct ctx *cx, struct exec *e, struct exec_key 
     bool over = !a || is_over(a);
     pthread_mutex_unlock(&l->lock);
     return exec_logfile_read(cx, l->cfg.data_dir, key, cursor, max_lines, over, out);
-}
-
-static void local_log_system(struct exec *e, struct exec_key key, str line)
-{
-    struct local *l = local_of(e);
-    struct arena mem;
-    struct ctx cx;
-    struct exec_logfile f;
-    arena_init(&mem, 0);
-    ctx_init(&cx, &mem);
-    if (exec_logfile_open(&cx, l->cfg.data_dir, key, &f) == CODE_OK) {
-        exec_logfile_system(&f, line);
-        exec_logfile_close(&f);
-        if (l->cfg.log_notify)
-            l->cfg.log_notify(l->arg, key);
-    } else {
-        log_warn(&cx, "a line for a task's log is lost", LOG_ERR(&cx));
-    }
-    arena_done(&mem);
 }
 
 /* ---- what is kept -------------------------------------------------------------------------------------------------- */

@@ -122,20 +122,24 @@ static bool child_write(const char *path, const char *p, size_t n, int flags)
     return n == 0;
 }
 
-/* A private view of the file system with an empty folder in memory at EXEC_SECRETS_DIR. Where that
- * is not allowed, inside a user namespace that maps only this account. */
-static bool child_mount(const struct plan *p)
+/* System calls only. */
+bool exec_spawn_private(const char *uid_map, const char *gid_map)
 {
     bool plain = unshare(CLONE_NEWNS) == 0;
     if (!plain && unshare(CLONE_NEWNS | CLONE_NEWUSER) < 0)
         return false;
     if (!plain && (!child_write("/proc/self/setgroups", "deny", 4, O_WRONLY) ||
-                   !child_write("/proc/self/uid_map", p->uid_map, strlen(p->uid_map), O_WRONLY) ||
-                   !child_write("/proc/self/gid_map", p->gid_map, strlen(p->gid_map), O_WRONLY)))
+                   !child_write("/proc/self/uid_map", uid_map, strlen(uid_map), O_WRONLY) ||
+                   !child_write("/proc/self/gid_map", gid_map, strlen(gid_map), O_WRONLY)))
         return false;
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-        return false;
-    return mount("tmpfs", EXEC_SECRETS_DIR, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700,size=16m") == 0;
+    return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+}
+
+/* An empty folder in memory at EXEC_SECRETS_DIR. */
+static bool child_mount(const struct plan *p)
+{
+    return exec_spawn_private(p->uid_map, p->gid_map) &&
+           mount("tmpfs", EXEC_SECRETS_DIR, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700,size=16m") == 0;
 }
 
 static void child_secrets(const struct plan *p)

@@ -36,6 +36,10 @@ void exec_spawn_restore_limits(void);
 /* Whether file secrets can be given in a private /etc/flyte/secrets here; else why not. Tries it once, in a child. */
 bool exec_spawn_can_mount(const char **why);
 
+/* Gives this process a private view of the file system; where that is not allowed, inside a user namespace that maps
+ * only this account ("1000 1000 1"). System calls only. False when neither is possible. */
+bool exec_spawn_private(const char *uid_map, const char *gid_map);
+
 #define EXEC_SECRETS_DIR "/etc/flyte/secrets"
 
 #endif

@@ -120,7 +120,8 @@ static void greet(struct client *c)
                          .build = s->build,
                          .pid = (uint64_t)getpid(),
                          .running = s->running,
-                         .text = str_from(exec_limits_name(s->limits.mode))};
+                         .text = str_from(exec_limits_name(s->limits.mode)),
+                         .s3_listen = str_from(s->s3_listen)};
     size_t at = 0;
     str key;
     void *value;

@@ -2,6 +2,7 @@
 #include "exec/task.h"
 
 #include "base/file.h"
+#include "exec/files.h"
 #include "exec/venvs.h"
 
 #include <ctype.h>
@@ -274,6 +275,15 @@ static void say_python(struct ctx *cx, const struct exec_task *task, const struc
                               STR_ARG(task->sdk_version), STR_ARG(py->sdk_version)));
 }
 
+/* What is otherwise in this environment than in the image's container. */
+static void say_notes(struct ctx *cx, const struct exec_python *py, buf *lines)
+{
+    str rest = exec_files_notes(cx, py->bin_dir), line;
+    while (str_next(&rest, '\n', &line))
+        if (line.n)
+            add_line(lines, line);
+}
+
 static void say_too_large(struct ctx *cx, const struct exec_machine *machine, const struct exec_task *task, buf *lines)
 {
     if (task->cpu_millis > machine->cpu_millis)
@@ -314,6 +324,26 @@ static enum code choose_program(struct ctx *cx, const struct exec_local_config *
     return CODE_OK;
 }
 
+/* A task whose image has files at absolute paths is started by way of a program that shows them there. */
+static void put_arguments(struct ctx *cx, const struct exec_local_config *cfg, const struct exec_task *task,
+                          const struct exec_python *py, struct exec_msg *out)
+{
+    str paths = arena_printf(cx->mem, STR_FMT "/../" EXEC_FILES_PATHS, STR_ARG(py->bin_dir));
+    bool view = out->interpreter.n && access(paths.p, F_OK) == 0;
+    const str words[] = {STR(OWN_PROGRAM), STR("view"), STR("--paths"), paths, out->program};
+    size_t n = view ? sizeof(words) / sizeof(*words) : 0;
+    out->argv = (struct exec_strs){arena_new_array(cx->mem, str, n + task->argc), 0};
+    for (size_t i = 0; i < n; i++)
+        out->argv.p[out->argv.n++] = words[i];
+    for (size_t i = view; i < task->argc; i++)
+        out->argv.p[out->argv.n++] = task->argv[i];
+    if (!view)
+        return;
+    out->program = cfg->program.n ? cfg->program : own_path(cx);
+    out->interpreter = STR_NONE;
+    out->warm = false;
+}
+
 enum code exec_task_plan(struct ctx *cx, const struct exec_local_config *cfg, const struct exec_machine *machine,
                          struct exec_python_cache *pythons, const struct exec_task *task, struct exec_msg *out,
                          const char **error_code)
@@ -334,14 +364,16 @@ enum code exec_task_plan(struct ctx *cx, const struct exec_local_config *cfg, co
     if (task->python)
         TRY(check_pickle(cx, task, &py, error_code));
     *error_code = "LaunchFailed";
-    out->argv = (struct exec_strs){arena_new_array(cx->mem, str, task->argc), task->argc};
-    for (size_t i = 0; i < task->argc; i++)
-        out->argv.p[i] = task->argv[i];
+    put_arguments(cx, cfg, task, &py, out);
     TRY(make_env(cx, cfg, task, py.bin_dir, out));
     out->cwd = exec_task_folder(cx, cfg->data_dir, &place);
-    buf_init_arena(&lines, cx->mem, 16384);
+    if (task->python)
+        TRY(exec_files_place(cx, py.bin_dir, out->cwd));
+    buf_init_arena(&lines, cx->mem, 32768);
     if (task->python)
         say_python(cx, task, &py, &lines);
+    if (task->python)
+        say_notes(cx, &py, &lines);
     say_too_large(cx, machine, task, &lines);
     out->text = buf_view(&lines);
     return CODE_OK;

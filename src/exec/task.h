@@ -1,5 +1,5 @@
-/* Turns a task into what the supervisor is told to launch: program, environment, folders, first lines of the log. Reads
- * only the file system; any thread. */
+/* Turns a task into what the supervisor is told to launch: program, environment, folders, first lines of the log. Makes
+ * the working folder when the task's image brings files into it (files.h). Blocks on the file system; any thread. */
 #ifndef EXEC_TASK_H
 #define EXEC_TASK_H
 

@@ -1,13 +1,17 @@
 /* One build: inputs, plan, environment, name, outputs. */
 #include "image/build.h"
 
+#include "base/buf.h"
 #include "base/file.h"
 #include "base/random.h"
 #include "base/tree.h"
+#include "exec/files.h"
 #include "exec/python.h"
+#include "exec/spawn.h"
 #include "exec/venvs.h"
 #include "gen/flyteidl2_core.h"
 #include "gen/flyteidl2_task.h"
+#include "image/interpreter.h"
 #include "image/plan.h"
 #include "image/process.h"
 #include "object/object.h"
@@ -17,9 +21,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define INPUTS_MAX ((size_t)1 << 20)
+#define SECRET_MAX ((size_t)64 << 10)
+#define PATHS_MAX ((size_t)64 << 10)
 #define CONTEXT_MAX ((size_t)512 << 20)
 
 struct build {
@@ -100,56 +107,99 @@ static bool exists(struct ctx *cx, str folder, const char *name)
     return access(arena_printf(cx->mem, "%s/%s", folder.p, name).p, F_OK) == 0;
 }
 
+/* "$NAME" and "${NAME}" of the image's secrets are replaced, as the shell of a container's build would. */
+static const char *with_secrets(struct ctx *cx, const struct build *b, const char *arg)
+{
+    for (size_t i = 0; i < b->plan.secret_count; i++) {
+        const char *name = arena_cstr(cx->mem, b->plan.secrets[i].variable), *value = getenv(name);
+        const str forms[] = {arena_printf(cx->mem, "${%s}", name), arena_printf(cx->mem, "$%s", name)};
+        for (size_t k = 0; k < 2 && value; k++) {
+            str s = str_from(arg);
+            size_t at = str_find(s, forms[k]);
+            if (at != SIZE_MAX)
+                arg = arena_printf(cx->mem, STR_FMT "%s" STR_FMT, STR_ARG(str_head(s, at)), value,
+                                   STR_ARG(str_skip(s, at + forms[k].n)))
+                          .p;
+        }
+    }
+    return arg;
+}
+
 /* "python" of a step is the environment's. */
 static enum code run_step(struct ctx *cx, const struct build *b, const char **argv)
 {
+    size_t n = 0;
     if (strcmp(argv[0], "python") == 0)
         argv[0] = arena_printf(cx->mem, "%s/bin/python", b->venv.p).p;
-    return image_process_run(cx, argv, b->work.p);
+    while (argv[n])
+        n++;
+    const char **real = arena_new_array(cx->mem, const char *, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        if (str_starts(str_from(argv[i]), STR(IMAGE_VENV)))
+            argv[i] = arena_printf(cx->mem, "%s%s", b->venv.p, argv[i] + strlen(IMAGE_VENV)).p;
+        real[i] = with_secrets(cx, b, argv[i]);
+    }
+    return image_process_run_as(cx, real, argv, b->work.p);
 }
 
-/* Copied files are importable from every task of the image. */
+/* The builder's task is given the secrets of the layers as files. */
+static enum code set_secrets(struct ctx *cx, const struct build *b)
+{
+    const char *folder = getenv("FLYTE_SECRETS_DEFAULT_DIR");
+    for (size_t i = 0; i < b->plan.secret_count; i++) {
+        const struct image_secret *s = &b->plan.secrets[i];
+        str path, value;
+        TRY(file_join(cx, str_from(folder ? folder : EXEC_SECRETS_DIR), s->key, &path));
+        if (file_read(cx, path.p, SECRET_MAX, &value) != CODE_OK)
+            return fail(cx, CODE_FAILED_PRECONDITION, "the secret " STR_FMT " of a layer was not given to the build",
+                        STR_ARG(s->key));
+        if (memchr(value.p, 0, value.n) || setenv(arena_cstr(cx->mem, s->variable), value.p, 1) != 0)
+            return fail(cx, CODE_INVALID_ARGUMENT, "the secret " STR_FMT " cannot be a variable", STR_ARG(s->key));
+    }
+    return CODE_OK;
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* paths gets the names that are absolute in the image. */
+static enum code copy_one(struct ctx *cx, const struct build *b, const struct image_copy *c, buf *paths)
+{
+    str files = arena_printf(cx->mem, "%s/" EXEC_FILES_DIR, b->venv.p);
+    str to = arena_printf(cx->mem, "%s/" STR_FMT, files.p, STR_ARG(c->to));
+    bool folder = is_folder(c->from.p);
+    if (!folder && (c->into || is_folder(to.p)))
+        to = arena_printf(cx->mem, "%s%s", to.p, strrchr(c->from.p, '/'));
+    if (c->absolute) {
+        buf_str(paths, str_skip(to, files.n + 1));
+        buf_char(paths, '\n');
+    }
+    TRY(file_mkdirs(cx, folder ? to.p : arena_cstr(cx->mem, str_head(to, str_rfind_char(to, '/'))), 0755));
+    return folder ? tree_copy(cx, c->from.p, to.p) : tree_copy_file(cx, c->from.p, to.p);
+}
+
+/* Copied files are put into the working folder of every task of the image; its programs can import them everywhere. */
 static enum code copy_files(struct ctx *cx, const struct build *b)
 {
-    for (size_t i = 0; i < b->plan.copy_count; i++) {
-        const struct image_copy *c = &b->plan.copies[i];
-        str to = arena_printf(cx->mem, "%s/files/" STR_FMT, b->venv.p, STR_ARG(c->to));
-        size_t slash = str_rfind_char(to, '/');
-        TRY(file_mkdirs(cx, arena_cstr(cx->mem, str_head(to, slash)), 0755));
-        const char *const argv[] = {"cp", "-a", "--", c->from.p, to.p, NULL};
-        TRY(image_process_run(cx, argv, NULL));
-    }
+    buf paths;
+    buf_init_arena(&paths, cx->mem, PATHS_MAX);
+    for (size_t i = 0; i < b->plan.copy_count; i++)
+        TRY(copy_one(cx, b, &b->plan.copies[i], &paths));
     if (b->plan.copy_count == 0)
         return CODE_OK;
-    str files = arena_printf(cx->mem, "%s/files", b->venv.p);
+    if (paths.failed)
+        return fail(cx, CODE_INVALID_ARGUMENT, "the image's absolute paths take more than %zu bytes", PATHS_MAX);
+    if (paths.n)
+        TRY(file_write(cx, arena_printf(cx->mem, "%s/" EXEC_FILES_PATHS, b->venv.p).p, buf_view(&paths), 0644));
+    str files = arena_printf(cx->mem, "%s/" EXEC_FILES_DIR, b->venv.p);
     const char *pth[] = {"python", "-c",
                          "import sys, sysconfig\n"
                          "open(sysconfig.get_paths()['purelib'] + '/tern-files.pth', 'w').write(sys.argv[1] + '\\n')",
                          files.p, NULL};
     return run_step(cx, b, pth);
-}
-
-/* The interpreter must have the version that the image asks for. */
-static enum code check_python(struct ctx *cx, const struct build *b, str *python)
-{
-    str v = b->plan.python_version;
-    str test =
-        arena_printf(cx->mem, "import sys; sys.exit('%%d.%%d' %% sys.version_info[:2] != '" STR_FMT "')", STR_ARG(v));
-    for (size_t i = 0; i < v.n; i++)
-        if (v.p[i] != '.' && (v.p[i] < '0' || v.p[i] > '9'))
-            return fail(cx, CODE_INVALID_ARGUMENT, "python_version: \"" STR_FMT "\" is none", STR_ARG(v));
-    const char *ours[] = {b->job->python.p, "-c", test.p, NULL};
-    *python = b->job->python;
-    if (v.n == 0 || image_process_succeeds(ours))
-        return CODE_OK;
-    *python = arena_printf(cx->mem, "python" STR_FMT, STR_ARG(v));
-    ours[0] = python->p;
-    if (image_process_succeeds(ours))
-        return CODE_OK;
-    return fail(cx, CODE_FAILED_PRECONDITION,
-                "the image asks for Python " STR_FMT ", which is not on this machine: install python" STR_FMT
-                " or build the image with the version of %s",
-                STR_ARG(v), STR_ARG(v), b->job->python.p);
 }
 
 /* The SDK of the base image, or the one that the base interpreter has. */
@@ -166,20 +216,32 @@ static enum code install_sdk(struct ctx *cx, const struct build *b)
     return b->plan.sdk.n ? run_step(cx, b, named) : image_process_run(cx, same, b->work.p);
 }
 
+/* Every tool trusts what the machine trusts, as pip does. */
+static void set_variables(const struct build *b)
+{
+    static const char machine[] = "/etc/ssl/certs/ca-certificates.crt";
+    setenv("VIRTUAL_ENV", b->venv.p, 1); /* the one that uv and Poetry install into */
+    setenv("UV_SYSTEM_CERTS", "true", 0);
+    setenv("UV_NATIVE_TLS", "true", 0); /* older ones */
+    if (access(machine, R_OK) == 0)
+        setenv("REQUESTS_CA_BUNDLE", machine, 0);                         /* Poetry */
+    setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring", 0); /* nobody is there to unlock one */
+}
+
 static enum code make_venv(struct ctx *cx, const struct build *b)
 {
     str python = STR("");
-    TRY(check_python(cx, b, &python));
+    TRY(image_interpreter_find(cx, b->plan.python_version, b->job->python, &python));
     const char *const venv[] = {python.p, "-m", "venv", b->venv.p, NULL};
     TRY(image_process_run(cx, venv, NULL));
-    setenv("VIRTUAL_ENV", b->venv.p, 1);  /* for uv sync --active */
-    setenv("UV_SYSTEM_CERTS", "true", 0); /* uv trusts what the machine trusts, as pip does */
-    setenv("UV_NATIVE_TLS", "true", 0);   /* the same for older ones */
+    set_variables(b);
+    TRY(set_secrets(cx, b));
     TRY(install_sdk(cx, b));
     for (size_t i = 0; i < b->plan.step_count; i++)
         TRY(run_step(cx, b, b->plan.steps[i].argv));
     TRY(copy_files(cx, b));
     TRY(file_write(cx, arena_printf(cx->mem, "%s/tern.env", b->venv.p).p, b->plan.env, 0644));
+    TRY(file_write(cx, arena_printf(cx->mem, "%s/tern.notes", b->venv.p).p, b->plan.notes, 0644));
     return file_write(cx, arena_printf(cx->mem, "%s/" EXEC_VENVS_COMPLETE, b->venv.p).p, b->plan.hash, 0644);
 }
 
@@ -259,6 +321,7 @@ static enum code build_in(struct ctx *cx, struct build *b)
     printf("Building " STR_FMT "\n", STR_ARG(b->target));
     TRY(unpack_context(cx, b, &context));
     TRY(image_plan_make(cx, b->spec, context, arena_printf(cx->mem, "%s/context", b->work.p), &b->plan));
+    fputs(arena_cstr(cx->mem, b->plan.notes), stdout);
     TRY(ensure_venv(cx, b));
     TRY(register_image(cx, b));
     TRY(write_outputs(cx, b));

@@ -5,6 +5,8 @@
 #include "gen/flyteidl2_imagebuilder.h"
 
 #define IMAGE_ARGS_MAX 512
+/* Stands for the environment's folder at the beginning of an argument. */
+#define IMAGE_VENV "{venv}"
 
 /* One command inside the environment. */
 struct image_step {
@@ -12,8 +14,15 @@ struct image_step {
 };
 
 struct image_copy {
-    str from; /* below the context */
-    str to;   /* below <environment>/files, which is on sys.path */
+    str from;      /* below the context */
+    str to;        /* below the task's working folder; "" = the folder itself */
+    bool absolute; /* "/" + to is its path in the image */
+    bool into;     /* a file goes into the folder to, under its own name */
+};
+
+/* A secret that layers ask for: the variable that holds its value while the steps run, and the file it comes from. */
+struct image_secret {
+    str variable, key;
 };
 
 struct image_plan {
@@ -23,8 +32,11 @@ struct image_plan {
     size_t step_count;
     struct image_copy *copies;
     size_t copy_count;
-    str env;  /* "NAME=VALUE\n" each */
-    str hash; /* hexadecimal; of everything above and of the context's bytes */
+    struct image_secret *secrets;
+    size_t secret_count;
+    str env;   /* "NAME=VALUE\n" each */
+    str notes; /* lines for the logs of the build and of each task: what is otherwise than in a container */
+    str hash;  /* hexadecimal; of everything above and of the context's bytes */
 };
 
 /* context: the bytes of context.tar.gz, may be empty. folder: where it is unpacked. Errors: FAILED_PRECONDITION for layers

@@ -21,11 +21,16 @@ static int wait_for(pid_t pid)
 
 enum code image_process_run(struct ctx *cx, const char *const *argv, const char *folder)
 {
+    return image_process_run_as(cx, argv, argv, folder);
+}
+
+enum code image_process_run_as(struct ctx *cx, const char *const *argv, const char *const *shown, const char *folder)
+{
     posix_spawn_file_actions_t actions;
     pid_t pid;
     fputs("$", stdout);
-    for (size_t i = 0; argv[i]; i++)
-        printf(" %s", argv[i]);
+    for (size_t i = 0; shown[i]; i++)
+        printf(" %s", shown[i]);
     puts("");
     fflush(stdout);
     posix_spawn_file_actions_init(&actions);

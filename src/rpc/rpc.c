@@ -88,7 +88,7 @@ static void route(struct rpc *r, struct http_exchange *x, const struct head *h, 
     if (page)
         page_open(r, x, h, page, a);
     else
-        dispatch_refuse(x, h, 404, CODE_UNIMPLEMENTED, "there is nothing at this path");
+        dispatch_refuse(x, h, 404, CODE_UNIMPLEMENTED, "there is nothing at this path; runs are listed at /");
 }
 
 static void on_headers(struct http_exchange *x)

@@ -121,12 +121,34 @@ static void head(buf *b, const struct page_run *p)
         facts(b, p);
 }
 
+/* What was not found is said on a page like the others, with the way back. */
+static enum code not_found(struct ctx *cx, struct rpc_page_response *rsp)
+{
+    buf b;
+    buf_init_arena(&b, cx->mem, PAGE_BYTES_MAX);
+    html_begin(&b, STR("Not found"), 0);
+    buf_str(&b, STR("<h1>Not found</h1><p>"));
+    html_text(&b, str_from(cx->err.msg));
+    buf_str(&b, STR("</p><p><a href=\"/\">Recent runs</a></p>"));
+    ctx_clear_err(cx);
+    rsp->status = 404;
+    return html_end(cx, &b, STR(""), rsp);
+}
+
+static enum code find(struct ctx *cx, const struct rpc_page_request *req, struct page_run *p)
+{
+    TRY(parse(cx, req, p));
+    return lane_read(cx, cx->app->lanes, load, p);
+}
+
 enum code service_page_run(struct ctx *cx, const struct rpc_page_request *req, struct rpc_page_response *rsp)
 {
     struct page_run p = {.now_ns = time_wall_ns()};
     buf b;
-    TRY(parse(cx, req, &p));
-    TRY(lane_read(cx, cx->app->lanes, load, &p));
+    enum code code = find(cx, req, &p);
+    if (code == CODE_NOT_FOUND)
+        return not_found(cx, rsp);
+    TRY(code);
     buf_init_arena(&b, cx->mem, PAGE_BYTES_MAX);
     html_begin(&b, p.run->name, service_phase_is_terminal(p.run->phase) ? 0 : REFRESH_S);
     head(&b, &p);

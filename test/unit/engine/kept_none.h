@@ -4,6 +4,17 @@
 
 #include "exec/exec.h"
 
+enum code exec_log_read(struct ctx *cx, struct exec *e, struct exec_key key, int64_t cursor, size_t max_lines,
+                        struct exec_log_page *out)
+{
+    (void)e;
+    (void)key;
+    (void)cursor;
+    (void)max_lines;
+    (void)out;
+    return fail(cx, CODE_NOT_FOUND, "no log");
+}
+
 enum code exec_discard(struct ctx *cx, struct exec *e, const struct exec_place *place, bool log, bool dry,
                        struct exec_swept *swept)
 {

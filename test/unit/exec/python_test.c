@@ -4,6 +4,7 @@
 #include "unit.h"
 
 #include "base/file.h"
+#include "base/tree.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -39,7 +40,7 @@ static void order_of_the_ways(void **state)
     str image = STR("local/flyte:abc");
     const char *names[] = {"configured", "image", "virtual", "path"};
     char dir[] = "/tmp/tern-python-XXXXXX";
-    root = str_from(mkdtemp(dir));
+    root = arena_str(&u->mem, str_from(mkdtemp(dir)));
     for (int i = 0; i < 4; i++)
         make_venv(u, names[i], "#!/opt/x/bin/python3 -sE", "2.12.1");
     assert_ok(&u->cx, file_mkdirs(&u->cx, at(u, "data/venvs").p, 0700));
@@ -74,7 +75,7 @@ static void changes_are_noticed(void **state)
     struct exec_python_cache *c = exec_python_cache_new();
     struct exec_python py;
     char dir[] = "/tmp/tern-python-XXXXXX";
-    root = str_from(mkdtemp(dir));
+    root = arena_str(&u->mem, str_from(mkdtemp(dir)));
     make_venv(u, "v", "#!/usr/bin/env python3", "2.6.6");
     assert_ok(&u->cx, exec_python_find(&u->cx, c, root, at(u, "v"), STR_NONE, &py));
     assert_str_equal(py.interpreter, ""); /* not an interpreter by itself: never warm */
@@ -90,9 +91,7 @@ static void changes_are_noticed(void **state)
 
 static int teardown(void **state)
 {
-    char command[256];
-    snprintf(command, sizeof(command), "rm -rf %s", root.p);
-    if (system(command) != 0)
+    if (!tree_remove(root.p))
         return 1;
     return unit_teardown(state);
 }

@@ -1,0 +1,1 @@
+LIST = ["from", "folder"]
