@@ -6,7 +6,7 @@
 #include "base/number.h"
 #include "base/time.h"
 #include "base/vec.h"
-#include "copilot/files_int.h"
+#include "copilot/files.h"
 #include "copilot/text_int.h"
 #include "gen/flyteidl2_task.h"
 #include "gen/google_protobuf.h"

@@ -1,5 +1,5 @@
-/* See files_int.h. */
-#include "copilot/files_int.h"
+/* See files.h. */
+#include "copilot/files.h"
 
 #include "base/file.h"
 #include "base/vec.h"
@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #define SHOWN ((size_t)100)
+/* Open folders at a time, while one is removed. */
+#define DEPTH_MAX 200
 
 bool copilot_files_plain(str name)
 {
@@ -170,4 +172,31 @@ enum code copilot_files_list(struct ctx *cx, int dir, size_t max, str **out, siz
     *out = names.p;
     *n = names.n;
     return code;
+}
+
+/* ---- removing ---------------------------------------------------------------------------------------------------- */
+
+static bool remove_below(int dir, const char *name, int depth)
+{
+    if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
+        return true;
+    if (depth > DEPTH_MAX)
+        return false;
+    int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+    const struct dirent *e;
+    if (!d) {
+        copilot_files_close(&fd);
+        return false;
+    }
+    while ((e = readdir(d)))
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+            remove_below(fd, e->d_name, depth + 1);
+    closedir(d);
+    return unlinkat(dir, name, AT_REMOVEDIR) == 0;
+}
+
+bool copilot_files_remove(int dir, const char *name)
+{
+    return remove_below(dir, name, 0);
 }

@@ -2,8 +2,9 @@
 #include "copilot/copilot.h"
 
 #include "base/vec.h"
-#include "copilot/files_int.h"
+#include "copilot/files.h"
 #include "copilot/text_int.h"
+#include "gen/flyteidl2_task.h"
 
 #define DEPTH_MAX 32
 #define ERROR_FILE STR("_ERROR")
@@ -316,21 +317,24 @@ static enum code check_error_file(struct ctx *cx, int folder)
     return fail(cx, CODE_ABORTED, STR_FMT, STR_ARG(str_head(str_trim(text), ERR_MSG_MAX - 1)));
 }
 
-static enum code take_all(struct up *w, const CoreVariableMap *declared, CoreLiteralMap *out)
+/* In the order of the declaration, by which clients know them: as task.Outputs, which on the wire is core.LiteralMap too. */
+static enum code take_all(struct up *w, const CoreVariableMap *declared, TaskOutputs *out)
 {
     struct ctx *cx = w->cx;
-    out->literals.p = arena_new_array(cx->mem, CoreLiteralMap_LiteralsEntry, declared->variables.n + 1);
+    out->literals.p = arena_new_array(cx->mem, TaskNamedLiteral *, declared->variables.n + 1);
     for (; out->literals.n < declared->variables.n; out->literals.n++) {
         const CoreVariableEntry *v = declared->variables.p[out->literals.n];
         struct source from = {.dir = w->u->folder, .name = v->key};
+        TaskNamedLiteral *named = pb_new(cx->mem, TaskNamedLiteral);
         if (!copilot_files_plain(v->key) || str_eq(v->key, ERROR_FILE))
             return fail(cx, CODE_FAILED_PRECONDITION, "output \"" STR_FMT "\" cannot be the name of a file",
                         STR_ARG(str_head(v->key, SHOWN)));
         TRY(uri_below(cx, w->u->raw, v->key, &from.uri));
         w->files = 0;
         w->depth = 0;
-        out->literals.p[out->literals.n].key = v->key;
-        if (take(w, &from, v->value ? v->value->type : NULL, &out->literals.p[out->literals.n].value) != CODE_OK)
+        out->literals.p[out->literals.n] = named;
+        named->name = v->key;
+        if (take(w, &from, v->value ? v->value->type : NULL, &named->value) != CODE_OK)
             return fail_wrap(cx, "output " STR_FMT, STR_ARG(str_head(v->key, SHOWN)));
     }
     return CODE_OK;
@@ -339,7 +343,7 @@ static enum code take_all(struct up *w, const CoreVariableMap *declared, CoreLit
 enum code copilot_upload(struct ctx *cx, const struct copilot_upload *u)
 {
     struct up w = {.cx = cx, .u = u};
-    CoreLiteralMap outputs = {0};
+    TaskOutputs outputs = {0};
     void *msg;
     str bytes;
     TRY(pb_decode(cx, &CoreTypedInterface_type, u->interface, &msg));
@@ -348,7 +352,7 @@ enum code copilot_upload(struct ctx *cx, const struct copilot_upload *u)
     if (!interface->outputs || !interface->outputs->variables.n)
         return CODE_OK;
     TRY(take_all(&w, interface->outputs, &outputs));
-    TRY(pb_encode(cx, &CoreLiteralMap_type, &outputs, &bytes));
+    TRY(pb_encode(cx, &TaskOutputs_type, &outputs, &bytes));
     if (bytes.n > COPILOT_OUTPUTS_MAX)
         return wrong(cx, "the outputs are larger than 64 MiB; give large ones as files");
     return object_client_put(cx, u->to, object_uri_join(cx->mem, u->prefix, STR("outputs.pb")), bytes);

@@ -18,16 +18,16 @@ struct field {
 
 /* A tag is never used again for something else. */
 static const struct field fields[] = {
-    F(1, U64, key.action_id),  F(3, U64, version),         F(4, U64, oldest),          F(5, U64, pid),
-    F(6, U64, start_ticks),    F(7, U64, state),           F(8, U64, exit_code),       F(9, U64, signal),
-    F(10, U64, oom),           F(11, U64, aborted),        F(12, U64, system),         F(13, U64, all),
-    F(14, U64, cpu_millis),    F(15, U64, memory_bytes),   F(16, U64, gpus),           F(17, U64, depth),
-    F(18, U64, grace_ms),      F(19, U64, warm),           F(21, U64, started_ns),     F(22, U64, ended_ns),
-    F(23, U64, cpu_ns),        F(24, U64, max_rss),        F(25, U64, running),        F(32, STRING, build),
-    F(33, STRING, boot_id),    F(34, STRING, cwd),         F(35, STRING, text),        F(36, STRING, error_code),
-    F(37, STRING, error),      F(38, STRING, program),     F(39, STRING, interpreter), F(40, STRING, memory_dir),
-    F(41, STRING, pids_dir),   F(42, STRING, access),      F(48, LIST, argv),          F(49, LIST, env),
-    F(50, LIST, secret_names), F(51, LIST, secret_values),
+    F(1, U64, key.action_id), F(3, U64, version),       F(4, U64, oldest),          F(5, U64, pid),
+    F(6, U64, start_ticks),   F(7, U64, state),         F(8, U64, exit_code),       F(9, U64, signal),
+    F(10, U64, oom),          F(11, U64, aborted),      F(12, U64, system),         F(13, U64, all),
+    F(14, U64, cpu_millis),   F(15, U64, memory_bytes), F(16, U64, gpus),           F(17, U64, depth),
+    F(18, U64, grace_ms),     F(19, U64, warm),         F(21, U64, started_ns),     F(22, U64, ended_ns),
+    F(23, U64, cpu_ns),       F(24, U64, max_rss),      F(25, U64, running),        F(32, STRING, build),
+    F(33, STRING, boot_id),   F(34, STRING, cwd),       F(35, STRING, text),        F(36, STRING, error_code),
+    F(37, STRING, error),     F(38, STRING, program),   F(39, STRING, interpreter), F(40, STRING, memory_dir),
+    F(41, STRING, pids_dir),  F(42, STRING, access),    F(43, STRING, runtime),     F(44, STRING, container),
+    F(48, LIST, argv),        F(49, LIST, env),         F(50, LIST, secret_names),  F(51, LIST, secret_values),
 };
 #define FIELDS (sizeof(fields) / sizeof(*fields))
 #define TAG_ATTEMPT 2 /* the only number of 32 bits */

@@ -1,5 +1,5 @@
 /* Files that a stranger left: no way out of the folder. */
-#include "copilot/files_int.h"
+#include "copilot/files.h"
 
 #include "unit.h"
 

@@ -1,6 +1,6 @@
 /* Files below a folder that others have written to, reached name by name from an open folder: no link is ever followed. */
-#ifndef COPILOT_FILES_INT_H
-#define COPILOT_FILES_INT_H
+#ifndef COPILOT_FILES_H
+#define COPILOT_FILES_H
 
 #include "base/ctx.h"
 
@@ -23,5 +23,8 @@ must_check_ enum code copilot_files_open_folder(struct ctx *cx, int dir, str nam
 must_check_ enum code copilot_files_read(struct ctx *cx, int dir, str name, size_t max, str *out);
 /* Sorted by byte; all but "." and "..". Errors: FAILED_PRECONDITION when there are more than max. */
 must_check_ enum code copilot_files_list(struct ctx *cx, int dir, size_t max, str **out, size_t *n);
+
+/* A file, or a folder with everything in it. False when something could not be removed; what is not there is no error. */
+bool copilot_files_remove(int dir, const char *name);
 
 #endif
