@@ -175,8 +175,13 @@ static enum code finish(struct job *j, const struct exec_container_end *end, int
                                               "; the attempt's log says why",
                                       STR_ARG(j->o->runtime), STR_ARG(str_head(j->o->image, 200))),
                          false);
-    if (end->oom)
-        return put_error(j, "OOMKilled", STR("the task used more memory than it may"), false);
+    /* Not every runtime tells why: with a limit of memory, nearly always because of it. */
+    if (end->oom || (end->exit_code == 128 + SIGKILL && j->o->memory))
+        return put_error(j, "OOMKilled",
+                         end->oom ? STR("the task used more memory than it may")
+                                  : STR("the task's container was ended by SIGKILL (exit code 137); it has a limit of "
+                                        "memory, and most likely used more memory than it may"),
+                         false);
     if (end->exit_code)
         return CODE_OK;
     return put_outputs(j, outputs) == CODE_OK ? CODE_OK : tell(j, "OutputUploadFailed");

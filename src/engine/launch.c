@@ -269,6 +269,8 @@ static enum code set_container(struct ctx *cx, const struct launch *l, struct ex
     c->outputs = l->folder;
     c->raw = raw_prefix(cx, l);
     t->container = c;
+    if (!l->pod.files && l->task->has_outputs)
+        return fail(cx, CODE_INVALID_ARGUMENT, "a container task without data_config cannot have outputs");
     return l->pod.files ? set_files(cx, l, c) : CODE_OK;
 }
 

@@ -207,7 +207,10 @@ static enum code plan_container(struct ctx *cx, const struct exec_local_config *
     TRY(add_secrets(&e, task, out));
     *error_code = "ContainerRuntimeMissing";
     out->program = cfg->program.n ? cfg->program : own_path(cx);
-    return exec_container_plan(cx, cfg, task, e.list, out);
+    enum code code = exec_container_plan(cx, cfg, task, e.list, out);
+    if (code == CODE_INVALID_ARGUMENT)
+        *error_code = "BadTaskSpecification";
+    return code;
 }
 
 /* ---- what may run ------------------------------------------------------------------------------------------------ */

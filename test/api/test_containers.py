@@ -228,6 +228,19 @@ def test_a_container_survives_server_and_supervisor(start, boxes, runtime):
     assert not runtime.names()
 
 
+def test_what_died_with_the_supervisor_is_removed_by_the_next(start, boxes, runtime):
+    r = start(containers.waits)
+    first = wait_for(runtime.names, "no container")
+    dead = processes(boxes, "supervise") + processes(boxes, "run_container")
+    boxes.kill()
+    for pid in dead:
+        os.kill(pid, signal.SIGKILL)
+    boxes.restart()
+    wait_for(lambda: not first & runtime.names(), "the container is left")
+    r.abort()
+    wait_for(lambda: not runtime.names(), "the next container is left")
+
+
 @pytest.mark.skipif(bool(REAL), reason="looks at what the fake was called with")
 def test_variables_and_secrets(run, boxes, runtime):
     boxes.cli("create", "secret", "pear", "--value", "g7-secret-value")
@@ -246,10 +259,28 @@ def test_resources(run, runtime):
     assert words[words.index("--cpus") + 1] == "0.5" and words[words.index("--memory") + 1] == f"{200 << 20}b"
 
 
-@pytest.mark.skipif(bool(REAL), reason="the fake says so of 137")
+@pytest.mark.skipif(bool(REAL), reason="the fake says so of 137 and 64 MiB")
 def test_out_of_memory(run):
-    r = run(containers.hungry, expect="failed")
-    assert "more memory" in error(r).message
+    assert error(run(containers.hungry, expect="failed")).message == "the task used more memory than it may"
+
+
+def test_killed_with_and_without_a_limit_of_memory(run):
+    assert "most likely used more memory" in error(run(containers.hungrier, expect="failed")).message
+    assert "exit code 137" in error(run(containers.killed, expect="failed")).message
+
+
+def test_a_secret_as_a_file(run, boxes):
+    boxes.cli("create", "secret", "plum", "--value", "g8-secret-value", check=False)
+    r = run(containers.secret_file)
+    assert r.outputs()[0] == "g8-secret-value"
+    assert not [p for base in ("/dev/shm", os.environ.get("XDG_RUNTIME_DIR") or "/dev/shm")
+                for p in pathlib.Path(base).glob("tern-*/*/plum")]
+
+
+def test_what_a_task_may_not_ask_for(run, boxes):
+    boxes.cli("create", "secret", "plum", "--value", "g8-secret-value", check=False)
+    assert "DOCKER_HOST" in error(run(containers.secret_path, expect="failed")).message
+    assert "not the name of an image" in error(run(containers.option_image, expect="failed")).message
 
 
 def test_an_image_that_is_nowhere(run):
@@ -273,6 +304,13 @@ def test_without_a_runtime(make_tern, tmp_path):
     assert len(details(r).attempts) == 1
     doctor = server.command("doctor", check=False).stdout
     assert "apt install podman" in doctor
+
+
+def test_doctor_names_the_runtime(boxes, runtime):
+    doctor = boxes.command("doctor", "--exec.local.container_runtime", runtime.program, check=False).stdout
+    assert f"ok    containers   {runtime.program}" in doctor
+    doctor = boxes.command("doctor", "--exec.local.container_runtime", "/nowhere/podman", check=False).stdout
+    assert "fail  containers" in doctor and "/nowhere/podman" in doctor
 
 
 def test_switched_off(make_tern):

@@ -56,7 +56,13 @@ variables = shell("variables", "env > /var/outputs/text", None, {"text": str},
 resources = shell("resources", "echo ok > /var/outputs/text", None, {"text": str},
                   resources=flyte.Resources(cpu="500m", memory="200Mi"))
 hungry = shell("hungry", "exit 137", None, None, resources=flyte.Resources(memory="64Mi"))
-unstartable = shell("unstartable", "true", None, None)
+hungrier = shell("hungrier", "exit 137", None, None, resources=flyte.Resources(memory="65Mi"))
+killed = shell("killed", "exit 137", None, None)
+secret_file = shell("secret_file", "cat /etc/flyte/secrets/plum > /var/outputs/text", None, {"text": str},
+                    secrets=[flyte.Secret(key="plum", mount=pathlib.Path("/etc/flyte/secrets"))])
+secret_path = shell("secret_path", "true", None, None, secrets=[flyte.Secret(key="plum", as_env_var="DOCKER_HOST")])
+option_image = ContainerTask(name="option_image", image="--privileged", command=["true"])
+ENVS.append(flyte.TaskEnvironment.from_task("env_option_image", option_image))
 unstartable_image = ContainerTask(name="no_image", image="registry.invalid/none:1", command=["true"])
 ENVS.append(flyte.TaskEnvironment.from_task("env_no_image", unstartable_image))
 
