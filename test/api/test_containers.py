@@ -175,7 +175,8 @@ def test_an_input_stays_in_its_folder(run, boxes):
 def test_abort_removes_the_container(start, boxes, runtime):
     for task in (containers.waits, containers.stubborn):
         r = start(task)
-        wait_for(runtime.names, "no container")
+        wait_for(lambda: list(boxes.data.glob(f"work/*/*/{r.name}/*/1/outputs/text")), "it does not begin")
+        assert runtime.names()
         r.abort()
         r.wait(quiet=True)
         assert str(r.phase).lower().endswith("aborted")

@@ -45,8 +45,9 @@ pipe = shell("pipe", "mkfifo /var/outputs/result", None, {"result": File})
 tells = shell("tells", "echo the pears are bad > /var/outputs/_ERROR", None, {"result": str})
 tricky = shell("tricky", "true", None, {"../../escape": str})
 tricky_input = shell("tricky_input", "true", {"../../escape": str}, None)
-waits = shell("waits", "echo begun; sleep 300", None, None)
-stubborn = shell("stubborn", "trap '' TERM; echo begun; while true; do sleep 1; done", None, None)
+waits = shell("waits", "echo begun > /var/outputs/text; sleep 300", None, {"text": str})
+stubborn = shell("stubborn", "trap '' TERM; echo begun > /var/outputs/text; while true; do sleep 1; done", None,
+                 {"text": str})
 slow = shell("slow", "sleep 300", None, None, timeout=2)
 lives = shell("lives", "echo begun; while ! test -e /var/inputs/go; do sleep 0.1; done; echo ended > /var/outputs/text",
               {"text": str}, {"text": str})
