@@ -140,6 +140,10 @@ def test_files_that_keep_their_names(run):
     assert run(containers.names).outputs()[0] == "reads.fastq"
 
 
+def test_a_folder_of_many_files(run):
+    assert run(containers.many).outputs()[0] == 1100
+
+
 def test_lists_and_maps_are_folders(run):
     numbers, table = run(containers.lists, numbers=[3, 1, 2], table={"a": "x", "b c": "y"}).outputs()
     assert numbers == [3, 1, 2] and table == {"a": "x", "b c": "y"}

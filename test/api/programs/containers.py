@@ -31,6 +31,7 @@ files = shell(
     {"one": File, "many": Dir}, {"file": File, "folder": Dir})
 named = shell("named", "cd /var/inputs/one && ls > /var/outputs/names", {"one": File}, {"names": str},
               file_input_layout="NAMED_DIR")
+counts = shell("counts", "ls /var/inputs/many | wc -l > /var/outputs/n", {"many": Dir}, {"n": int})
 lists = shell(
     "lists", "cd /var/inputs && cp -r numbers /var/outputs/back && cp -r table /var/outputs/map",
     {"numbers": list[int], "table": dict[str, str]}, {"back": list[int], "map": dict[str, str]})
@@ -95,3 +96,13 @@ async def names() -> str:
     path = pathlib.Path(tempfile.mkdtemp()) / "reads.fastq"
     path.write_text("ACGT")
     return await named(one=await File.from_local(str(path), f"{flyte.ctx().raw_data_path.path}/reads.fastq"))
+
+
+@env.task
+async def many() -> int:
+    """More files than one page of a bucket's list has."""
+    root = pathlib.Path(tempfile.mkdtemp()) / "many"
+    root.mkdir()
+    for i in range(1100):
+        (root / f"{i} ä").write_text(str(i))
+    return await counts(many=await Dir.from_local(str(root)))
