@@ -152,11 +152,18 @@ static enum code take_simple(struct up *w, const struct source *from, int32_t si
 
 static enum code take_enum(struct up *w, const struct source *from, const CoreEnumType *type, CoreLiteral **out)
 {
+    buf values;
     TRY(take_simple(w, from, CORE_STRING, out));
     for (size_t i = 0; i < type->values.n; i++)
         if (str_eq(type->values.p[i], (*out)->scalar->primitive->string_value))
             return CODE_OK;
-    return wrong(w->cx, "is none of the values that its type has");
+    buf_init_arena(&values, w->cx->mem, SHOWN);
+    for (size_t i = 0; i < type->values.n && !values.failed; i++) {
+        buf_str(&values, i ? STR(", ") : STR(""));
+        buf_str(&values, type->values.p[i]);
+    }
+    return fail(w->cx, CODE_FAILED_PRECONDITION, "is none of the values of its type: " STR_FMT,
+                STR_ARG(buf_view(&values)));
 }
 
 /* ---- lists, maps, unions ----------------------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@ import time
 import containers
 import flyte
 import pytest
+from flyte.io import File
 
 REAL = os.environ.get("TERN_TEST_CONTAINERS")
 FAKE = pathlib.Path(__file__).resolve().parent / "fake" / "podman"
@@ -149,6 +150,21 @@ def test_lists_and_maps_are_folders(run):
     assert numbers == [3, 1, 2] and table == {"a": "x", "b c": "y"}
 
 
+def test_unions_and_choices(run):
+    a, b, colour = run(containers.maybe, x=3).outputs()
+    assert (a, b, getattr(colour, "name", colour)) == (3, None, "RED")
+
+
+def test_a_table_through_a_container(run):
+    assert run(containers.table).outputs()[0] == 45
+
+
+def test_a_file_of_this_machine_or_its_network_is_not_read(run):
+    for uri, says in (("http://127.0.0.1:9/x", "no public address"), ("file:///etc/hostname", "s3://")):
+        r = run(containers.named, expect="failed", one=File.from_existing_remote(uri))
+        assert says in error(r).message
+
+
 def test_inputs_as_yaml(run):
     assert run(containers.yaml, a="pear", n=3).outputs()[0].splitlines() == ['"a": "pear"', '"n": 3']
 
@@ -163,7 +179,7 @@ def test_the_exit_code_is_the_tasks(run, boxes, runtime):
 @pytest.mark.parametrize("task, says", [
     ("missing", "output result: was not written"), ("wrong", "output result: is not a whole number"),
     ("link", "output result: is a symbolic link"), ("link_below", "etc: is a symbolic link"),
-    ("pipe", "output result: is a device or pipe"), ("tells", "User Error: the pears are bad"),
+    ("no_choice", "none of the values of its type: RED, GREEN"), ("pipe", "output result: is a device or pipe"), ("tells", "User Error: the pears are bad"),
     ("tricky", "cannot be the name of a file")])
 def test_outputs_that_cannot_be_taken(run, task, says):
     r = run(getattr(containers, task), expect="failed")

@@ -1,14 +1,22 @@
 """Raw-container tasks. Their commands are written so that they also run where the container's folders are others."""
 import datetime
+import enum
 import pathlib
 import tempfile
+from typing import Optional
 
 import flyte
+import flyte.io
 from flyte.extras import ContainerTask
 from flyte.io import Dir, File
 
 IMAGE = "box:1"
 ENVS = []
+
+
+class Colour(enum.Enum):
+    RED = "red"
+    GREEN = "green"
 
 
 def shell(name, script, inputs=None, outputs=None, **options):
@@ -35,6 +43,10 @@ counts = shell("counts", "ls /var/inputs/many | wc -l > /var/outputs/n", {"many"
 lists = shell(
     "lists", "cd /var/inputs && cp -r numbers /var/outputs/back && cp -r table /var/outputs/map",
     {"numbers": list[int], "table": dict[str, str]}, {"back": list[int], "map": dict[str, str]})
+maybe = shell("maybe", "cp /var/inputs/x /var/outputs/a && echo RED > /var/outputs/c", {"x": Optional[int]},
+              {"a": Optional[int], "b": Optional[int], "c": Colour})
+tables = shell("tables", "cp -r /var/inputs/t /var/outputs/back", {"t": flyte.io.DataFrame}, {"back": flyte.io.DataFrame})
+no_choice = shell("no_choice", "echo blue > /var/outputs/c", None, {"c": Colour})
 yaml = shell("yaml", "cat /var/inputs/inputs.yaml > /var/outputs/text", {"a": str, "n": int}, {"text": str},
              metadata_format="YAML")
 exits = shell("exits", "echo before the end; exit 7", None, None)
@@ -106,3 +118,11 @@ async def many() -> int:
     for i in range(1100):
         (root / f"{i} ä").write_text(str(i))
     return await counts(many=await Dir.from_local(str(root)))
+
+
+@env.task
+async def table() -> int:
+    import pandas
+
+    back = await tables(t=flyte.io.DataFrame.from_df(pandas.DataFrame({"n": range(10)})))
+    return int((await back.open(pandas.DataFrame).all())["n"].sum())
