@@ -64,7 +64,8 @@ def runtime(tmp_path_factory):
 @pytest.fixture(scope="module")
 def boxes(runtime, tmp_path_factory):
     from harness import Tern
-    server = Tern(tmp_path_factory.mktemp("boxes") / "tern", args=["--exec.local.container_runtime", runtime.program])
+    server = Tern(tmp_path_factory.mktemp("boxes") / "tern", args=[
+        "--exec.local.container_runtime", runtime.program, "--exec.local.container_options=--network=none"])
     server.start()
     yield server
     server.finish()
@@ -277,6 +278,7 @@ def test_variables_and_secrets(run, boxes, runtime):
 def test_resources(run, runtime):
     r = run(containers.resources)
     words = next(w for w in runtime.all_words() if any(r.name in word for word in w))
+    assert words.index("--network=none") < words.index("box:1")
     assert words[words.index("--cpus") + 1] == "0.5" and words[words.index("--memory") + 1] == f"{200 << 20}b"
 
 
