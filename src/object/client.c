@@ -14,6 +14,10 @@
 #define FIRST_PAUSE_NS (200 * NS_PER_MS)
 #define ERROR_BYTES ((size_t)4096)
 #define LIST_BYTES ((size_t)16 << 20)
+/* Larger files go in parts, of which there may be so many. */
+#define PART_BYTES (INT64_C(128) << 20)
+#define PARTS_MAX 10000
+#define FILE_BYTES_MAX (INT64_C(5) << 40)
 #define URL_MAX ((size_t)16 * 1024)
 
 struct call {
@@ -24,7 +28,8 @@ struct call {
     int status;
     buf text;    /* the answer: all of it, or the beginning of an error */
     int in, out; /* files; -1 = none */
-    str bytes;
+    str bytes, etag;
+    int64_t from;          /* where in the file the body begins */
     int64_t size, at, max; /* of the body that is sent; how much was sent or came; bound of the answer */
     bool over, broken;     /* more than max; the file failed */
 };
@@ -40,7 +45,7 @@ static size_t send_body(void *arg, char *p, size_t n)
     if (c->in < 0) {
         memcpy(p, c->bytes.p + c->at, n);
     } else {
-        ssize_t got = n ? pread(c->in, p, n, c->at) : 0;
+        ssize_t got = n ? pread(c->in, p, n, c->from + c->at) : 0;
         if (got < 0 || (n && got == 0)) {
             c->broken = true;
             return HTTP_CLIENT_STOP;
@@ -53,9 +58,11 @@ static size_t send_body(void *arg, char *p, size_t n)
 
 static bool take_head(void *arg, int status, const struct http_header *headers, size_t n)
 {
-    (void)headers;
-    (void)n;
-    ((struct call *)arg)->status = status;
+    struct call *c = arg;
+    c->status = status;
+    for (size_t i = 0; i < n; i++)
+        if (str_eq(headers[i].name, STR("etag")))
+            c->etag = arena_str(c->cx->mem, headers[i].value);
     return true;
 }
 
@@ -230,17 +237,116 @@ enum code object_client_put(struct ctx *cx, const struct object_client *c, str u
     return perform(c, &call, STR("PUT"));
 }
 
-enum code object_client_put_file(struct ctx *cx, const struct object_client *c, str uri, int fd, int64_t size)
+static enum code put_whole(struct ctx *cx, const struct object_client *c, str uri, int fd, int64_t size)
 {
     struct call call;
     TRY(begin(cx, uri, &call));
-    if (size > OBJECT_PUT_MAX)
-        return fail(cx, CODE_RESOURCE_EXHAUSTED, "a file of %lld bytes is larger than one upload may be (5 GiB)",
-                    (long long)size);
     call.in = fd;
     call.size = size;
     call.max = (int64_t)ERROR_BYTES;
     return perform(c, &call, STR("PUT"));
+}
+
+/* ---- objects in parts -------------------------------------------------------------------------------------------- */
+
+struct parts {
+    struct ctx *cx;
+    const struct object_client *c;
+    str uri, id;
+    int fd;
+    int64_t size, part;
+    buf done; /* the document that ends the upload */
+};
+
+static void add_param(struct call *call, const char *name, str value)
+{
+    call->params[call->param_count++] = (struct object_uri_param){str_from(name), value};
+}
+
+static enum code begin_parts(struct parts *p)
+{
+    struct call call;
+    TRY(begin(p->cx, p->uri, &call));
+    add_param(&call, "uploads", STR(""));
+    call.size = 0;
+    call.max = (int64_t)LIST_BYTES;
+    TRY(perform(p->c, &call, STR("POST")));
+    p->id = arena_str(p->cx->mem, inner(buf_view(&call.text), STR("<UploadId>"), STR("</UploadId>")));
+    return p->id.n ? CODE_OK : fail(p->cx, CODE_UNAVAILABLE, "an upload in parts did not begin");
+}
+
+static enum code put_part(struct parts *p, int number, int64_t from)
+{
+    struct call call;
+    TRY(begin(p->cx, p->uri, &call));
+    add_param(&call, "partNumber", arena_printf(p->cx->mem, "%d", number));
+    add_param(&call, "uploadId", p->id);
+    call.in = p->fd;
+    call.from = from;
+    call.size = p->size - from < p->part ? p->size - from : p->part;
+    call.max = (int64_t)ERROR_BYTES;
+    TRY(perform(p->c, &call, STR("PUT")));
+    buf_printf(&p->done, "<Part><PartNumber>%d</PartNumber><ETag>" STR_FMT "</ETag></Part>", number,
+               STR_ARG(call.etag));
+    return CODE_OK;
+}
+
+/* Its answer may begin well and still be an error. */
+static enum code end_parts(struct parts *p)
+{
+    struct call call;
+    buf_str(&p->done, STR("</CompleteMultipartUpload>"));
+    TRY(begin(p->cx, p->uri, &call));
+    add_param(&call, "uploadId", p->id);
+    call.bytes = buf_view(&p->done);
+    call.size = (int64_t)call.bytes.n;
+    call.max = (int64_t)LIST_BYTES;
+    TRY(perform(p->c, &call, STR("POST")));
+    str why = inner(buf_view(&call.text), STR("<Message>"), STR("</Message>"));
+    if (str_find(buf_view(&call.text), STR("<CompleteMultipartUploadResult")) == SIZE_MAX)
+        return fail(p->cx, CODE_UNAVAILABLE, "an upload in parts did not end: " STR_FMT, STR_ARG(str_head(why, 100)));
+    return CODE_OK;
+}
+
+/* What was sent is forgotten there; the error is the first one. */
+static void drop_parts(struct parts *p)
+{
+    struct err first = p->cx->err;
+    struct call call;
+    if (begin(p->cx, p->uri, &call) == CODE_OK) {
+        add_param(&call, "uploadId", p->id);
+        call.max = (int64_t)ERROR_BYTES;
+        (void)!perform(p->c, &call, STR("DELETE"));
+    }
+    p->cx->err = first;
+}
+
+static enum code put_in_parts(struct parts *p)
+{
+    enum code code = CODE_OK;
+    int number = 1;
+    p->part = p->size / PARTS_MAX + 1 > PART_BYTES ? p->size / PARTS_MAX + 1 : PART_BYTES;
+    buf_init_arena(&p->done, p->cx->mem, LIST_BYTES);
+    buf_str(&p->done, STR("<CompleteMultipartUpload>"));
+    TRY(begin_parts(p));
+    for (int64_t from = 0; code == CODE_OK && from < p->size; from += p->part)
+        code = put_part(p, number++, from);
+    if (code == CODE_OK)
+        code = end_parts(p);
+    if (code != CODE_OK)
+        drop_parts(p);
+    return code;
+}
+
+enum code object_client_put_file(struct ctx *cx, const struct object_client *c, str uri, int fd, int64_t size)
+{
+    struct parts p = {.cx = cx, .c = c, .uri = uri, .fd = fd, .size = size};
+    if (size <= PART_BYTES)
+        return put_whole(cx, c, uri, fd, size);
+    if (size > FILE_BYTES_MAX)
+        return fail(cx, CODE_RESOURCE_EXHAUSTED, "a file of %lld bytes is larger than an object may be (5 TiB)",
+                    (long long)size);
+    return put_in_parts(&p);
 }
 
 /* ---- lists ------------------------------------------------------------------------------------------------------- */

@@ -20,7 +20,7 @@ must_check_ enum code object_client_get(struct ctx *cx, const struct object_clie
 must_check_ enum code object_client_get_file(struct ctx *cx, const struct object_client *c, str uri, int fd,
                                              int64_t max);
 must_check_ enum code object_client_put(struct ctx *cx, const struct object_client *c, str uri, str bytes);
-/* The first size bytes of a file that is open for reading; at most OBJECT_PUT_MAX. */
+/* The first size bytes of a file that is open for reading; in parts when they are many. At most 5 TiB. */
 must_check_ enum code object_client_put_file(struct ctx *cx, const struct object_client *c, str uri, int fd,
                                              int64_t size);
 /* One page of what lies below the URI of a folder, after the key `after`; keys and sizes only. */

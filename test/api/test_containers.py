@@ -146,6 +146,10 @@ def test_a_folder_of_many_files(run):
     assert run(containers.many).outputs()[0] == 1100
 
 
+def test_a_file_that_goes_in_parts(run):
+    assert tuple(run(containers.large_sum).outputs()) == ((300 << 20) + 4, "end\n", True)
+
+
 def test_lists_and_maps_are_folders(run):
     numbers, table = run(containers.lists, numbers=[3, 1, 2], table={"a": "x", "b c": "y"}).outputs()
     assert numbers == [3, 1, 2] and table == {"a": "x", "b c": "y"}

@@ -40,6 +40,8 @@ files = shell(
 named = shell("named", "cd /var/inputs/one && ls > /var/outputs/names", {"one": File}, {"names": str},
               file_input_layout="NAMED_DIR")
 counts = shell("counts", "ls /var/inputs/many | wc -l > /var/outputs/n", {"many": Dir}, {"n": int})
+large = shell("large", "dd if=/dev/zero of=/var/outputs/zeros bs=1048576 count=300 && echo end >> /var/outputs/zeros", None,
+              {"zeros": File})
 lists = shell(
     "lists", "cd /var/inputs && cp -r numbers /var/outputs/back && cp -r table /var/outputs/map",
     {"numbers": list[int], "table": dict[str, str]}, {"back": list[int], "map": dict[str, str]})
@@ -126,3 +128,11 @@ async def table() -> int:
 
     back = await tables(t=flyte.io.DataFrame.from_df(pandas.DataFrame({"n": range(10)})))
     return int((await back.open(pandas.DataFrame).all())["n"].sum())
+
+
+@env.task
+async def large_sum() -> tuple[int, str, bool]:
+    path = pathlib.Path(await (await large()).download())
+    with open(path, "rb") as f:
+        zeros = all(not any(f.read(1 << 20)) for _ in range(300))
+        return path.stat().st_size, f.read().decode(), zeros
