@@ -127,6 +127,8 @@ static enum code start_exec(struct ctx *cx, struct app *app)
         .ignore_gpu = c->exec_local_ignore_gpu,
         .aws_variables = c->exec_local_aws_variables,
         .container_runtime = c->exec_local_container_runtime,
+        .container_options = c->exec_local_container_options.p,
+        .container_option_count = c->exec_local_container_options.n,
         .s3_keep = c->source[CONFIG_server_s3_listen] == CONFIG_FROM_DEFAULT,
         .s3_listen = s3_listen(c),
         .s3_upstreams = upstreams,

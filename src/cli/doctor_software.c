@@ -5,6 +5,7 @@
 #include "base/time.h"
 #include "base/yaml.h"
 #include "cli/cli.h"
+#include "exec/container.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -154,14 +155,31 @@ void doctor_tar(struct ctx *cx, const struct config *c, struct doctor_result *r)
 
 void doctor_containers(struct ctx *cx, const struct config *c, struct doctor_result *r)
 {
-    str runtime = c->exec_local_container_runtime;
-    if (runtime.n == 0)
-        r->text = STR("no runtime set: container tasks are refused, Python tasks do not need one");
-    else if (runtime.p[0] == '/' ? access(runtime.p, X_OK) == 0 : on_path(cx, runtime.p, &runtime))
-        r->text = runtime;
-    else
-        set(r, DOCTOR_FAIL, arena_printf(cx->mem, STR_FMT " is not there", STR_ARG(runtime)),
-            STR("install it, or clear exec.local.container_runtime"));
+    struct exec_container_runtime runtime;
+    str answer = STR("");
+    bool chosen = c->source[CONFIG_exec_local_container_runtime] != CONFIG_FROM_DEFAULT;
+    if (str_eq(c->exec_local_container_runtime, STR("none"))) {
+        r->text = STR("switched off: container tasks fail, Python tasks do not need a container runtime");
+        return;
+    }
+    if (exec_container_find(cx, c->exec_local_container_runtime, &runtime) != CODE_OK) {
+        if (chosen)
+            set(r, DOCTOR_FAIL, arena_printf(cx->mem, "%s", cx->err.msg),
+                STR("install it, or set exec.local.container_runtime to auto"));
+        else
+            r->text =
+                STR("no podman, docker or nerdctl on PATH: container tasks fail (apt install podman), Python tasks "
+                    "do not need one");
+        return;
+    }
+    r->text = runtime.path;
+    if (!run(cx, (const char *const[]){runtime.path.p, "info", NULL}, &answer))
+        set(r, DOCTOR_WARN,
+            arena_printf(cx->mem, STR_FMT " does not answer: container tasks fail", STR_ARG(runtime.path)),
+            arena_printf(cx->mem,
+                         "see what `" STR_FMT " info` says; or install podman (apt install podman), or set "
+                         "exec.local.container_runtime to none",
+                         STR_ARG(runtime.path)));
 }
 
 /* ---- the client's configuration ---------------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /* Launch specs. See launch.h. */
 #include "engine/launch.h"
 
+#include "base/codec.h"
 #include "base/time.h"
 #include "base/vec.h"
 #include "config/config.h"
@@ -235,6 +236,44 @@ static enum code set_reach(struct ctx *cx, const struct launch *l, struct exec_t
     return engine_reach_launch(cx, &r, &t->access);
 }
 
+/* ---- containers ------------------------------------------------------------------------------------------------- */
+
+static enum code set_files(struct ctx *cx, const struct launch *l, struct exec_container *out)
+{
+    static const char *const formats[] = {"json", "yaml", "proto"};
+    const CoreDataLoadingConfig *c = l->pod.files;
+    const CoreTypedInterface *declared = l->task->template->interface;
+    CoreTypedInterface outputs = {.outputs = declared ? declared->outputs : NULL};
+    str bytes;
+    if (c->format < 0 || c->format > 2)
+        return fail(cx, CODE_INVALID_ARGUMENT, "data_config: there is no format %d", c->format);
+    out->format = str_from(formats[c->format]);
+    out->named = c->file_input_layout == CORE_DATA_LOADING_CONFIG_FILE_INPUT_LAYOUT_NAMED_DIR;
+    if (l->task->has_inputs)
+        out->input_dir = c->input_path.n ? c->input_path : STR("/var/flyte/inputs");
+    if (!l->task->has_outputs)
+        return CODE_OK;
+    out->output_dir = c->output_path.n ? c->output_path : STR("/var/flyte/outputs");
+    TRY(pb_encode(cx, &CoreTypedInterface_type, &outputs, &bytes));
+    out->interface = codec_base64_encode(cx->mem, bytes);
+    return CODE_OK;
+}
+
+static enum code set_container(struct ctx *cx, const struct launch *l, struct exec_task *t)
+{
+    struct exec_container *c = arena_new(cx->mem, struct exec_container);
+    if (!l->pod.copilot)
+        return CODE_OK;
+    c->command = l->pod.command;
+    c->inputs = engine_uri_inputs(cx->mem, l->a->input_uri);
+    c->outputs = l->folder;
+    c->raw = raw_prefix(cx, l);
+    t->container = c;
+    if (!l->pod.files && l->task->has_outputs)
+        return fail(cx, CODE_INVALID_ARGUMENT, "a container task without data_config cannot have outputs");
+    return l->pod.files ? set_files(cx, l, c) : CODE_OK;
+}
+
 /* ---- all of it -------------------------------------------------------------------------------------------------- */
 
 static bool is_sdk_runtime(const struct exec_task *t)
@@ -263,7 +302,6 @@ enum code engine_launch_build(struct ctx *cx, struct app *app, const struct stor
         .cpu_millis = l.pod.cpu_millis,
         .memory_bytes = l.pod.memory_bytes,
         .gpus = l.pod.gpus,
-        .container = l.pod.copilot,
         .depth = a->depth,
     };
     if (meta && meta->runtime && meta->runtime->type == CORE_RUNTIME_METADATA_RUNTIME_TYPE_FLYTE_SDK)
@@ -271,6 +309,7 @@ enum code engine_launch_build(struct ctx *cx, struct app *app, const struct stor
     TRY(render_args(cx, &l, &t));
     TRY(build_env(cx, &l));
     TRY(set_reach(cx, &l, &t));
+    TRY(set_container(cx, &l, &t));
     t.env = l.env.p;
     t.env_count = l.env.n;
     t.secrets = l.secrets.p;

@@ -58,6 +58,12 @@ static enum code read_resources(struct ctx *cx, const CoreResources *r, struct e
 
 /* ---- a container ------------------------------------------------------------------------------------------------ */
 
+static void set_files(const CoreDataLoadingConfig *c, struct engine_pod *out)
+{
+    out->copilot = c && c->enabled;
+    out->files = out->copilot ? c : NULL;
+}
+
 static enum code read_container(struct ctx *cx, const CoreContainer *c, struct engine_pod *out)
 {
     strs argv = {0};
@@ -65,6 +71,7 @@ static enum code read_container(struct ctx *cx, const CoreContainer *c, struct e
     out->image = c->image;
     for (size_t i = 0; i < c->command.n; i++)
         *vec_push(&argv, cx->mem) = c->command.p[i];
+    out->command = argv.n;
     for (size_t i = 0; i < c->args.n; i++)
         *vec_push(&argv, cx->mem) = c->args.p[i];
     for (size_t i = 0; i < c->env.n; i++)
@@ -73,7 +80,7 @@ static enum code read_container(struct ctx *cx, const CoreContainer *c, struct e
     out->argc = argv.n;
     out->env = env.p;
     out->env_count = env.n;
-    out->copilot = c->data_config && c->data_config->enabled;
+    set_files(c->data_config, out);
     return read_resources(cx, c->resources, out);
 }
 
@@ -143,6 +150,7 @@ static enum code read_pod_container(struct ctx *cx, const GoogleProtobufStruct *
     envs env = {0};
     out->image = text_of(cx, member(c, STR("image")));
     add_texts(cx, member(c, STR("command")), &argv);
+    out->command = argv.n;
     add_texts(cx, member(c, STR("args")), &argv);
     add_env(cx, member(c, STR("env")), &env);
     out->argv = argv.p;
@@ -170,7 +178,7 @@ static enum code read_pod(struct ctx *cx, const CoreTaskTemplate *t, struct engi
     for (size_t i = 0; list && i < list->values.n; i++) {
         const GoogleProtobufStruct *c = object_of(list->values.p[i]);
         if (c && str_eq(text_of(cx, member(c, STR("name"))), primary)) {
-            out->copilot = t->k8s_pod->data_config && t->k8s_pod->data_config->enabled;
+            set_files(t->k8s_pod->data_config, out);
             return read_pod_container(cx, c, out);
         }
     }

@@ -11,13 +11,14 @@ struct engine_pod_env {
 
 struct engine_pod {
     str image;
-    str *argv; /* command, then args */
-    size_t argc;
+    str *argv;            /* command, then args */
+    size_t argc, command; /* the first `command` of argc are the command */
     struct engine_pod_env *env;
     size_t env_count;
     int64_t cpu_millis, memory_bytes; /* 0 = not declared */
     int32_t gpus;
-    bool copilot; /* inputs and outputs are files beside the container: a raw-container task */
+    const CoreDataLoadingConfig *files; /* of copilot; NULL = neither inputs nor outputs are files */
+    bool copilot;                       /* inputs and outputs are files beside the container: a raw-container task */
 };
 
 /* Strings are borrowed from the template or live in cx->mem. Errors: INVALID_ARGUMENT saying what is wrong. */

@@ -2,6 +2,7 @@
 #include "engine/template.h"
 
 #include "base/buf.h"
+#include "base/number.h"
 #include "base/time.h"
 
 #define TEXT_MAX ((size_t)8 << 20)
@@ -70,7 +71,7 @@ static bool put_primitive(buf *b, const CorePrimitive *p)
         buf_i64(b, p->integer);
         return true;
     case CorePrimitive_float_value_tag:
-        buf_printf(b, "%.17g", p->float_value);
+        number_put(b, p->float_value, -4, 21);
         return true;
     case CorePrimitive_string_value_tag:
         buf_str(b, p->string_value);

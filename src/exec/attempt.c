@@ -118,7 +118,8 @@ void exec_attempt_free(struct exec_attempt *a)
     mem_free(a->limit.pids_dir);
     list_del(&a->unsynced);
     map_delete(&a->super->attempts, str_make(a->id, sizeof(a->id)));
-    str *texts[] = {&a->fact.boot_id, &a->fact.error_code, &a->fact.error, &a->fact.memory_dir, &a->fact.pids_dir};
+    str *texts[] = {&a->fact.boot_id,  &a->fact.error_code, &a->fact.error,    &a->fact.memory_dir,
+                    &a->fact.pids_dir, &a->fact.runtime,    &a->fact.container};
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
         set_text(texts[i], STR_NONE);
     mem_free(a);
@@ -209,12 +210,18 @@ static void watch_oom(struct exec_attempt *a)
         a->oom.fd = -1;
 }
 
+/* A container's runtime limits it; what it runs is not in our group. */
+int64_t exec_attempt_memory(const struct exec_attempt *a)
+{
+    return a->fact.container.n ? 0 : (int64_t)a->fact.memory_bytes;
+}
+
 static enum code add_limit(struct exec_attempt *a)
 {
     struct exec_super *s = a->super;
     char name[48];
     snprintf(name, sizeof(name), "%llu-%u", (unsigned long long)a->fact.key.action_id, a->fact.key.attempt);
-    TRY(exec_limits_add(&s->cx, &s->limits, str_from(name), (int64_t)a->fact.memory_bytes, &a->limit));
+    TRY(exec_limits_add(&s->cx, &s->limits, str_from(name), exec_attempt_memory(a), &a->limit));
     set_text(&a->fact.memory_dir, str_from(a->limit.memory_dir));
     set_text(&a->fact.pids_dir, str_from(a->limit.pids_dir));
     watch_oom(a);
@@ -269,6 +276,8 @@ void exec_attempt_launch(struct exec_super *s, const struct exec_msg *m)
     a->fact.memory_bytes = m->memory_bytes;
     a->fact.gpus = m->gpus;
     a->fact.depth = m->depth;
+    set_text(&a->fact.runtime, m->runtime);
+    set_text(&a->fact.container, m->container);
     s->running++;
     if (s->stopping)
         refuse(a, "SupervisorStopping", "the supervisor is being stopped");
@@ -328,6 +337,7 @@ static void ended(struct exec_attempt *a, enum exec_state state)
     say_why_not_started(a);
     a->end_due = true;
     no_longer_running(a, state);
+    exec_super_container_remove(a);
     queue(a);
 }
 
@@ -553,9 +563,11 @@ static void take_fact(struct exec_attempt *a, const struct exec_msg *m)
     struct exec_msg old = a->fact;
     a->fact = *m;
     a->fact.aborted |= old.aborted;
-    str *texts[] = {&a->fact.boot_id, &a->fact.error_code, &a->fact.error, &a->fact.memory_dir, &a->fact.pids_dir};
-    str *olds[] = {&old.boot_id, &old.error_code, &old.error, &old.memory_dir, &old.pids_dir};
-    for (size_t i = 0; i < 5; i++) {
+    str *texts[] = {&a->fact.boot_id,  &a->fact.error_code, &a->fact.error,    &a->fact.memory_dir,
+                    &a->fact.pids_dir, &a->fact.runtime,    &a->fact.container};
+    str *olds[] = {&old.boot_id,  &old.error_code, &old.error,    &old.memory_dir,
+                   &old.pids_dir, &old.runtime,    &old.container};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
         str now = *texts[i];
         *texts[i] = STR_NONE;
         set_text(texts[i], now);
@@ -649,6 +661,7 @@ void exec_attempt_adopt(struct exec_super *s)
         struct exec_attempt *a = value;
         if (!is_running(a)) {
             exec_access_end(&s->cx, s->data_dir, a->fact.key, (int64_t)a->fact.ended_ns);
+            exec_super_container_remove(a); /* the one before may have been ended too early for it */
             continue;
         }
         s->running++;

@@ -24,6 +24,16 @@ struct exec_secret {
     str value;
 };
 
+/* A raw-container task: argv is for its image, not for this machine. Paths are the container's, URIs are s3://... */
+struct exec_container {
+    size_t command;            /* so many of argv replace the image's entrypoint; the others are its arguments */
+    str input_dir, output_dir; /* where inputs are found and outputs expected, as files; empty = there are none */
+    str format;                /* of the file that holds all inputs: "json", "yaml" or "proto" */
+    bool named;                /* files keep their names in a folder of each input */
+    str interface;             /* core.TypedInterface with the outputs, base64 */
+    str inputs, outputs, raw;  /* inputs.pb, the attempt's folder, where files go that are outputs */
+};
+
 struct exec_task {
     struct exec_key key;
     str project, domain, run, action; /* for logs, names and folders */
@@ -38,10 +48,10 @@ struct exec_task {
     int64_t cpu_millis;   /* 0 = not declared */
     int64_t memory_bytes; /* 0 = not declared: no limit */
     int32_t gpus;
-    bool container; /* a raw-container task: argv is for the image, not for the host */
-    bool python;    /* argv[0] is the SDK's runtime (a0): may run on the warm pool */
-    uint32_t depth; /* how many ancestors it has: D-22's tie break */
-    str access;     /* what its storage key may do, lines of exec/access.h */
+    const struct exec_container *container; /* NULL = a process */
+    bool python;                            /* argv[0] is the SDK's runtime (a0): may run on the warm pool */
+    uint32_t depth;                         /* how many ancestors it has: D-22's tie break */
+    str access;                             /* what its storage key may do, lines of exec/access.h */
 };
 
 enum exec_state {

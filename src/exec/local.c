@@ -557,6 +557,10 @@ static void copy_config(struct local *l, const struct exec_local_config *cfg)
                     &l->cfg.s3_listen, &l->cfg.s3_upstreams, &l->cfg.program};
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
         *texts[i] = arena_str(&l->mem, *texts[i]);
+    str *options = arena_new_array(&l->mem, str, cfg->container_option_count + 1);
+    for (size_t i = 0; i < cfg->container_option_count; i++)
+        options[i] = arena_str(&l->mem, cfg->container_options[i]);
+    l->cfg.container_options = options;
 }
 
 static enum code start_client(struct ctx *cx, struct local *l)

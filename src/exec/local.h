@@ -15,12 +15,14 @@ struct exec_local_config {
     double cpus;           /* slots; 0 = as many as this machine has */
     int64_t memory_bytes;  /* 0 = what this machine has */
     int64_t grace_ms;      /* between SIGTERM and SIGKILL; 0 = 5 s */
-    str container_runtime; /* exec.local.container_runtime; "" = container tasks are refused */
-    bool s3_keep;          /* the S3 endpoint's last address counts first */
-    str s3_listen;         /* address of the S3 endpoint; "" = none */
-    str s3_upstreams;      /* buckets of others, as of object_upstream_resolve() */
-    str program;           /* what is started with "supervise"; "" = this program */
-    int64_t idle_exit_s;   /* of the supervisor, without servers and tasks; 0 = its default */
+    str container_runtime; /* exec.local.container_runtime */
+    const str *container_options; /* exec.local.container_options */
+    size_t container_option_count;
+    bool s3_keep;        /* the S3 endpoint's last address counts first */
+    str s3_listen;       /* address of the S3 endpoint; "" = none */
+    str s3_upstreams;    /* buckets of others, as of object_upstream_resolve() */
+    str program;         /* what is started with "supervise"; "" = this program */
+    int64_t idle_exit_s; /* of the supervisor, without servers and tasks; 0 = its default */
     /* The attempt's log has more, or has ended. Any thread; must not call back. NULL = nobody asks. */
     void (*log_notify)(void *arg, struct exec_key key);
 };

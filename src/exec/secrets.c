@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/tree.h"
+#include "exec/container.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -83,6 +84,34 @@ static struct exec_strs move_env(struct ctx *cx, struct exec_strs env, str from,
     return out;
 }
 
+/* The container's account is not always ours; nobody else gets to the folder that this one is in. */
+static void let_container_read(struct ctx *cx, str dir, struct exec_strs names)
+{
+    for (size_t i = 0; i < names.n; i++) {
+        char *path = arena_cstr(cx->mem, arena_printf(cx->mem, STR_FMT "/" STR_FMT, STR_ARG(dir), STR_ARG(names.p[i])));
+        if (chmod(path, 0644) < 0)
+            log_warn(cx, "a secret may not be readable in its container", LOG_INT("errno", errno));
+        for (char *c = path + strlen(path); c > path + dir.n; c--)
+            if (*c == '/') {
+                *c = 0;
+                (void)!chmod(path, 0755);
+            }
+    }
+    (void)!chmod(dir.p, 0755);
+}
+
+static enum code place_for_container(struct exec_attempt *a, const struct exec_msg *m, str dir, struct exec_spawn *what)
+{
+    struct ctx *cx = &a->super->cx;
+    str *env = arena_new_array(cx->mem, str, what->env.n + 1);
+    for (size_t i = 0; i < what->env.n; i++)
+        env[i] = what->env.p[i];
+    env[what->env.n] = arena_concat(cx->mem, STR(EXEC_CONTAINER_SECRETS "="), dir);
+    what->env = (struct exec_strs){env, what->env.n + 1};
+    let_container_read(cx, dir, m->secret_names);
+    return CODE_OK;
+}
+
 static enum code place_in_folder(struct exec_attempt *a, const struct exec_msg *m, struct exec_spawn *what)
 {
     struct exec_super *s = a->super;
@@ -94,6 +123,8 @@ static enum code place_in_folder(struct exec_attempt *a, const struct exec_msg *
     a->secrets = true;
     for (size_t i = 0; i < m->secret_names.n && i < m->secret_values.n; i++)
         TRY(place_one(cx, dir, m->secret_names.p[i], m->secret_values.p[i]));
+    if (m->container.n)
+        return place_for_container(a, m, dir, what);
     what->env = move_env(cx, what->env, STR(EXEC_SECRETS_DIR), dir);
     exec_logfile_system(&a->log, arena_printf(cx->mem,
                                               "The task's secret files are in " STR_FMT " (FLYTE_SECRETS_DEFAULT_DIR), "
@@ -107,6 +138,8 @@ enum code exec_secrets_place(struct exec_attempt *a, const struct exec_msg *m, s
     struct exec_super *s = a->super;
     if (m->secret_names.n == 0)
         return CODE_OK;
+    if (m->container.n)
+        return place_in_folder(a, m, what);
     if (s->can_mount == 0)
         s->can_mount = exec_spawn_can_mount(&s->mount_error) ? 1 : -1;
     if (s->can_mount < 0)

@@ -77,6 +77,8 @@ void exec_attempt_launch(struct exec_super *s, const struct exec_msg *m);
 void exec_attempt_forked(struct exec_attempt *a, int pid);
 void exec_attempt_go_cold(struct exec_attempt *a);
 void exec_attempt_tell(struct exec_attempt *a);
+/* Above that many bytes it is ended by us; 0 = never. */
+int64_t exec_attempt_memory(const struct exec_attempt *a);
 void exec_attempt_abort(struct exec_attempt *a, int64_t grace_ms);
 void exec_attempt_forget(struct exec_super *s, struct exec_key key);
 /* A child has ended; false when it is no attempt's. */
@@ -126,6 +128,10 @@ void exec_super_s3_set(struct exec_super *s, str upstreams);
 /* False when the child that ended is another. */
 bool exec_super_s3_reaped(struct exec_super *s, int pid);
 void exec_super_s3_stop(struct exec_super *s);
+
+/* ---- super_container.c: containers of tasks that were killed ---------------------------------------------------- */
+/* After the end: removes the attempt's container, when it has one and its process could not have done so. */
+void exec_super_container_remove(struct exec_attempt *a);
 
 /* ---- supervise.c ----------------------------------------------------------------------------------------------- */
 void exec_super_tell(struct exec_super *s, const struct exec_msg *m); /* to every connected server */

@@ -2,6 +2,7 @@
 #include "exec/task.h"
 
 #include "base/file.h"
+#include "exec/container.h"
 #include "exec/files.h"
 #include "exec/venvs.h"
 
@@ -190,6 +191,30 @@ static enum code make_env(struct ctx *cx, const struct exec_local_config *cfg, c
     return CODE_OK;
 }
 
+static str own_path(struct ctx *cx)
+{
+    char path[FILE_PATH_MAX + 1];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof(path));
+    return n > 0 ? arena_str(cx->mem, str_make(path, (size_t)n)) : STR(OWN_PROGRAM);
+}
+
+static enum code plan_container(struct ctx *cx, const struct exec_local_config *cfg, const struct exec_task *task,
+                                struct exec_msg *out, const char **error_code)
+{
+    struct env e = {.cx = cx, .cap = task->env_count + task->secret_count + 4};
+    e.list.p = arena_new_array(cx->mem, str, e.cap);
+    for (size_t i = 0; i < task->env_count; i++)
+        env_set(&e, task->env[i].name, task->env[i].value);
+    *error_code = "LaunchFailed";
+    TRY(add_secrets(&e, task, out));
+    *error_code = "ContainerRuntimeMissing";
+    out->program = cfg->program.n ? cfg->program : own_path(cx);
+    enum code code = exec_container_plan(cx, cfg, task, e.list, out);
+    if (code == CODE_INVALID_ARGUMENT)
+        *error_code = "BadTaskSpecification";
+    return code;
+}
+
 /* ---- what may run ------------------------------------------------------------------------------------------------ */
 
 static enum code check_kind(struct ctx *cx, const struct exec_local_config *cfg, const struct exec_machine *machine,
@@ -201,19 +226,8 @@ static enum code check_kind(struct ctx *cx, const struct exec_local_config *cfg,
                     "the task asks for %d GPU, this machine has %lld (exec.local.ignore_gpu: true drops such requests)",
                     task->gpus, (long long)machine->gpus);
     }
-    *error_code = "ContainerRuntimeMissing";
-    if (task->container && cfg->container_runtime.n)
-        return fail(cx, CODE_FAILED_PRECONDITION,
-                    "container tasks cannot run on this machine yet, also not with " STR_FMT,
-                    STR_ARG(cfg->container_runtime));
-    if (task->container)
-        return fail(cx, CODE_FAILED_PRECONDITION,
-                    "a container task needs a container runtime (image " STR_FMT
-                    "): install podman (apt install podman) and set "
-                    "exec.local.container_runtime: podman",
-                    STR_ARG(str_head(task->image, 80)));
     *error_code = "LaunchFailed";
-    if (task->argc == 0)
+    if (task->argc == 0 && !task->container)
         return fail(cx, CODE_INVALID_ARGUMENT, "the task has no command");
     return CODE_OK;
 }
@@ -295,13 +309,6 @@ static void say_too_large(struct ctx *cx, const struct exec_machine *machine, co
                               (long long)(task->memory_bytes >> 20), (long long)(machine->memory_bytes >> 20)));
 }
 
-static str own_path(struct ctx *cx)
-{
-    char path[FILE_PATH_MAX + 1];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof(path));
-    return n > 0 ? arena_str(cx->mem, str_make(path, (size_t)n)) : STR(OWN_PROGRAM);
-}
-
 static enum code choose_program(struct ctx *cx, const struct exec_local_config *cfg, struct exec_python_cache *pythons,
                                 const struct exec_task *task, struct exec_python *py, struct exec_msg *out)
 {
@@ -344,11 +351,29 @@ static void put_arguments(struct ctx *cx, const struct exec_local_config *cfg, c
     out->warm = false;
 }
 
+static enum code plan_process(struct ctx *cx, const struct exec_local_config *cfg, struct exec_python_cache *pythons,
+                              const struct exec_task *task, struct exec_msg *out, buf *lines, const char **error_code)
+{
+    struct exec_python py;
+    *error_code = "PythonNotFound";
+    TRY(choose_program(cx, cfg, pythons, task, &py, out));
+    if (task->python)
+        TRY(check_pickle(cx, task, &py, error_code));
+    *error_code = "LaunchFailed";
+    put_arguments(cx, cfg, task, &py, out);
+    TRY(make_env(cx, cfg, task, py.bin_dir, out));
+    if (!task->python)
+        return CODE_OK;
+    TRY(exec_files_place(cx, py.bin_dir, out->cwd));
+    say_python(cx, task, &py, lines);
+    say_notes(cx, &py, lines);
+    return CODE_OK;
+}
+
 enum code exec_task_plan(struct ctx *cx, const struct exec_local_config *cfg, const struct exec_machine *machine,
                          struct exec_python_cache *pythons, const struct exec_task *task, struct exec_msg *out,
                          const char **error_code)
 {
-    struct exec_python py;
     buf lines;
     struct exec_place place = {task->key, task->project, task->domain, task->run, task->action};
     TRY(check_kind(cx, cfg, machine, task, error_code));
@@ -359,22 +384,16 @@ enum code exec_task_plan(struct ctx *cx, const struct exec_local_config *cfg, co
                              .gpus = (uint64_t)(cfg->ignore_gpu || task->gpus < 0 ? 0 : task->gpus),
                              .depth = task->depth,
                              .access = task->access};
-    *error_code = "PythonNotFound";
-    TRY(choose_program(cx, cfg, pythons, task, &py, out));
-    if (task->python)
-        TRY(check_pickle(cx, task, &py, error_code));
-    *error_code = "LaunchFailed";
-    put_arguments(cx, cfg, task, &py, out);
-    TRY(make_env(cx, cfg, task, py.bin_dir, out));
     out->cwd = exec_task_folder(cx, cfg->data_dir, &place);
-    if (task->python)
-        TRY(exec_files_place(cx, py.bin_dir, out->cwd));
     buf_init_arena(&lines, cx->mem, 32768);
-    if (task->python)
-        say_python(cx, task, &py, &lines);
-    if (task->python)
-        say_notes(cx, &py, &lines);
     say_too_large(cx, machine, task, &lines);
+    if (task->container) {
+        TRY(plan_container(cx, cfg, task, out, error_code));
+        add_line(&lines, arena_printf(cx->mem, "Runs in a container of " STR_FMT " by " STR_FMT, STR_ARG(task->image),
+                                      STR_ARG(out->runtime)));
+    } else {
+        TRY(plan_process(cx, cfg, pythons, task, out, &lines, error_code));
+    }
     out->text = buf_view(&lines);
     return CODE_OK;
 }

@@ -132,7 +132,7 @@ static void sample_one(struct exec_attempt *a, void *arg)
 {
     struct sampling *sampling = arg;
     int *pids;
-    int64_t limit = (int64_t)a->fact.memory_bytes;
+    int64_t limit = exec_attempt_memory(a);
     if (limit <= 0 || a->fact.state != EXEC_RUNNING)
         return;
     sampling->limited++;
@@ -146,7 +146,7 @@ static void sample_one(struct exec_attempt *a, void *arg)
 
 static void count_limited(struct exec_attempt *a, void *n)
 {
-    *(size_t *)n += a->fact.memory_bytes > 0;
+    *(size_t *)n += exec_attempt_memory(a) > 0;
 }
 
 static void on_sample(struct loop_timer *t)

@@ -52,10 +52,11 @@ struct exec_msg {
     uint64_t cpu_millis, memory_bytes, gpus, depth, grace_ms, warm;
     uint64_t started_ns, ended_ns, cpu_ns, max_rss, running;
     str build, boot_id, cwd, text, error_code, error, memory_dir, pids_dir;
-    str s3_listen;   /* WELCOME: what the S3 endpoint was told to listen on */
-    str access;      /* LAUNCH: lines of access.h */
-    str program;     /* LAUNCH: absolute path, or a name for PATH */
-    str interpreter; /* LAUNCH: of a program that may run warm; else empty */
+    str s3_listen;          /* WELCOME: what the S3 endpoint was told to listen on */
+    str access;             /* LAUNCH: lines of access.h */
+    str program;            /* LAUNCH: absolute path, or a name for PATH */
+    str interpreter;        /* LAUNCH: of a program that may run warm; else empty */
+    str runtime, container; /* LAUNCH, BEGIN: a container and what removes it, when the process is killed; else empty */
     struct exec_strs argv, env, secret_names, secret_values;
 };
 

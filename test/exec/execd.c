@@ -66,6 +66,7 @@ static enum code launch(struct ctx *cx, struct exec *e, const struct json *rq, b
     VEC(str) argv = {0};
     VEC(struct exec_env) env = {0};
     VEC(struct exec_secret) secrets = {0};
+    struct exec_container container = {.outputs = STR("s3://tern/p/d/r/a/1")};
     (void)out;
     for (const struct json *j = json_get(rq, STR("argv")) ? json_get(rq, STR("argv"))->first : NULL; j; j = j->next)
         *vec_push(&argv, cx->mem) = j->text;
@@ -91,7 +92,7 @@ static enum code launch(struct ctx *cx, struct exec *e, const struct json *rq, b
         .cpu_millis = number(rq, "cpu"),
         .memory_bytes = number(rq, "memory"),
         .gpus = (int32_t)number(rq, "gpus"),
-        .container = flag(rq, "container"),
+        .container = flag(rq, "container") ? &container : NULL,
         .python = flag(rq, "python"),
         .depth = (uint32_t)number(rq, "depth"),
     };
@@ -223,6 +224,8 @@ static bool parse(int argc, char **argv, struct exec_local_config *cfg)
             cfg->program = value;
         else if (strcmp(argv[i], "--python") == 0)
             cfg->python = value;
+        else if (strcmp(argv[i], "--container-runtime") == 0)
+            cfg->container_runtime = value;
         else if (strcmp(argv[i], "--cpus") == 0)
             cfg->cpus = strtod(value.p, NULL);
         else if (strcmp(argv[i], "--memory") == 0)

@@ -170,7 +170,7 @@ def test_discard_removes_folder_and_log(execd, data):
 
 
 def test_refusals(execd):
-    e = execd(memory=1 << 30)
+    e = execd(memory=1 << 30, container_runtime='none')
     id = e.launch(['x'], container=True, image='alpine:3')
     o = e.see(id)
     assert o['state'] == 'REFUSED' and not o['system']

@@ -110,6 +110,8 @@ static void test_pod_template(void **state)
     assert_ok(&u->cx, engine_pod_read(&u->cx, msg, &pod));
     assert_str_equal(pod.image, "img");
     assert_int_equal(pod.argc, 3);
+    assert_int_equal(pod.command, 1);
+    assert_false(pod.copilot);
     assert_str_equal(pod.argv[0], "c");
     assert_str_equal(pod.argv[2], "x");
     assert_int_equal(pod.env_count, 1);
@@ -121,6 +123,42 @@ static void test_pod_template(void **state)
     assert_code(&u->cx, engine_pod_read(&u->cx, t, &pod), CODE_INVALID_ARGUMENT);
     t->target_case = 0;
     assert_code(&u->cx, engine_pod_read(&u->cx, t, &pod), CODE_INVALID_ARGUMENT);
+}
+
+/* What makes a container task, and where its files are. */
+static void test_container_tasks(void **state)
+{
+    static const struct {
+        const char *json;
+        bool copilot, files;
+    } rows[] = {
+        {"{\"type\":\"raw-container\",\"container\":{\"image\":\"i\",\"args\":[\"x\"],"
+         "\"dataConfig\":{\"enabled\":true,\"inputPath\":\"/in\"}}}",
+         true, true},
+        {"{\"type\":\"raw-container\",\"container\":{\"image\":\"i\",\"args\":[\"x\"]}}", true, false},
+        {"{\"type\":\"raw-container\",\"container\":{\"image\":\"i\",\"args\":[\"x\"],\"dataConfig\":{\"inputPath\":\"/"
+         "in\"}}}",
+         true, false},
+        {"{\"type\":\"other\",\"container\":{\"image\":\"i\",\"dataConfig\":{\"enabled\":true,\"inputPath\":\"/in\"}}}",
+         true, true},
+        {"{\"type\":\"python\",\"container\":{\"image\":\"i\",\"args\":[\"x\"]}}", false, false},
+        {"{\"type\":\"python\",\"config\":{\"primary_container_name\":\"m\"},\"k8sPod\":{\"dataConfig\":{\"enabled\":"
+         "true,"
+         "\"inputPath\":\"/in\"},\"podSpec\":{\"containers\":[{\"name\":\"m\",\"image\":\"i\",\"args\":[\"x\"]}]}}}",
+         true, true},
+    };
+    struct unit *u = *state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct engine_pod pod;
+        void *msg;
+        assert_ok(&u->cx, pb_json_decode(&u->cx, &CoreTaskTemplate_type, str_from(rows[i].json), false, &msg));
+        assert_ok(&u->cx, engine_pod_read(&u->cx, msg, &pod));
+        assert_int_equal(pod.copilot, rows[i].copilot);
+        assert_int_equal(pod.files != NULL, rows[i].files);
+        assert_int_equal(pod.command, 0);
+        if (pod.files)
+            assert_str_equal(pod.files->input_path, "/in");
+    }
 }
 
 /* Values of flyte 2.12.1: convert.generate_cache_key_hash(). */
@@ -156,8 +194,8 @@ static void test_cache_keys_of_the_sdk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        unit_test(test_variables),    unit_test(test_inputs_in_arguments),   unit_test(test_quantities),
-        unit_test(test_pod_template), unit_test(test_cache_keys_of_the_sdk),
+        unit_test(test_variables),    unit_test(test_inputs_in_arguments), unit_test(test_quantities),
+        unit_test(test_pod_template), unit_test(test_container_tasks),     unit_test(test_cache_keys_of_the_sdk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
