@@ -1,20 +1,19 @@
 """The client's retries: what it sends again after a kill makes nothing twice (D-02)."""
 import re
-import subprocess
 
 import pytest
+from flyte.remote import Run
 
 import world
 
 # Before the commit nothing is there, so the retry makes the run; after it the reply alone is missing.
-POINTS = ["run.created", "lane.before_commit@run.created", pytest.param("lane.after_commit@run.created", marks=pytest.mark.quick)]
+POINTS = ["run.created", "lane.before_commit@run.created",
+          pytest.param("lane.after_commit@run.created", marks=pytest.mark.quick)]
 
 
 def runs(w):
-    from flyte.remote import Run
-
     w.connect()
-    return [r.name for r in Run.listall()]
+    return list(Run.listall())
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -27,9 +26,9 @@ def test_flyte_run_is_killed_and_retried(make_world, point):
     text = done.stdout + done.stderr
     assert done.returncode == 0, text
     assert keeper.ended == [-9], "the server was not killed"
-    (name,) = runs(w)
-    assert re.search(rf"\b{name}\b", text), f"the command did not print {name}: {text}"
-    w.assert_value(world.run(name), 7)
+    (r,) = runs(w)
+    assert re.search(rf"\b{r.name}\b", text), f"the command did not print {r.name}: {text}"
+    w.assert_value(r, 7)
 
 
 def test_flyte_run_again_is_another_run(make_world):
@@ -37,19 +36,18 @@ def test_flyte_run_again_is_another_run(make_world):
     w = make_world()
     for _ in range(2):
         w.cli("run", "fan.py", "nothing", cwd=world.PROGRAMS)
-    assert len(set(runs(w))) == 2
+    assert len({r.name for r in runs(w)}) == 2
 
 
 def test_flyte_run_gives_up_and_the_run_is_there(make_world):
     """The server comes back after the command has given up: it may not know, but there is one run at most, whole."""
     w = make_world(start=False)
     w.start_with_fault("lane.after_commit@run.created=kill")
-    command = subprocess.Popen([*w.cli_command("run", "fan.py", "nothing")], env=w.cli_env(), cwd=world.PROGRAMS,
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    world.eventually("the kill", lambda: w.process.poll() is not None)
-    text, _ = command.communicate(timeout=600)
-    assert command.returncode != 0, text
+    command = world.Later(lambda: w.cli("run", "fan.py", "nothing", cwd=world.PROGRAMS, check=False, timeout=600))
+    assert w.process.wait(120) == -9
+    done = command.result(600)
+    assert done.returncode != 0, done.stdout
     w.process = None
     w.restart()
-    (name,) = runs(w)
-    w.assert_value(world.run(name), 7)
+    (r,) = runs(w)
+    w.assert_value(r, 7)
