@@ -5,17 +5,17 @@ import pathlib
 import struct
 import subprocess
 
-SOURCE = pathlib.Path(__file__).resolve().parent / "shim" / "disk.c"
+SHIM = pathlib.Path(__file__).resolve().parent / "shim"
 HEAD = struct.Struct("=6i")
 SIZE = HEAD.size + 512 + 64
 OPS = {"sync": 1, "write": 2}
 
 
-def build(folder):
-    """The library, compiled into that folder."""
-    library = pathlib.Path(folder) / "disk.so"
+def build(folder, name="disk"):
+    """The library of shim/NAME.c, compiled into that folder."""
+    library = pathlib.Path(folder) / f"{name}.so"
     subprocess.run(["cc", "-std=gnu17", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-O1", "-fPIC", "-shared", "-o",
-                    str(library), str(SOURCE), "-ldl"], check=True)
+                    str(library), str(SHIM / f"{name}.c"), "-ldl"], check=True)
     return library
 
 

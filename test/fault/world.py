@@ -56,6 +56,7 @@ class World(harness.Tern):
         super().__init__(folder, args=["--log.level", "info", *args], env=env, **options)
         self.witness = self.folder / "witness"
         self.keeper = None
+        self.task_env = {}  # of the tasks, besides the witness
 
     # ---- life ------------------------------------------------------------------------------------------------------
 
@@ -131,7 +132,7 @@ class World(harness.Tern):
 
     def submit(self, task, **inputs):
         flyte = self.connect()
-        return flyte.with_runcontext(env_vars={"WITNESS": str(self.witness)}).run(task, **inputs)
+        return flyte.with_runcontext(env_vars={"WITNESS": str(self.witness), **self.task_env}).run(task, **inputs)
 
     def submit_later(self, task, **inputs):
         """The same in a thread: what the server does to it is the test. result() gives the run or raises."""
@@ -182,8 +183,10 @@ class World(harness.Tern):
     def assert_value(self, r, value):
         done = self.wait_end(r.name)
         phase = str(done.phase).rsplit(".", 1)[-1].lower()
-        assert phase == "succeeded", f"{phase}: {self.actions(r.name)}\n{self.tail()}"
-        assert done.outputs()[0] == value
+        error = done.details().action_details.pb2.error_info.message
+        assert phase == "succeeded", f"{phase}: {error}: {self.actions(r.name)}\n{self.tail()}"
+        got = done.outputs()[0]
+        assert got == value, f"{got} instead of {value}"
 
     def assert_succeeded(self, r, n, attempts=None, unknown=False):
         """The run ended well, every action ran as often as the API says (attempts: {action: how often}, else once).
