@@ -529,8 +529,9 @@ static void parse(int argc, char **argv)
         if (strcmp(load_ops[i].name, load_opt.op) == 0)
             op = &load_ops[i];
     bool loopback = strncmp(load_opt.host, "127.", 4) == 0;
-    if (!op || !loopback || load_opt.port <= 0 || load_opt.connections < 1 || load_opt.connections >= CONNECTIONS_MAX / 2 ||
-        load_opt.streams < 1 || load_opt.count < 1 || load_opt.count > COUNT_MAX) {
+    if (!op || !loopback || load_opt.port <= 0 || load_opt.connections < 1 ||
+        load_opt.connections >= CONNECTIONS_MAX / 2 || load_opt.streams < 1 || load_opt.count < 1 ||
+        load_opt.count > COUNT_MAX) {
         fprintf(stderr, "usage: load --target 127.0.0.1:PORT --op "
                         "create|get|list-actions|enqueue|upload|create-get|watch|open-watch|mixed|idle "
                         "[--connections N] [--streams N] [--count N] [--pid SERVER] [--seed TEXT] [--run NAME]\n");
