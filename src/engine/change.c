@@ -1,6 +1,7 @@
 /* Changes of actions. See change.h. Write entries. */
 #include "engine/change.h"
 
+#include "base/fault.h"
 #include "engine/engine.h"
 #include "engine/phase.h"
 #include "lane/topic.h"
@@ -155,5 +156,6 @@ enum code engine_change_end(struct ctx *cx, const struct engine_clock *clock, st
     TRY(wake_queued(cx, run));
     if (a->parent_id && a->siblings_open == 0)
         engine_wake_after_commit(cx, a->parent_id); /* it no longer waits for children */
+    fault_point(a->parent_id ? "child.ended" : "run.ended");
     return CODE_OK;
 }

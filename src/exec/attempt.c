@@ -377,6 +377,7 @@ bool exec_attempt_reaped(struct exec_super *s, int pid, int status, const struct
     struct exec_attempt *a = find_pid(s, pid);
     if (!a)
         return false;
+    fault_point("supervisor.reaped");
     a->fact.cpu_ns = (uint64_t)(ns_of(used->ru_utime) + ns_of(used->ru_stime));
     a->fact.max_rss = (uint64_t)used->ru_maxrss * 1024;
     set_status(a, status);
@@ -506,6 +507,7 @@ static void let_run(struct exec_attempt *a)
     if (!is_running(a))
         return;
     exec_spawn_release(&a->process);
+    fault_point("supervisor.released");
     a->fact.state = EXEC_RUNNING;
     buf_done(&a->launch);
 }

@@ -1,6 +1,7 @@
 /* The commit thread. Owns the only connection of this process that changes the index. See commit_int.h. */
 #include "object/commit_int.h"
 
+#include "base/fault.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -156,8 +157,10 @@ static enum code transaction(struct ctx *cx, struct object_commit *c, struct obj
 {
     TRY(object_index_tx(cx, &c->ix, OBJECT_TX_BEGIN));
     enum code code = run_entries(cx, c, batch, rest);
+    fault_point("object.before_commit");
     if (code == CODE_OK)
         code = object_index_tx(cx, &c->ix, OBJECT_TX_COMMIT);
+    fault_point("object.after_commit");
     if (code != CODE_OK)
         object_index_rollback(&c->ix);
     return code;

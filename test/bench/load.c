@@ -25,7 +25,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#define CONNECTIONS_MAX 20000
+#define CONNECTIONS_MAX 30000
 #define COUNT_MAX 5000000
 
 #define CHANGES_MAX 10000
@@ -46,6 +46,7 @@ struct call {
     bool seen;   /* a stream: has something since the change */
     size_t sent, size, got;
     char *body;
+    char run[64]; /* then_get: what the second half asks for */
     char reply[4096];
 };
 
@@ -157,21 +158,43 @@ static void start_call(struct connection *c, struct call *call)
     arena_done(&mem);
 }
 
+static void *decode(struct arena *mem, const struct pb_type *type, const struct call *call)
+{
+    struct ctx cx;
+    void *m;
+    ctx_init(&cx, mem);
+    if (pb_decode(&cx, type, str_make(call->reply, call->got), &m) != CODE_OK)
+        die("reply of the first half");
+    return m;
+}
+
 /* The second half of a pair: a run with the inputs that were just uploaded. */
+static void create_uploaded(struct connection *c, struct call *call, struct arena *mem)
+{
+    const DataproxyUploadInputsResponse *r = decode(mem, &DataproxyUploadInputsResponse_type, call);
+    load_made.uri = r->offloaded_input_data->uri;
+    load_made.hash = r->offloaded_input_data->inputs_hash;
+    submit(c, call, load_ops[LOAD_CREATE].make(mem, call->number));
+    load_made.uri = STR("");
+}
+
+/* The second half of a pair: the run that was just made, asked for on the client's other connection. */
+static void get_created(struct connection *c, struct call *call, struct arena *mem)
+{
+    const WorkflowCreateRunResponse *r = decode(mem, &WorkflowCreateRunResponse_type, call);
+    struct connection *other = c + load_opt.connections;
+    snprintf(call->run, sizeof(call->run), STR_FMT, STR_ARG(r->run->action->id->run->name));
+    snprintf(load_made.run, sizeof(load_made.run), "%s", call->run);
+    submit(other, call, load_ops[LOAD_GET].make(mem, call->number));
+    flush_out(other);
+}
+
 static void start_second(struct connection *c, struct call *call)
 {
     struct arena mem;
-    struct ctx cx;
-    void *m;
     arena_init(&mem, 0);
-    ctx_init(&cx, &mem);
-    if (pb_decode(&cx, &DataproxyUploadInputsResponse_type, str_make(call->reply, call->got), &m) != CODE_OK)
-        die("reply of UploadInputs");
-    load_made.uri = ((DataproxyUploadInputsResponse *)m)->offloaded_input_data->uri;
-    load_made.hash = ((DataproxyUploadInputsResponse *)m)->offloaded_input_data->inputs_hash;
     call->second = true;
-    submit(c, call, load_ops[LOAD_CREATE].make(&mem, call->number));
-    load_made.uri = STR("");
+    (op->then_get ? get_created : create_uploaded)(c, call, &mem);
     arena_done(&mem);
 }
 
@@ -213,6 +236,8 @@ static bool is_good(const struct call *call, uint32_t error)
 {
     if (call->how == LOAD_STREAM)
         return call->status == 200 && (error == 0 || error == NGHTTP2_CANCEL);
+    if (call->second && op->then_get && !memmem(call->reply, call->got, call->run, strlen(call->run)))
+        return false;
     return call->how == LOAD_RESET || (call->status == 200 && error == 0);
 }
 
@@ -225,7 +250,7 @@ static int on_close(nghttp2_session *s, int32_t id, uint32_t error, void *arg)
     if (!call->c)
         return 0; /* the sender of changes */
     bool good = is_good(call, error);
-    if (good && op->then_create && !call->second) {
+    if (good && (op->then_create || op->then_get) && !call->second) {
         start_second(c, call);
         return 0;
     }
@@ -233,8 +258,11 @@ static int on_close(nghttp2_session *s, int32_t id, uint32_t error, void *arg)
         snprintf(first_failure, sizeof(first_failure), "%d %.*s", call->status,
                  (int)(call->got < 300 ? call->got : 300), call->reply);
     latencies[done++] = time_now_ns() - call->started_ns;
-    if (next_number < load_opt.count)
-        start_call(c, call);
+    if (next_number >= load_opt.count)
+        return 0;
+    start_call(call->c, call);
+    if (call->c != c)
+        flush_out(call->c);
     return 0;
 }
 
@@ -313,7 +341,7 @@ static void turn(struct epoll_event *events, int n)
 static void run_loop(long until)
 {
     struct epoll_event events[256];
-    int64_t end_ns = time_now_ns() + 600 * NS_PER_S;
+    int64_t end_ns = time_now_ns() + 3600 * NS_PER_S;
     while (done < until) {
         int n = epoll_wait(ep, events, 256, 10000);
         if (n == 0 || time_now_ns() > end_ns) {
@@ -501,10 +529,11 @@ static void parse(int argc, char **argv)
         if (strcmp(load_ops[i].name, load_opt.op) == 0)
             op = &load_ops[i];
     bool loopback = strncmp(load_opt.host, "127.", 4) == 0;
-    if (!op || !loopback || load_opt.port <= 0 || load_opt.connections < 1 || load_opt.connections >= CONNECTIONS_MAX ||
-        load_opt.streams < 1 || load_opt.count < 1 || load_opt.count > COUNT_MAX) {
+    if (!op || !loopback || load_opt.port <= 0 || load_opt.connections < 1 ||
+        load_opt.connections >= CONNECTIONS_MAX / 2 || load_opt.streams < 1 || load_opt.count < 1 ||
+        load_opt.count > COUNT_MAX) {
         fprintf(stderr, "usage: load --target 127.0.0.1:PORT --op "
-                        "create|get|list-actions|enqueue|upload|watch|open-watch|mixed|idle "
+                        "create|get|list-actions|enqueue|upload|create-get|watch|open-watch|mixed|idle "
                         "[--connections N] [--streams N] [--count N] [--pid SERVER] [--seed TEXT] [--run NAME]\n");
         exit(2);
     }
@@ -555,7 +584,7 @@ int main(int argc, char **argv)
     size_t samples = op->watches ? (size_t)(load_opt.count + 1) * (size_t)(load_opt.connections * load_opt.streams)
                                  : (size_t)load_opt.count;
     latencies = calloc(samples + 16, sizeof(*latencies));
-    for (int i = 0; i < load_opt.connections; i++) {
+    for (int i = 0; i < load_opt.connections * (op->then_get ? 2 : 1); i++) {
         open_connection(&connections[i]);
         flush_out(&connections[i]);
     }

@@ -37,13 +37,15 @@ struct load_op {
     bool needs_run;   /* a run of core-echo to read */
     bool needs_open;  /* a run that stays open */
     bool then_create; /* each answer is followed by a CreateRun: one call is both */
-    bool watches;     /* every stream stays open; what is timed are changes */
-    bool first_only;  /* a stream is a call, over at its first message */
-    bool errors_too;  /* answers that are errors, and connections that break, belong to it */
-    bool holds;       /* connections are only held open */
+    bool
+        then_get; /* each CreateRun is followed by a GetRunDetails of that run, on another connection: one call is both */
+    bool watches;    /* every stream stays open; what is timed are changes */
+    bool first_only; /* a stream is a call, over at its first message */
+    bool errors_too; /* answers that are errors, and connections that break, belong to it */
+    bool holds;      /* connections are only held open */
 };
 
-enum { LOAD_CREATE, LOAD_GET, LOAD_LIST, LOAD_ENQUEUE, LOAD_SLEEPER, LOAD_OPS = 10 };
+enum { LOAD_CREATE, LOAD_GET, LOAD_LIST, LOAD_ENQUEUE, LOAD_SLEEPER, LOAD_OPS = 11 };
 
 extern struct load_opt load_opt;
 extern struct load_made load_made;

@@ -275,6 +275,7 @@ const struct load_op load_ops[LOAD_OPS] = {
     {"enqueue", enqueue, .needs_open = true},
     {"sleeper", create_sleeper, .needs_run = false},
     {"upload", upload, .then_create = true},
+    {"create-get", create, .then_get = true},
     {"watch", watch, .needs_open = true, .watches = true},
     {"open-watch", watch, .needs_run = true, .first_only = true},
     {"mixed", mixed, .needs_run = true, .errors_too = true},

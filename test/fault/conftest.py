@@ -1,7 +1,8 @@
 """Faults: Tern is killed, starved, attacked and given nonsense, and what it acknowledged has to be there afterwards.
 
 TERN_BINARY names the program with fault points (make MODE=fault BUILD=build/fault). Tests marked `quick` belong to
-`make test`, all of them to `make test-all`.
+`make test` (suite fault), all others to `make test-all`: those marked `points` are the suite fault-points, the rest is
+fault-all.
 """
 import os
 import pathlib
@@ -31,6 +32,7 @@ import world  # noqa: E402
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "quick: part of make test")
+    config.addinivalue_line("markers", "points: a fan-out of 200 for each fault point, about half a minute each")
 
 
 @pytest.fixture

@@ -1,0 +1,28 @@
+"""What was acknowledged is there for everybody at once (D-03): 64 clients make a run and ask for it on another
+connection. TERN_FAULT_PAIRS says how often (100,000)."""
+import json
+import os
+import subprocess
+
+import pytest
+
+import harness
+
+CLIENTS = 64
+PAIRS = int(os.environ.get("TERN_FAULT_PAIRS", "100000"))
+SMALL = 5000
+
+
+def create_and_get(w, count):
+    subprocess.run(["make", "--no-print-directory", "build/bench/load"], cwd=harness.ROOT, check=True)
+    done = subprocess.run([harness.ROOT / "build/bench/load", "--target", w.endpoint, "--op", "create-get",
+                           "--connections", str(CLIENTS), "--count", str(count)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout)
+    print(f"{told['calls']} runs made and found, {told['failed']} not, {told['per_second']} in a second")
+    assert told["calls"] == count and told["failed"] == 0, done.stderr
+
+
+@pytest.mark.parametrize("count", [pytest.param(SMALL, id="some", marks=pytest.mark.quick), pytest.param(PAIRS, id="many")])
+def test_a_run_is_found_on_another_connection(make_world, count):
+    create_and_get(make_world(), count)
