@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "cli/state.h"
 #include "config/config.h"
+#include "object/upstream.h"
 
 #define OUTPUT_MAX ((size_t)1024 * 1024)
 
@@ -11,7 +12,9 @@ const struct cli_option cli_cmd_config_options[] = {{0}};
 
 static enum code check(struct ctx *cx, const struct config *c, buf *out)
 {
+    str upstreams;
     TRY(config_check(cx, c, out));
+    TRY(object_upstream_resolve(cx, c->object_upstreams.p, c->object_upstreams.n, &upstreams));
     buf_str(out, out->n ? STR("The settings work, but see above.\n") : STR("The settings are fine.\n"));
     return CODE_OK;
 }

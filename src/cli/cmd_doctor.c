@@ -13,7 +13,7 @@ static const struct {
     {"settings", doctor_settings},     {"data folder", doctor_data},   {"disk", doctor_disk},
     {"files", doctor_files},           {"ports", doctor_ports},        {"localhost", doctor_localhost},
     {"task memory", doctor_cgroup},    {"task python", doctor_python}, {"tar", doctor_tar},
-    {"containers", doctor_containers}, {"client", doctor_client},
+    {"containers", doctor_containers}, {"requests", doctor_requests},  {"client", doctor_client},
 };
 
 static void put(buf *out, const char *name, const struct doctor_result *r)

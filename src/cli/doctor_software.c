@@ -6,6 +6,8 @@
 #include "base/yaml.h"
 #include "cli/cli.h"
 #include "exec/container.h"
+#include "net/http_client.h"
+#include "object/upstream.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,6 +34,10 @@ void doctor_settings(struct ctx *cx, const struct config *c, struct doctor_resul
         set(r, DOCTOR_FAIL, arena_printf(cx->mem, "%s", cx->err.msg), STR("see `tern config show`"));
     else if (notes.n)
         set(r, DOCTOR_WARN, str_trim(buf_view(&notes)), STR("see `tern config docs`"));
+    str upstreams;
+    if (r->state != DOCTOR_FAIL &&
+        object_upstream_resolve(cx, c->object_upstreams.p, c->object_upstreams.n, &upstreams) != CODE_OK)
+        set(r, DOCTOR_FAIL, arena_printf(cx->mem, "%s", cx->err.msg), STR("see `tern config docs`, object.upstreams"));
 }
 
 /* ---- running a program ------------------------------------------------------------------------------------------- */
@@ -151,6 +157,15 @@ void doctor_tar(struct ctx *cx, const struct config *c, struct doctor_result *r)
     (void)c;
     if (!on_path(cx, "tar", &r->text))
         set(r, DOCTOR_FAIL, STR("not found: code bundles cannot be unpacked"), STR("apt-get install tar"));
+}
+
+void doctor_requests(struct ctx *cx, const struct config *c, struct doctor_result *r)
+{
+    r->text = STR("libcurl is there, for users' own buckets and tern gc");
+    if (http_client_ready(cx) != CODE_OK)
+        set(r, c->object_upstreams.n ? DOCTOR_FAIL : DOCTOR_WARN,
+            STR("no libcurl: tern gc and buckets of others (object.upstreams) do not work"),
+            STR("apt-get install libcurl4"));
 }
 
 void doctor_containers(struct ctx *cx, const struct config *c, struct doctor_result *r)

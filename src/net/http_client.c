@@ -380,12 +380,16 @@ static enum code outcome(struct transfer *t, int e)
     return fail(t->cx, e == E_URL ? CODE_INVALID_ARGUMENT : CODE_UNAVAILABLE, STR_FMT ": %s", STR_ARG(server), text);
 }
 
+enum code http_client_ready(struct ctx *cx)
+{
+    pthread_once(&loaded, load);
+    return *curl.missing ? fail(cx, CODE_FAILED_PRECONDITION, "%s", curl.missing) : CODE_OK;
+}
+
 enum code http_client_perform(struct ctx *cx, const struct http_client_request *req)
 {
     struct transfer t = {.cx = cx, .req = req, .moved_ns = time_now_ns()};
-    pthread_once(&loaded, load);
-    if (*curl.missing)
-        return fail(cx, CODE_FAILED_PRECONDITION, "%s", curl.missing);
+    TRY(http_client_ready(cx));
     t.c = handle_of(req->anywhere);
     if (!t.c)
         return fail(cx, CODE_RESOURCE_EXHAUSTED, "out of memory");

@@ -30,6 +30,8 @@ struct http_client_request {
     bool (*alive)(void *arg); /* about once a second: false = break off. May be NULL */
 };
 
+/* Whether requests can be made at all. Errors: FAILED_PRECONDITION without libcurl, saying how to install it. */
+must_check_ enum code http_client_ready(struct ctx *cx);
 /* CODE_OK for every answer that came whole, whatever its status. Errors: FAILED_PRECONDITION without libcurl, saying how to
  * install it; INVALID_ARGUMENT for a URL or header that cannot be sent; PERMISSION_DENIED when the guard refused every
  * address; UNAVAILABLE when there was no answer or it broke off; DEADLINE_EXCEEDED; RESOURCE_EXHAUSTED over answer_max;

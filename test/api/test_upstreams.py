@@ -83,6 +83,9 @@ def test_a_setting_that_cannot_be_used(make_tern, moto):
     with pytest.raises(RuntimeError) as e:
         server.start()
     assert "object.upstreams" in str(e.value) and "theirs" in str(e.value) and "secret" in str(e.value)
+    for command in (("config", "check"), ("doctor",)):
+        done = server.command(*command, check=False)
+        assert done.returncode != 0 and "object.upstreams" in done.stdout + done.stderr
 
 
 def test_inline_secrets_are_not_shown(make_tern, moto):
