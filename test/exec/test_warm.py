@@ -412,9 +412,18 @@ def standby_pids(e):
     return [p for p, name in pool_pids(e).items() if name == 'a0-standby']
 
 
+STANDBYS = min(len(os.sched_getaffinity(0)), 4)
+
+
 def wait_standby(e):
-    wait_until(lambda: standby_pids(e), what='a process that waits for a task')
+    wait_until(lambda: len(standby_pids(e)) == STANDBYS, what='the processes that wait for a task')
     return standby_pids(e)
+
+
+def groups_of(pid):
+    """The cgroups of a process that are ours."""
+    lines = pathlib.Path('/proc/%s/cgroup' % pid).read_text().splitlines()
+    return {line.split(':')[1]: line.split(':')[2] for line in lines if '/tern-' in line}
 
 
 def test_the_pool_is_killed_under_a_task(warm):
@@ -445,28 +454,44 @@ def test_a_stopped_pool_does_not_hold_up_a_task(warm):
 
 
 def test_a_task_takes_the_process_that_waits(warm):
-    [waiting] = wait_standby(warm.e)
+    waiting = wait_standby(warm.e)
     show = 'import os; print("pid", os.getpid(), os.getcwd(), os.environ["FOO"], open("/proc/self/comm").read())'
     code = {'user.py': TEMPLATE % show}
     id, o, _ = warm.run(code, env={'FOO': 'here'})
     [words] = [line.split() for line in warm.e.log(id).splitlines() if line.startswith('pid ')]
-    assert o['exit_code'] == 0 and words[1] == str(waiting) and words[3:] == ['here', 'a0']
+    assert o['exit_code'] == 0 and int(words[1]) in waiting and words[3:] == ['here', 'a0']
     assert words[2].startswith(str(warm.data))
-    assert wait_standby(warm.e) != [waiting]
+    left = wait_standby(warm.e)
+    assert int(words[1]) not in left and set(left) & set(waiting) == set(waiting) - {int(words[1])}
+
+
+def test_each_process_that_waits_has_its_group(warm):
+    """It brings its group along to its task; both are gone with it."""
+    groups = {pid: groups_of(pid) for pid in wait_standby(warm.e)}
+    if not all(groups.values()):
+        pytest.skip('no cgroups here')
+    assert len({tuple(g.values()) for g in groups.values()}) == STANDBYS
+    show = 'import os; print("pid", os.getpid()); print(open("/proc/self/cgroup").read())'
+    id, o, _ = warm.run({'user.py': TEMPLATE % show}, memory=300 << 20)
+    text = warm.e.log(id)
+    [pid] = [int(line.split()[1]) for line in text.splitlines() if line.startswith('pid ')]
+    assert all(group in text for group in groups[pid].values())
+    assert o['exit_code'] == 0
+    wait_until(lambda: not list(pathlib.Path('/sys/fs/cgroup').rglob('warm-%d' % pid)), what='the end of the group')
 
 
 def test_the_process_that_waits_is_killed(warm):
-    [waiting] = wait_standby(warm.e)
-    os.kill(waiting, signal.SIGKILL)
+    for waiting in wait_standby(warm.e):
+        os.kill(waiting, signal.SIGKILL)
     id, o, result = warm.run({'user.py': TEMPLATE % 'print("ran")'})
     assert o['exit_code'] == 0 and 'ran' in warm.e.log(id) and 'outputs.pb' in result
 
 
 def test_the_process_that_waits_ends_with_the_pool(warm):
-    [waiting] = wait_standby(warm.e)
+    waiting = wait_standby(warm.e)
     for pid in zygote_pids(warm.e):
         os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not alive(waiting), what='the end of the process that waits')
+    wait_until(lambda: not any(map(alive, waiting)), what='the end of the processes that wait')
     warm.warm_up()
 
 

@@ -1,7 +1,9 @@
 """Warm Python: imports the SDK once, then forks a process per task that behaves as a cold `a0` does. When it has nothing to do
-it forks one ahead, the standby, which does what does not depend on the task and waits for its order.
+it forks a few ahead, the standbys, which do what does not depend on the task and wait for their orders.
 
-usage: python zygote.py A0 CACHE     (descriptor 3 is a SOCK_SEQPACKET to the supervisor)
+usage: python zygote.py A0 CACHE [GROUP ...]     (descriptor 3 is a SOCK_SEQPACKET to the supervisor)
+
+A process that it forks makes the folder of each GROUP with its own number behind (a cgroup), and enters it.
 
 Started with the interpreter and the flags of A0's first line. It imports exactly the modules that a cold a0 has loaded when
 it comes to the user's code; they are learnt once per environment from a cold run and kept in the file CACHE. Only modules of
@@ -9,7 +11,7 @@ that list may be imported here, hence no convenient ones.
 
 Says  ready\\0<number of paths>\\0path...\\0name...   files to watch, environment variables read at import ("X*" = all with X)
       fail\\0reason
-      pid\\0<request>\\0<pid>                        the task waits at its gate
+      pid\\0<request>\\0<pid>\\0in|out                the task waits at its gate, in its groups or not
 Hears fork\\0<request>  with three descriptors: a file (cwd, count of arguments, arguments, environment; each ended by NUL),
       the log, the gate. A byte from the gate lets the task run; its end makes it leave.
 """
@@ -25,6 +27,7 @@ ALWAYS += ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'NO_PROXY', 'http_proxy', '
            'REQUEST_METHOD', 'TOKIO_*', '_FLYTE_USE_PYQWEST_DNS_RESOLVER']
 WAIT_S = 60
 STANDBY_AFTER_S = 0.02  # without a request: the task that was just let go comes first
+STANDBYS = min(len(os.sched_getaffinity(0)), 4)
 
 
 class Refused(Exception):
@@ -437,32 +440,38 @@ def receive(channel):
 
 def discard(channel):
     """An object that owns a descriptor would close that number later, when it is somebody else's."""
-    if channel is not None:
-        os.close(channel.detach())
+    os.close(channel.detach())
 
 
 def serve(control, a0, threads):
     """Returns in the process of a task, with what it needs; never in the zygote itself."""
     import select
-    standby = None
+    waiting = []
     while True:
-        if standby is None and not select.select([control], [], [], STANDBY_AFTER_S)[0]:
-            main, standby = fork_standby(control, a0, threads)
+        if len(waiting) < STANDBYS and not select.select([control], [], [], STANDBY_AFTER_S)[0]:
+            main, channel = fork_standby(control, waiting, a0, threads)
             if main is not None:
                 return main
+            waiting.append(channel)
+        if len(waiting) < STANDBYS and not select.select([control], [], [], 0)[0]:
+            continue
         data, fds = receive(control)
         if not data:
             os._exit(0)  # the supervisor is gone
-        given, standby = hand_over(standby, data, fds), None
-        main = None if given else fork_task(lambda: become_task(control, data, fds, a0, threads))
+        given = False
+        while waiting and not given:
+            given = hand_over(waiting.pop(0), data, fds)
+        main = None if given else fork_task(lambda: become_task(control, waiting, data, fds, a0, threads))
         if main is not None:
             return main
         for fd in fds:
             os.close(fd)
 
 
-def become_task(control, data, fds, a0, threads):
-    announce(control, data)
+def become_task(control, waiting, data, fds, a0, threads):
+    for channel in waiting:
+        discard(channel)
+    announce(control, data, enter_groups())
     order = wait_at_gate(fds)
     os.closerange(3, 1 << 16)
     take_order(order, a0)
@@ -472,13 +481,14 @@ def become_task(control, data, fds, a0, threads):
 
 # ---- standby: a child that has done ahead what does not depend on the task ------------------------------------------
 
-def fork_standby(control, a0, threads):
+def fork_standby(control, waiting, a0, threads):
     """In the zygote: None and the channel to it. In the standby, once it is a task: what it needs, and None."""
     import socket
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
     def run():
-        discard(ours)  # its end must be seen when the zygote has ended
+        for channel in [*waiting, ours]:
+            discard(channel)  # their ends must be seen when the zygote has ended
         return stand_by(control, theirs, a0, threads)
     main = fork_task(run)
     if main is None:
@@ -489,8 +499,6 @@ def fork_standby(control, a0, threads):
 
 def hand_over(standby, data, fds):
     import socket
-    if standby is None:
-        return False
     try:
         rights = b''.join(fd.to_bytes(4, sys.byteorder) for fd in fds)
         standby.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
@@ -502,6 +510,7 @@ def hand_over(standby, data, fds):
 
 
 def stand_by(control, channel, a0, threads):
+    in_groups = enter_groups()
     set_name('a0')  # threads inherit it
     threads.release()
     do_ahead()
@@ -510,7 +519,7 @@ def stand_by(control, channel, a0, threads):
     if not data:
         os._exit(0)
     discard(channel)
-    announce(control, data)
+    announce(control, data, in_groups)
     take_order(wait_at_gate(fds), a0)
     return new_main(a0)
 
@@ -549,8 +558,22 @@ def set_name(name):
         f.write(name)
 
 
-def announce(control, data):
-    control.send(b'pid\0%s\0%d' % (data.split(b'\0')[1], os.getpid()))
+def enter_groups():
+    """To change groups takes a process 10 ms and more, of waiting. False: the supervisor has to do it."""
+    made = []
+    try:
+        for group in ARGV[3:]:
+            made.append('%s%d' % (group, os.getpid()))
+            os.mkdir(made[-1])
+            with open(made[-1] + '/cgroup.procs', 'w') as f:
+                f.write('0')
+    except OSError:
+        return False
+    return bool(made)
+
+
+def announce(control, data, in_groups):
+    control.send(b'pid\0%s\0%d\0%s' % (data.split(b'\0')[1], os.getpid(), b'in' if in_groups else b'out'))
     discard(control)
 
 
