@@ -216,12 +216,19 @@ int64_t exec_attempt_memory(const struct exec_attempt *a)
     return a->fact.container.n ? 0 : (int64_t)a->fact.memory_bytes;
 }
 
-static enum code add_limit(struct exec_attempt *a)
+/* Groups with the limits of the attempt, and the process in them. One that has entered groups of its own brings them
+ * along: to move a process costs 10 ms and more. */
+static enum code limit_process(struct exec_attempt *a, int pid, bool has_groups)
 {
     struct exec_super *s = a->super;
+    int64_t memory_bytes = exec_attempt_memory(a);
     char name[48];
     snprintf(name, sizeof(name), "%llu-%u", (unsigned long long)a->fact.key.action_id, a->fact.key.attempt);
-    TRY(exec_limits_add(&s->cx, &s->limits, str_from(name), exec_attempt_memory(a), &a->limit));
+    if (!has_groups || exec_limits_take(&s->cx, &s->limits, pid, memory_bytes, &a->limit) != CODE_OK) {
+        ctx_clear_err(&s->cx);
+        TRY(exec_limits_add(&s->cx, &s->limits, str_from(name), memory_bytes, &a->limit));
+        TRY(exec_limits_join(&s->cx, &a->limit, pid));
+    }
     set_text(&a->fact.memory_dir, str_from(a->limit.memory_dir));
     set_text(&a->fact.pids_dir, str_from(a->limit.pids_dir));
     watch_oom(a);
@@ -236,7 +243,7 @@ static enum code start_cold(struct exec_attempt *a, const struct exec_msg *m)
         .program = m->program, .argv = m->argv, .env = m->env, .cwd = m->cwd, .log_fd = a->log.fd, .keep_fd = -1};
     TRY(exec_secrets_place(a, m, &what));
     TRY(exec_spawn_start(&s->cx, &what, &a->process));
-    exec_attempt_forked(a, a->process.pid);
+    exec_attempt_forked(a, a->process.pid, false);
     return CODE_OK;
 }
 
@@ -255,7 +262,6 @@ static enum code launch(struct exec_attempt *a, const struct exec_msg *m)
     say_lines(a, m->text);
     TRY(make_folders(&s->cx, m->cwd));
     TRY(exec_access_open(&s->cx, s->data_dir, m->key, m->access));
-    TRY(add_limit(a));
     if (m->warm && m->secret_names.n == 0 && exec_pool_ask(s->pool, a, m)) {
         exec_wire_put(&a->launch, m);
         return CODE_OK;
@@ -287,7 +293,7 @@ void exec_attempt_launch(struct exec_super *s, const struct exec_msg *m)
     exec_super_changed(s);
 }
 
-void exec_attempt_forked(struct exec_attempt *a, int pid)
+void exec_attempt_forked(struct exec_attempt *a, int pid, bool has_groups)
 {
     struct exec_super *s = a->super;
     a->fact.pid = (uint64_t)pid;
@@ -298,7 +304,7 @@ void exec_attempt_forked(struct exec_attempt *a, int pid)
         refuse(a, "LaunchFailed", "the process ended before it was let go");
         return;
     }
-    if (exec_limits_join(&s->cx, &a->limit, pid) != CODE_OK) {
+    if (limit_process(a, pid, has_groups) != CODE_OK) {
         refuse(a, "LaunchFailed", s->cx.err.msg);
         ctx_clear_err(&s->cx);
         return;

@@ -271,6 +271,20 @@ static bool limit_memory(const struct exec_limits *l, struct exec_limit *limit, 
     return true;
 }
 
+/* Limits what is in the groups; forgets them when that cannot be done. */
+static enum code set_limits(struct ctx *cx, const struct exec_limits *l, struct exec_limit *limit, int64_t memory_bytes)
+{
+    if (limit->memory_dir && memory_bytes > 0 && !limit_memory(l, limit, memory_bytes)) {
+        enum code code = fail_errno(cx, "cgroup memory limit");
+        exec_limits_remove(limit);
+        return code;
+    }
+    const char *pids = limit->pids_dir ? limit->pids_dir : l->mode == EXEC_LIMITS_V2 ? limit->memory_dir : NULL;
+    if (pids && !write_small(pids, "pids.max", PIDS_MAX))
+        log_debug(cx, "no limit of processes", LOG_INT("errno", errno));
+    return CODE_OK;
+}
+
 enum code exec_limits_add(struct ctx *cx, struct exec_limits *l, str name, int64_t memory_bytes, struct exec_limit *out)
 {
     struct exec_limit limit = {.oom_event = -1};
@@ -278,20 +292,45 @@ enum code exec_limits_add(struct ctx *cx, struct exec_limits *l, str name, int64
         limit.memory_dir = make_group(cx, l->memory_root, name);
         if (!limit.memory_dir)
             return cx->err.code;
-        if (memory_bytes > 0 && !limit_memory(l, &limit, memory_bytes)) {
-            enum code code = fail_errno(cx, "cgroup memory limit");
-            exec_limits_remove(&limit);
-            return code;
-        }
     }
     if (l->pids_root)
         limit.pids_dir = make_group(cx, l->pids_root, name);
-    const char *pids = limit.pids_dir ? limit.pids_dir : l->mode == EXEC_LIMITS_V2 ? limit.memory_dir : NULL;
-    if (pids && !write_small(pids, "pids.max", PIDS_MAX))
-        log_debug(cx, "no limit of processes", LOG_INT("errno", errno));
+    TRY(set_limits(cx, l, &limit, memory_bytes));
     ctx_clear_err(cx);
     *out = limit;
     return CODE_OK;
+}
+
+/* NULL without a root; else the group of process pid, in mem. */
+static char *own_group(struct arena *mem, const char *root, int pid)
+{
+    return root ? arena_cstr(mem, arena_printf(mem, "%s/" EXEC_LIMITS_OWN "%d", root, pid)) : NULL;
+}
+
+enum code exec_limits_take(struct ctx *cx, struct exec_limits *l, int pid, int64_t memory_bytes, struct exec_limit *out)
+{
+    struct exec_limit limit = {.oom_event = -1};
+    char *memory = own_group(cx->mem, l->memory_root, pid), *pids = own_group(cx->mem, l->pids_root, pid);
+    if ((memory && !is_dir(memory)) || (pids && !is_dir(pids)))
+        return fail(cx, CODE_NOT_FOUND, "cgroup of process %d", pid);
+    limit.memory_dir = memory ? mem_strdup(memory) : NULL;
+    limit.pids_dir = pids ? mem_strdup(pids) : NULL;
+    TRY(set_limits(cx, l, &limit, memory_bytes));
+    *out = limit;
+    return CODE_OK;
+}
+
+void exec_limits_forget(const struct exec_limits *l, int pid)
+{
+    struct arena mem;
+    arena_init(&mem, 0);
+    const char *const roots[] = {l->memory_root, l->pids_root};
+    for (size_t i = 0; i < 2; i++) {
+        const char *dir = own_group(&mem, roots[i], pid);
+        if (dir)
+            rmdir(dir);
+    }
+    arena_done(&mem);
 }
 
 void exec_limits_adopt(struct exec_limits *l, str memory_dir, str pids_dir, struct exec_limit *out)

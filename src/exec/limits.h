@@ -5,6 +5,8 @@
 
 #include "base/ctx.h"
 
+#define EXEC_LIMITS_OWN "warm-"
+
 enum exec_limits_mode { EXEC_LIMITS_SAMPLED, EXEC_LIMITS_V1, EXEC_LIMITS_V2 };
 
 struct exec_limits {
@@ -28,6 +30,12 @@ const char *exec_limits_name(enum exec_limits_mode mode);
 /* memory_bytes 0 = no limit. Without cgroups does nothing. */
 must_check_ enum code exec_limits_add(struct ctx *cx, struct exec_limits *l, str name, int64_t memory_bytes,
                                       struct exec_limit *out);
+/* Takes the groups that process pid has made for itself below the roots, named EXEC_LIMITS_OWN and its number, and has
+ * entered; then they are limited as by exec_limits_add(). */
+must_check_ enum code exec_limits_take(struct ctx *cx, struct exec_limits *l, int pid, int64_t memory_bytes,
+                                       struct exec_limit *out);
+/* Removes such groups, when they are empty, of a process that has ended. */
+void exec_limits_forget(const struct exec_limits *l, int pid);
 /* Knows groups again that an earlier supervisor made. */
 void exec_limits_adopt(struct exec_limits *l, str memory_dir, str pids_dir, struct exec_limit *out);
 must_check_ enum code exec_limits_join(struct ctx *cx, const struct exec_limit *l, int pid);

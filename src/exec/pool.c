@@ -310,9 +310,10 @@ static void on_ready(struct zygote *z, str rest)
 
 static void on_pid(struct zygote *z, str rest)
 {
-    str number;
+    str number, process;
     int64_t n, pid;
-    if (!str_cut(rest, 0, &number, &rest) || !str_to_i64(number, &n) || !str_to_i64(rest, &pid))
+    if (!str_cut(rest, 0, &number, &rest) || !str_cut(rest, 0, &process, &rest) || !str_to_i64(number, &n) ||
+        !str_to_i64(process, &pid))
         return;
     for (struct list *at = z->requests.next; at != &z->requests; at = at->next) {
         struct request *r = container_of(at, struct request, node);
@@ -323,7 +324,7 @@ static void on_pid(struct zygote *z, str rest)
         request_free(r);
         rearm(z);
         if (a)
-            exec_attempt_forked(a, (int)pid);
+            exec_attempt_forked(a, (int)pid, str_eq(rest, STR("in")));
         return;
     }
 }
@@ -357,7 +358,8 @@ static void on_control(struct loop_fd *f, uint32_t events)
 static struct exec_strs zygote_argv(struct exec_pool *p, const struct script *s, str interpreter, str cache)
 {
     struct arena *mem = p->super->cx.mem;
-    struct exec_strs argv = {arena_new_array(mem, str, 5), 0};
+    const char *const roots[] = {p->super->limits.memory_root, p->super->limits.pids_root};
+    struct exec_strs argv = {arena_new_array(mem, str, 7), 0};
     str flag;
     str_cut(interpreter, ' ', &argv.p[argv.n++], &flag);
     if (flag.n)
@@ -365,6 +367,9 @@ static struct exec_strs zygote_argv(struct exec_pool *p, const struct script *s,
     argv.p[argv.n++] = str_from(p->program);
     argv.p[argv.n++] = str_from(s->path);
     argv.p[argv.n++] = cache;
+    for (size_t i = 0; i < 2; i++)
+        if (roots[i])
+            argv.p[argv.n++] = arena_printf(mem, "%s/" EXEC_LIMITS_OWN, roots[i]);
     return argv;
 }
 

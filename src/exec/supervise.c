@@ -305,9 +305,12 @@ static void reap(struct exec_super *s)
 {
     int status, pid;
     struct rusage used;
-    while ((pid = wait4(-1, &status, WNOHANG, &used)) > 0)
-        if (!exec_super_s3_reaped(s, pid))
-            (void)exec_attempt_reaped(s, pid, status, &used); /* or a zygote, or an orphan that a task has left */
+    while ((pid = wait4(-1, &status, WNOHANG, &used)) > 0) {
+        if (!exec_super_s3_reaped(s, pid)) {
+            (void)exec_attempt_reaped(s, pid, status, &used); /* or the pool's, or an orphan that a task has left */
+            exec_limits_forget(&s->limits, pid);
+        }
+    }
     exec_attempt_sweep(s);
 }
 

@@ -73,8 +73,9 @@ struct exec_attempt {
 /* ---- attempt.c ------------------------------------------------------------------------------------------------- */
 struct exec_attempt *exec_attempt_find(struct exec_super *s, struct exec_key key);
 void exec_attempt_launch(struct exec_super *s, const struct exec_msg *m);
-/* What the pool answers to exec_pool_ask(): a process that waits at its gate, or no. */
-void exec_attempt_forked(struct exec_attempt *a, int pid);
+/* What the pool answers to exec_pool_ask(): a process that waits at its gate, perhaps in groups of its own (limits.h);
+ * or no. */
+void exec_attempt_forked(struct exec_attempt *a, int pid, bool has_groups);
 void exec_attempt_go_cold(struct exec_attempt *a);
 void exec_attempt_tell(struct exec_attempt *a);
 /* Above that many bytes it is ended by us; 0 = never. */

@@ -1,7 +1,9 @@
 """Warm Python: imports the SDK once, then forks a process per task that behaves as a cold `a0` does. When it has nothing to do
-it forks one ahead, the standby, which does what does not depend on the task and waits for its order.
+it forks a few ahead, the standbys, which do what does not depend on the task and wait for their orders.
 
-usage: python zygote.py A0 CACHE     (descriptor 3 is a SOCK_SEQPACKET to the supervisor)
+usage: python zygote.py A0 CACHE [GROUP ...]     (descriptor 3 is a SOCK_SEQPACKET to the supervisor)
+
+A process that it forks makes the folder of each GROUP with its own number behind (a cgroup), and enters it.
 
 Started with the interpreter and the flags of A0's first line. It imports exactly the modules that a cold a0 has loaded when
 it comes to the user's code; they are learnt once per environment from a cold run and kept in the file CACHE. Only modules of
@@ -9,7 +11,7 @@ that list may be imported here, hence no convenient ones.
 
 Says  ready\\0<number of paths>\\0path...\\0name...   files to watch, environment variables read at import ("X*" = all with X)
       fail\\0reason
-      pid\\0<request>\\0<pid>                        the task waits at its gate
+      pid\\0<request>\\0<pid>\\0in|out                the task waits at its gate, in its groups or not
 Hears fork\\0<request>  with three descriptors: a file (cwd, count of arguments, arguments, environment; each ended by NUL),
       the log, the gate. A byte from the gate lets the task run; its end makes it leave.
 """
@@ -25,6 +27,7 @@ ALWAYS += ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'NO_PROXY', 'http_proxy', '
            'REQUEST_METHOD', 'TOKIO_*', '_FLYTE_USE_PYQWEST_DNS_RESOLVER']
 WAIT_S = 60
 STANDBY_AFTER_S = 0.02  # without a request: the task that was just let go comes first
+STANDBYS = min(len(os.sched_getaffinity(0)), 4)
 
 
 class Refused(Exception):
@@ -258,6 +261,65 @@ def fill_caches():
         metadata.entry_points()
     if httpx and 'httpcore' in sys.modules:  # it is imported when the first client is made
         httpx.AsyncClient()
+    STOCK.make_contexts()
+
+
+class Stock:
+    """What every a0 makes before it comes to the user's code, made ahead by the same functions from the same arguments: SSL contexts
+    with the root certificates (the SDK makes two clients of httpx, 20 ms each), clients of pyqwest. Each is given once. Before any
+    code of the user's runs the functions are the old ones again: at the latest when a module is imported that is not there yet."""
+
+    COUNT = 2
+
+    def __init__(self):
+        self.contexts, self.clients, self.replaced = [], [], []
+        self.meta_path = None
+
+    def make_contexts(self):
+        ssl, certifi = sys.modules.get('ssl'), sys.modules.get('certifi')
+        if ssl and certifi and not os.environ.get('SSLKEYLOGFILE'):
+            self.cafile = certifi.where()
+            self.contexts = [ssl.create_default_context(cafile=self.cafile) for _ in range(self.COUNT)]
+
+    def make_clients(self):
+        session = sys.modules.get('flyte.remote._client.auth._session')
+        if session:
+            self.clients = [session._build_pyqwest_client(None) for _ in range(self.COUNT)]
+
+    def lay_out(self, lent=False):
+        """From now on they are given instead of new ones; or lent, to who throws them away."""
+        self.replace(self.contexts, lent, 'ssl', 'create_default_context', cafile=self.contexts and self.cafile)
+        self.replace(self.clients, lent, 'flyte.remote._client.auth._session', '_build_pyqwest_client', None)
+        if self.replaced:
+            self.meta_path = sys.meta_path
+            sys.meta_path = [self, *sys.meta_path]
+
+    def replace(self, stock, lent, module, name, *args, **kwargs):
+        if not stock:
+            return
+        make = getattr(sys.modules[module], name)
+
+        def take(*a, **k):
+            if not stock or (a, k) != (args, kwargs):
+                return make(*a, **k)
+            return stock[-1] if lent else stock.pop()
+
+        setattr(sys.modules[module], name, take)
+        self.replaced.append((module, name, make))
+
+    def put_away(self):
+        if self.meta_path is not None:
+            sys.meta_path, self.meta_path = self.meta_path, None
+        while self.replaced:
+            module, name, make = self.replaced.pop()
+            setattr(sys.modules[module], name, make)
+
+    def find_spec(self, *_):
+        """Of a finder of modules: it is asked first, and never knows."""
+        self.put_away()
+
+
+STOCK = Stock()
 
 
 def preload(names):
@@ -294,9 +356,22 @@ def reseed():
         numpy_random.seed()
 
 
+def must_end(pid, what):
+    import time
+    for _ in range(500):
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            if status:
+                raise Refused('%s ended with status %d' % (what, status))
+            return
+        time.sleep(0.01)
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+    raise Refused('%s hung' % what)
+
+
 def self_test(threads):
     """A fork, and a synchronous call of the SDK in it."""
-    import time
     pid = os.fork()
     if pid == 0:
         code = 1
@@ -310,16 +385,31 @@ def self_test(threads):
             code = 0 if add(1) == 2 else 2
         finally:
             os._exit(code)
-    for _ in range(500):
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            if status:
-                raise Refused('the self-test ended with status %d' % status)
-            return
-        time.sleep(0.01)
-    os.kill(pid, 9)
-    os.waitpid(pid, 0)
-    raise Refused('the self-test hung')
+    must_end(pid, 'the self-test')
+
+
+def test_the_end(a0, threads):
+    """A fork that ends as a task does: a file that was left open in a module, which the SDK holds, must be written. Returns there
+    what a task's main module is; what follows is the end."""
+    there, here = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(there)
+        threads.release()
+        module = sys.modules['tern_probe'] = type(sys)('tern_probe')
+        exec('def function(): pass', module.__dict__)
+        module.file = open(here, 'w')
+        module.file.write('end')
+        LAST.hold(module.function)
+        return new_main(a0)
+    os.close(here)
+    try:
+        must_end(pid, 'the test of the end')
+        if os.read(there, 4) != b'end':
+            raise Refused('an open file is not written at the end')
+    finally:
+        os.close(there)
+    return None
 
 
 # ---- one task ------------------------------------------------------------------------------------------------------
@@ -350,32 +440,38 @@ def receive(channel):
 
 def discard(channel):
     """An object that owns a descriptor would close that number later, when it is somebody else's."""
-    if channel is not None:
-        os.close(channel.detach())
+    os.close(channel.detach())
 
 
 def serve(control, a0, threads):
     """Returns in the process of a task, with what it needs; never in the zygote itself."""
     import select
-    standby = None
+    waiting = []
     while True:
-        if standby is None and not select.select([control], [], [], STANDBY_AFTER_S)[0]:
-            main, standby = fork_standby(control, a0, threads)
+        if len(waiting) < STANDBYS and not select.select([control], [], [], STANDBY_AFTER_S)[0]:
+            main, channel = fork_standby(control, waiting, a0, threads)
             if main is not None:
                 return main
+            waiting.append(channel)
+        if len(waiting) < STANDBYS and not select.select([control], [], [], 0)[0]:
+            continue
         data, fds = receive(control)
         if not data:
             os._exit(0)  # the supervisor is gone
-        given, standby = hand_over(standby, data, fds), None
-        main = None if given else fork_task(lambda: become_task(control, data, fds, a0, threads))
+        given = False
+        while waiting and not given:
+            given = hand_over(waiting.pop(0), data, fds)
+        main = None if given else fork_task(lambda: become_task(control, waiting, data, fds, a0, threads))
         if main is not None:
             return main
         for fd in fds:
             os.close(fd)
 
 
-def become_task(control, data, fds, a0, threads):
-    announce(control, data)
+def become_task(control, waiting, data, fds, a0, threads):
+    for channel in waiting:
+        discard(channel)
+    announce(control, data, enter_groups())
     order = wait_at_gate(fds)
     os.closerange(3, 1 << 16)
     take_order(order, a0)
@@ -385,13 +481,14 @@ def become_task(control, data, fds, a0, threads):
 
 # ---- standby: a child that has done ahead what does not depend on the task ------------------------------------------
 
-def fork_standby(control, a0, threads):
+def fork_standby(control, waiting, a0, threads):
     """In the zygote: None and the channel to it. In the standby, once it is a task: what it needs, and None."""
     import socket
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
     def run():
-        discard(ours)  # its end must be seen when the zygote has ended
+        for channel in [*waiting, ours]:
+            discard(channel)  # their ends must be seen when the zygote has ended
         return stand_by(control, theirs, a0, threads)
     main = fork_task(run)
     if main is None:
@@ -402,8 +499,6 @@ def fork_standby(control, a0, threads):
 
 def hand_over(standby, data, fds):
     import socket
-    if standby is None:
-        return False
     try:
         rights = b''.join(fd.to_bytes(4, sys.byteorder) for fd in fds)
         standby.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
@@ -415,6 +510,7 @@ def hand_over(standby, data, fds):
 
 
 def stand_by(control, channel, a0, threads):
+    in_groups = enter_groups()
     set_name('a0')  # threads inherit it
     threads.release()
     do_ahead()
@@ -423,22 +519,26 @@ def stand_by(control, channel, a0, threads):
     if not data:
         os._exit(0)
     discard(channel)
-    announce(control, data)
+    announce(control, data, in_groups)
     take_order(wait_at_gate(fds), a0)
     return new_main(a0)
 
 
 def do_ahead():
-    """Every a0 has made clients before it comes to the user's code. The first one of a process starts the threads of a runtime,
-    reads root certificates, fills caches; these are thrown away, what is made once stays. Nothing is connected."""
-    for make in (make_api_client, make_store):
-        try:
-            make()
-        except Exception:
-            pass  # of another SDK: a task makes its own, and says what is wrong
+    """Every a0 has made clients before it comes to the user's code. The first one of a process starts the threads of a runtime and
+    fills caches. Nothing is connected."""
+    try:
+        STOCK.make_clients()
+        STOCK.lay_out(lent=True)
+        make_api_client()
+    except Exception:
+        pass  # of another SDK: a task makes its own, and says what is wrong
+    finally:
+        STOCK.put_away()
 
 
 def make_api_client():
+    """Thrown away: what is made once for a process stays."""
     control = sys.modules.get('flyte.remote._client.controlplane')
     making = control and control.ClientSet.for_endpoint('http://127.0.0.1:9', insecure=True)
     try:
@@ -451,13 +551,6 @@ def make_api_client():
             making.close()
 
 
-def make_store():
-    store = sys.modules.get('obstore.store')
-    if store:
-        store.S3Store('none', endpoint='http://127.0.0.1:9', access_key_id='none', secret_access_key='none', region='us-east-1',
-                      client_options={'allow_http': True})
-
-
 # ---- one task, of either kind ----------------------------------------------------------------------------------------
 
 def set_name(name):
@@ -465,8 +558,22 @@ def set_name(name):
         f.write(name)
 
 
-def announce(control, data):
-    control.send(b'pid\0%s\0%d' % (data.split(b'\0')[1], os.getpid()))
+def enter_groups():
+    """To change groups takes a process 10 ms and more, of waiting. False: the supervisor has to do it."""
+    made = []
+    try:
+        for group in ARGV[3:]:
+            made.append('%s%d' % (group, os.getpid()))
+            os.mkdir(made[-1])
+            with open(made[-1] + '/cgroup.procs', 'w') as f:
+                f.write('0')
+    except OSError:
+        return False
+    return bool(made)
+
+
+def announce(control, data, in_groups):
+    control.send(b'pid\0%s\0%d\0%s' % (data.split(b'\0')[1], os.getpid(), b'in' if in_groups else b'out'))
     discard(control)
 
 
@@ -496,6 +603,8 @@ def take_order(parts, a0):
     sys.orig_argv = sys.orig_argv[:-len(ARGV)] + sys.argv
     set_name('a0')
     reseed()
+    if not os.environ.get('SSLKEYLOGFILE') and '--pkl' not in sys.argv:  # a pickle may need no import
+        STOCK.lay_out()
 
 
 def new_main(a0):
@@ -525,21 +634,125 @@ def start():
     os.set_inheritable(CONTROL, False)
     try:
         code, paths, names, threads = prepare(a0, cache)
+        before = list(sys.modules)
+        import gc
+        import socket
+        gc.collect()
+        LAST.keep(gc, before)
+        gc.freeze()
+        main = test_the_end(a0, threads)
+        if main is not None:
+            return compile('', a0, 'exec'), main
+        if 'gc' not in before:
+            del sys.modules['gc']
         answer = ['ready', str(len(paths))] + paths + names
     except Exception as e:
-        code, threads, answer = None, None, ['fail', '%s' % e if isinstance(e, Refused) else repr(e)]
-    before = set(sys.modules)
-    import gc
-    import socket
-    gc.collect()
-    gc.freeze()
-    if 'gc' not in before:
-        del sys.modules['gc']
+        code, answer = None, ['fail', '%s' % e if isinstance(e, Refused) else repr(e)]
+        import socket
     control = socket.socket(fileno=CONTROL)
     control.send('\0'.join(answer).encode('utf-8', 'surrogateescape'))
     if code is None:
         os._exit(1)
     return code, serve(control, a0, threads)
+
+
+# ---- the end of a task -----------------------------------------------------------------------------------------------
+
+class Last:
+    """What was there before the fork is never freed: that would copy most of the pages that a task shares with the others, and nobody
+    could see it. What the task has made ends by the interpreter's own hand and at its own time. A cold interpreter at its end
+
+    * forgets the modules and collects; nothing of the task's is found, for threads of the SDK still hold the SDK, and so the task;
+    * empties the modules that are still there, the last imported first; only then the SDK lets go of the task;
+    * empties sys and builtins, and collects again.
+
+    Here forget() takes the old modules out of it, except for one that stands for them all: when its turn comes, let_go() empties
+    those that the task has seen or changed, and lets go of what the SDK holds."""
+
+    def keep(self, gc, names):
+        self.modules = {n: self.dict_of(sys.modules[n]) for n in names if n != '__main__'}
+        self.sizes = [len(d) for d in self.modules.values()]
+        self.caches = [o for o in gc.get_objects() if type(o).__name__ == '_lru_cache_wrapper']
+        self.cached = [c.cache_info().currsize for c in self.caches]
+        self.registries = {n: [(x, type(x)(x)) for k, x in d.items() if type(x) in (list, dict, set) and k[:2] != '__']
+                           for n, d in self.modules.items()}
+        kept = gc.get_objects()
+        kept.append(kept)
+
+    def dict_of(self, module):
+        return object.__getattribute__(module, '__dict__')  # some are loaded when they are asked for anything, even isinstance()
+
+    def hold(self, value):
+        """As the SDK holds a task."""
+        next(x for n, known in self.registries.items() if n.startswith('flyte.') for x, _ in known if type(x) is list).append(value)
+
+    def arm(self):
+        self.place = type(sys)('<tern>')
+        self.place.hook = Hook(self.let_go)
+        sys.__interactivehook__ = Hook(self.forget)
+
+    def forget(self):
+        for name in ('stdin', 'stdout', 'stderr'):  # what comes next anyway, for which the modules must be there
+            setattr(sys, name, getattr(sys, '__%s__' % name, None))
+        mine = [(n, m) for n, m in sys.modules.items() if n not in self.modules]
+        sys.modules.clear()
+        sys.modules['<tern>'] = self.place
+        sys.modules.update(mine)
+        self.seen = {n for _, m in mine if issubclass(type(m), type(sys)) for v in self.dict_of(m).values() for n in self.module_of(v)}
+        globals().pop('MAIN', None)
+
+    def module_of(self, value):
+        kind, name = type(value), None
+        if issubclass(kind, type(sys)):
+            name = self.dict_of(value).get('__name__')
+        elif issubclass(kind, type):
+            name = type.__getattribute__(value, '__module__')
+        elif kind is type(Hook.__del__):
+            name = value.__module__
+        return [name] if isinstance(name, str) else []
+
+    def let_go(self):
+        changed = [n for n, size in zip(self.modules, self.sizes) if len(self.modules[n]) != size or n in self.seen]
+        for name in reversed(changed):
+            if name not in ('sys', 'builtins'):
+                self.empty(self.modules[name])
+        for name in self.modules:
+            if name in changed or name.startswith('flyte.'):
+                self.restore(self.registries[name])
+        for cache, size in zip(self.caches, self.cached):
+            if cache.cache_info().currsize != size:
+                cache.cache_clear()
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except Exception:
+                pass  # as when it is freed
+
+    def restore(self, registries):
+        """The lists, dictionaries and sets of a module that has been emptied hold nothing of the task's any more."""
+        for now, before in registries:
+            if len(now) != len(before):
+                now.clear()
+                (now.extend if type(now) is list else now.update)(before)
+
+    def empty(self, names):
+        """As the interpreter does it."""
+        for private in (True, False):
+            for name in names:
+                if name != '__builtins__' and private == (name[:1] == '_' and name[1:2] != '_'):
+                    names[name] = None
+
+
+class Hook:
+    """Calls when nothing holds it any more. The interpreter clears sys.__interactivehook__ when the functions of atexit have run and
+    what is garbage then is collected, before it drops the modules."""
+
+    def __init__(self, call):
+        self.call = call
+
+    def __del__(self):
+        if sys.is_finalizing():
+            self.call()
 
 
 def leave(error):
@@ -555,11 +768,13 @@ def leave(error):
     return SystemExit(1)
 
 
+LAST = Last()
 CODE, MAIN = start()
 END = None
 try:
     exec(CODE, MAIN)
 except BaseException as e:
     END = leave(e)
+LAST.arm()
 if END is not None:
     raise END
