@@ -13,22 +13,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define NOTES_MAX ((size_t)64 << 10)
 
 const struct cli_option cli_cmd_serve_options[] = {{0}};
-
-/* Every client holds a descriptor; ordinary limits are for programs that use select(2), which we do not. */
-static void raise_file_limit(void)
-{
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
-        return;
-    files.rlim_cur = files.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &files);
-}
 
 /* All threads inherit the mask: signals reach nobody but sigwait(). */
 static void block_signals(sigset_t *set)
@@ -124,7 +113,6 @@ enum code cli_cmd_serve(struct ctx *cx, int argc, char **argv)
     config_setup_log(c);
     TRY(check(cx, c));
     block_signals(&signals);
-    raise_file_limit();
     enum code started = app_start(cx, c, &app);
     if (started != CODE_OK)
         return with_way_out(cx, started);

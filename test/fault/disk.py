@@ -29,10 +29,11 @@ class Disk:
             self.memory = mmap.mmap(f.fileno(), SIZE)
         w.extra_env.update(LD_PRELOAD=str(library), DISK_CONTROL=str(path))
 
-    def fail(self, op, at=1, name="", error=errno.EIO, onwards=False):
-        """From now on the at-th sync or write of a file below the data folder whose path ends with `name` fails."""
+    def fail(self, op, at=1, name="", error=errno.EIO, onwards=False, below=""):
+        """From now on the at-th sync or write of a file below the data folder, or its folder `below`, whose path ends
+        with `name` fails."""
         self.mend()
-        self.memory[HEAD.size:SIZE] = struct.pack("512s64s", str(self.folder).encode() + b"/", name.encode())
+        self.memory[HEAD.size:SIZE] = struct.pack("512s64s", f"{self.folder}/{below}".encode(), name.encode())
         self.memory[:HEAD.size] = HEAD.pack(0, error, at, onwards, 0, 0)
         self.memory[:4] = struct.pack("=i", OPS[op])
 

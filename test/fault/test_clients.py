@@ -11,6 +11,8 @@ import struct
 import time
 import urllib.parse
 
+import pytest
+
 import fan
 import talk
 import wire
@@ -145,6 +147,7 @@ def test_parked_streams(make_world):
     world.eventually("the connections' end", lambda: descriptors(w.process.pid) < 200)
 
 
+@pytest.mark.quick
 def test_tasks_keep_the_limits_of_the_shell(make_world):
     """The server and the supervisor raise their own limit of open files, not that of tasks."""
     w = make_world(start=False)
