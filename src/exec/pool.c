@@ -531,9 +531,18 @@ static void perhaps_start(struct exec_pool *p, struct script *script, const stru
     start_zygote(p, script, m->interpreter, m->env);
 }
 
+/* A library that is loaded before the program looks, when it is loaded, at variables that nobody knows here. */
+static bool loads_before(const struct exec_strs *env)
+{
+    for (size_t i = 0; i < env->n; i++)
+        if (str_starts(env->p[i], STR("LD_PRELOAD=")) || str_starts(env->p[i], STR("LD_AUDIT=")))
+            return true;
+    return false;
+}
+
 bool exec_pool_ask(struct exec_pool *p, struct exec_attempt *a, const struct exec_msg *m)
 {
-    if (m->interpreter.n == 0 || !p->program)
+    if (m->interpreter.n == 0 || !p->program || loads_before(&m->env))
         return false;
     struct script *script = script_of(p, m->program);
     if (has_changed(script)) {

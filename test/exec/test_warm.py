@@ -362,6 +362,14 @@ def test_other_variables_at_import_run_cold(warm, more):
     assert warm.e.log(id).splitlines()[-1] == 'alone %r' % more
 
 
+def test_what_is_loaded_before_python_runs_cold(warm):
+    """However often: no pool is made for it."""
+    code = {'user.py': TEMPLATE % 'print(b"zygote.py" in open("/proc/self/cmdline", "rb").read())'}
+    for _ in range(5):
+        id, _, _ = warm.run(code, env={'LD_PRELOAD': 'libm.so.6'})
+        assert warm.e.log(id).splitlines()[-1] == 'False'
+
+
 def test_an_ordinary_variable_stays_warm(warm):
     code = {'user.py': TEMPLATE % 'import os; print(b"zygote.py" in open("/proc/self/cmdline", "rb").read(), os.environ["FOO"])'}
     id, _, _ = warm.run(code, env={'FOO': '1'})
