@@ -88,5 +88,9 @@ def cli(tern):
     return tern.cli
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: half a minute and more; not in make test, but in make test-all")
+
+
 def pytest_sessionfinish(session):
     shutil.rmtree(SESSION_DIR, ignore_errors=True)

@@ -65,6 +65,7 @@ def test_what_needs_a_container_is_refused_with_a_way_out(tern, cli, task, words
 
 
 @pytest.mark.skipif(not can_mount(), reason="this account may not make mount namespaces")
+@pytest.mark.slow
 def test_copied_files_are_where_the_image_has_them(run):
     """Relative, in the container's home, and at another path; what one task writes to them no other sees."""
     greeting = "hello from the image"
@@ -78,6 +79,7 @@ def test_poetry_and_uv_projects_and_folders_can_be_imported(run):
     assert outputs(run(images.imports_projects)) == ["from", "poetry", "from", "uv", "from", "folder", "1.16.0", "2.0.0"]
 
 
+@pytest.mark.slow
 def test_a_uv_script_gives_its_packages(run):
     assert outputs(run(images.runs_in_script_image)) == "1.15.0"
 
@@ -117,6 +119,7 @@ def private_index():
         server.shutdown()
 
 
+@pytest.mark.slow
 def test_the_secret_of_a_layer_reaches_pip_and_no_log(tern, cli, private_index):
     address, token = private_index
     cli("create", "secret", "TERN_INDEX_TOKEN", "--value", token)
@@ -137,6 +140,7 @@ def has_other_python():
 
 
 @pytest.mark.skipif(not has_other_python(), reason="no other Python is on this machine (TERN_TEST_PYTHON)")
+@pytest.mark.slow
 def test_another_python_and_another_sdk(run, cli):
     """The environment has what the image says, and the log tells that the task was made with another SDK."""
     r = run(images.says_versions)

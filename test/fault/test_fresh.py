@@ -14,7 +14,7 @@ SMALL = 5000
 
 
 def create_and_get(w, count):
-    subprocess.run(["make", "--no-print-directory", "build/bench/load"], cwd=harness.ROOT, check=True)
+    subprocess.run(["make", "--no-print-directory", "BUILD=build", "build/bench/load"], cwd=harness.ROOT, check=True)
     done = subprocess.run([harness.ROOT / "build/bench/load", "--target", w.endpoint, "--op", "create-get",
                            "--connections", str(CLIENTS), "--count", str(count)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
