@@ -79,6 +79,23 @@ def test_logs(make_tern):
     assert "it says new" in server.cli("get", "logs", new, "a0").stdout
 
 
+def test_an_upload_that_is_named_grows_young_again(make_tern):
+    """So that its time runs from the last run or task that named it."""
+    server = make_tern().start()
+    server.cli("deploy", "--version", "1", "kept.py", "named")
+    code = objects(server, "uploads/")
+    month_ago = time.time_ns() - 30 * 86400 * 10**9
+    index = sqlite3.connect(server.data / "objects.db", timeout=10)
+    with index:
+        index.execute("UPDATE object SET modified_ns = ? WHERE bucket = 'tern'", (month_ago,))
+    assert gc(server, "--dry-run")["uploads"] == 0
+    changed = "SELECT max(modified_ns) FROM object WHERE bucket = 'tern'"
+    assert index.execute(changed).fetchone() == (month_ago,)
+    assert gc(server)["uploads"] == 0 and objects(server, "uploads/") == code
+    assert index.execute(changed).fetchone()[0] > month_ago
+    index.close()
+
+
 def test_runs_and_uploads(make_tern):
     server = make_tern().start()
     server.cli("deploy", "--version", "1", "kept.py", "named")
