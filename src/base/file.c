@@ -12,12 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void close_fd(const int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
-
 static ssize_t read_some(int fd, char *to, size_t n)
 {
     ssize_t got;
@@ -32,7 +26,7 @@ enum code file_read(struct ctx *cx, const char *path, size_t max_bytes, str *out
     struct stat st;
     buf b;
     ssize_t got;
-    cleanup_(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    cleanup_(file_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 || fstat(fd, &st) != 0)
         return fail_errno(cx, "%s", path);
     if (!S_ISREG(st.st_mode))
@@ -74,7 +68,7 @@ static str dir_of(str path)
 
 static enum code write_and_rename(struct ctx *cx, const char *path, const char *temp, str bytes, mode_t mode)
 {
-    cleanup_(close_fd) int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+    cleanup_(file_close) int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
     if (fd < 0)
         return fail_errno(cx, "%s", path);
     if (fchmod(fd, mode) != 0 || !write_bytes(fd, bytes) || fsync(fd) != 0 || rename(temp, path) != 0) {
@@ -96,7 +90,7 @@ enum code file_write(struct ctx *cx, const char *path, str bytes, mode_t mode)
 
 enum code file_sync_dir(struct ctx *cx, const char *path)
 {
-    cleanup_(close_fd) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    cleanup_(file_close) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 || fsync(fd) != 0)
         return fail_errno(cx, "%s", path);
     return CODE_OK;
@@ -170,4 +164,16 @@ enum code file_expand(struct ctx *cx, str path, str *out)
         return fail(cx, CODE_INVALID_ARGUMENT, "a path of %zu bytes is too long", result.n);
     *out = arena_str(cx->mem, result);
     return CODE_OK;
+}
+
+void file_close(const int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+}
+
+void file_close_dir(DIR **dir)
+{
+    if (*dir)
+        closedir(*dir);
 }

@@ -5,6 +5,7 @@
 
 #include "base/ctx.h"
 
+#include <dirent.h>
 #include <sys/types.h>
 
 #define FILE_NAME_MAX 255  /* bytes of one name */
@@ -27,5 +28,9 @@ must_check_ enum code file_join(struct ctx *cx, str dir, str name, str *out);
 /* A path that a user wrote, made absolute: "~/x" below HOME, else below the current folder.
  * Errors: INVALID_ARGUMENT for an empty one, NUL bytes, too long, or "~" without HOME. */
 must_check_ enum code file_expand(struct ctx *cx, str path, str *out);
+
+/* For cleanup_(): closes unless it is -1, NULL. */
+void file_close(const int *fd);
+void file_close_dir(DIR **dir);
 
 #endif

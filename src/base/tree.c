@@ -1,6 +1,8 @@
 /* Whole folders. Every step goes by descriptors, so that a folder that is moved or replaced meanwhile leads nowhere else. */
 #include "base/tree.h"
 
+#include "base/file.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -107,18 +109,6 @@ int64_t tree_size(const char *path)
 
 /* ---- copying ----------------------------------------------------------------------------------------------------- */
 
-static void close_fd(const int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
-
-static void close_folder(DIR **dir)
-{
-    if (*dir)
-        closedir(*dir);
-}
-
 static bool copy_bytes(int from, int to)
 {
     char bytes[65536];
@@ -141,12 +131,12 @@ static bool copy_bytes(int from, int to)
 static enum code copy_file(struct ctx *cx, int from_dir, const char *from, int to_dir, const char *to)
 {
     struct stat st;
-    cleanup_(close_fd) int in = openat(from_dir, from, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    cleanup_(file_close) int in = openat(from_dir, from, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (in < 0 || fstat(in, &st) < 0)
         return fail_errno(cx, "%s", from);
     if (unlinkat(to_dir, to, 0) < 0 && errno != ENOENT)
         return fail_errno(cx, "%s", to);
-    cleanup_(close_fd) int out = openat(to_dir, to, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    cleanup_(file_close) int out = openat(to_dir, to, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (out < 0 || !copy_bytes(in, out) || fchmod(out, st.st_mode & 0777) < 0)
         return fail_errno(cx, "%s", to);
     return CODE_OK;
@@ -183,12 +173,12 @@ static enum code copy_folder(struct ctx *cx, int from_dir, const char *from, int
     struct dirent *e;
     if (depth > DEPTH_MAX)
         return fail(cx, CODE_RESOURCE_EXHAUSTED, "%s: more than %d folders deep", from, DEPTH_MAX);
-    cleanup_(close_folder) DIR *in = open_folder(from_dir, from, depth ? O_NOFOLLOW : 0);
+    cleanup_(file_close_dir) DIR *in = open_folder(from_dir, from, depth ? O_NOFOLLOW : 0);
     if (!in)
         return fail_errno(cx, "%s", from);
     if (mkdirat(to_dir, to, 0755) < 0 && errno != EEXIST)
         return fail_errno(cx, "%s", to);
-    cleanup_(close_folder) DIR *out = open_folder(to_dir, to, depth ? O_NOFOLLOW : 0);
+    cleanup_(file_close_dir) DIR *out = open_folder(to_dir, to, depth ? O_NOFOLLOW : 0);
     if (!out)
         return fail_errno(cx, "%s", to);
     while ((e = readdir(in)))

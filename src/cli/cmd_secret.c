@@ -1,6 +1,7 @@
 /* tern secret rekey: a new key for the stored secrets, and all of them sealed with it (D-35). */
 #include "cli/cli.h"
 
+#include "base/file.h"
 #include "config/config.h"
 #include "engine/secret.h"
 #include "store/db.h"
@@ -10,12 +11,6 @@
 #include <unistd.h>
 
 const struct cli_option cli_cmd_secret_options[] = {{0}};
-
-static void close_fd(const int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
 
 static void close_db(struct db **db)
 {
@@ -46,7 +41,7 @@ static enum code rekey(struct ctx *cx, str data_dir)
     str lock = arena_printf(cx->mem, "%s/run/server.lock", data_dir.p);
     if (access(arena_printf(cx->mem, "%s/tern.db", data_dir.p).p, F_OK) != 0)
         return fail(cx, CODE_NOT_FOUND, "%.200s has no database", data_dir.p);
-    cleanup_(close_fd) int fd = open(lock.p, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    cleanup_(file_close) int fd = open(lock.p, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return fail_errno(cx, "%s", lock.p);
     if (flock(fd, LOCK_EX | LOCK_NB) != 0)

@@ -2,6 +2,7 @@
  * and are adopted by the next server; --tasks ends them as well. */
 #include "cli/cli.h"
 
+#include "base/file.h"
 #include "base/time.h"
 #include "cli/state.h"
 #include "config/config.h"
@@ -24,12 +25,6 @@ const struct cli_option cli_cmd_stop_options[] = {
     {"--timeout", CLI_INT, offsetof(struct options, timeout_s), "SECONDS", "How long to wait for the end (default 30)"},
     {0},
 };
-
-static void close_fd(const int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
 
 static enum code wait_for_end(struct ctx *cx, int pidfd, const struct cli_state *s, int64_t timeout_s)
 {
@@ -56,7 +51,7 @@ static enum code stop(struct ctx *cx, str data_dir, int64_t timeout_s, struct cl
     *out = s;
     if (!s)
         return CODE_OK;
-    cleanup_(close_fd) int pidfd = (int)syscall(SYS_pidfd_open, (pid_t)s->pid, 0);
+    cleanup_(file_close) int pidfd = (int)syscall(SYS_pidfd_open, (pid_t)s->pid, 0);
     if (pidfd < 0)
         return errno == ESRCH ? CODE_OK : fail_errno(cx, "process %lld", (long long)s->pid);
     TRY(cli_state_find(cx, data_dir, &s));

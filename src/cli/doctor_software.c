@@ -42,12 +42,6 @@ void doctor_settings(struct ctx *cx, const struct config *c, struct doctor_resul
 
 /* ---- running a program ------------------------------------------------------------------------------------------- */
 
-static void close_fd(const int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
-
 /* Reads until the end, or until the time is over. */
 static str collect(struct ctx *cx, int fd)
 {
@@ -75,7 +69,7 @@ static bool run(struct ctx *cx, const char *const argv[], str *out)
     posix_spawn_file_actions_t actions;
     if (pipe2(fds, O_CLOEXEC) != 0)
         return false;
-    cleanup_(close_fd) int from = fds[0];
+    cleanup_(file_close) int from = fds[0];
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, fds[1], 1);

@@ -14,11 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
+/* Kept beside the one in use. */
+#define OLD_KEYS_MAX 1000
 
 static void wipe_key(struct seal_key *key)
 {
@@ -62,7 +59,7 @@ static enum code make_key(struct ctx *cx, str path)
     cleanup_(wipe_key) struct seal_key key;
     TRY(make_folders(cx, path));
     str tmp = arena_printf(cx->mem, "%s.%d.new", path.p, (int)getpid());
-    cleanup_(close_fd) int fd = open(tmp.p, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    cleanup_(file_close) int fd = open(tmp.p, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return fail(cx, CODE_FAILED_PRECONDITION, "cannot make the secret key %s", path.p);
     random_bytes(key.bytes, sizeof(key.bytes));
@@ -76,7 +73,7 @@ static enum code make_key(struct ctx *cx, str path)
 static enum code read_key_file(struct ctx *cx, str path, struct seal_key *key)
 {
     struct stat st;
-    cleanup_(close_fd) int fd = open(path.p, O_RDONLY | O_CLOEXEC);
+    cleanup_(file_close) int fd = open(path.p, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return fail(cx, errno == ENOENT ? CODE_NOT_FOUND : CODE_FAILED_PRECONDITION, "cannot read the secret key %s",
                     path.p);
@@ -194,9 +191,11 @@ enum code engine_secret_rekey_end(struct ctx *cx, str *old)
 {
     bool may_create;
     str path = key_path(cx, &may_create);
-    *old = arena_printf(cx->mem, "%s.old", path.p);
-    unlink(old->p);
-    if (link(path.p, old->p) != 0 || rename(next_path(cx).p, path.p) != 0)
+    int n = 1;
+    do
+        *old = arena_printf(cx->mem, "%s.old-%d", path.p, n);
+    while (link(path.p, old->p) != 0 && errno == EEXIST && n++ < OLD_KEYS_MAX);
+    if (access(old->p, F_OK) != 0 || n > OLD_KEYS_MAX || rename(next_path(cx).p, path.p) != 0)
         return fail_errno(cx, "%s", path.p);
     return file_sync_dir(cx, arena_cstr(cx->mem, str_head(path, str_rfind_char(path, '/'))));
 }

@@ -15,12 +15,6 @@
 /* The year 2100: after it, an attempt has no end yet. */
 #define RUNNING_S INT64_C(4102444800)
 
-static void close_fd(const int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
-
 static str folder_of(struct ctx *cx, str data_dir)
 {
     return arena_printf(cx->mem, STR_FMT "/run/keys", STR_ARG(data_dir));
@@ -68,7 +62,7 @@ void exec_access_add(buf *text, enum exec_access what, str prefix)
 enum code exec_access_open(struct ctx *cx, str data_dir, struct exec_key key, str text)
 {
     str path = path_of(cx, data_dir, key);
-    cleanup_(close_fd) int fd = open(path.p, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    cleanup_(file_close) int fd = open(path.p, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0 && errno == ENOENT) {
         TRY(file_mkdirs(cx, folder_of(cx, data_dir).p, 0700));
         fd = open(path.p, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -82,7 +76,7 @@ void exec_access_end(struct ctx *cx, str data_dir, struct exec_key key, int64_t 
 {
     str path = path_of(cx, data_dir, key);
     int64_t until = ended_ns + EXEC_ACCESS_GRACE_NS;
-    cleanup_(close_fd) int fd = open(path.p, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    cleanup_(file_close) int fd = open(path.p, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd >= 0 && set_time(fd, until / NS_PER_S, until % NS_PER_S) == 0)
         return;
     if (errno != ENOENT)
@@ -145,7 +139,7 @@ size_t exec_access_running(struct ctx *cx, str data_dir)
 bool exec_access_read(struct ctx *cx, str data_dir, struct exec_key key, int64_t now_ns, str *text)
 {
     struct stat st;
-    cleanup_(close_fd) int fd = open(path_of(cx, data_dir, key).p, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    cleanup_(file_close) int fd = open(path_of(cx, data_dir, key).p, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0 || fstat(fd, &st) != 0 || ns_of(&st) <= now_ns || st.st_size > (off_t)TEXT_MAX)
         return false;
     char *p = arena_alloc(cx->mem, (size_t)st.st_size + 1);

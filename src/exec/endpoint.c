@@ -34,12 +34,6 @@ static str path_of(struct ctx *cx, str data_dir, const char *name)
     return arena_printf(cx->mem, STR_FMT "/run/%s", STR_ARG(data_dir), name);
 }
 
-static void close_fd(const int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
-
 /* ---- what a key may do ------------------------------------------------------------------------------------------- */
 
 struct endpoint {
@@ -215,7 +209,7 @@ static enum code read_upstreams(struct ctx *cx, int64_t fd, struct object_upstre
 
 enum code exec_endpoint_run(struct ctx *cx, const struct exec_endpoint_options *o)
 {
-    cleanup_(close_fd) int lock = -1;
+    cleanup_(file_close) int lock = -1;
     cleanup_(close_store) struct object_store *store = NULL;
     struct object_upstreams upstreams;
     struct object_s3 *s3 = NULL;
@@ -242,7 +236,7 @@ enum code exec_endpoint_run(struct ctx *cx, const struct exec_endpoint_options *
 
 static bool is_held(struct ctx *cx, str data_dir)
 {
-    cleanup_(close_fd) int fd = open(path_of(cx, data_dir, "s3.lock").p, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    cleanup_(file_close) int fd = open(path_of(cx, data_dir, "s3.lock").p, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 

@@ -1,6 +1,7 @@
 /* See kept.h. */
 #include "exec/kept.h"
 
+#include "base/file.h"
 #include "base/time.h"
 #include "base/tree.h"
 #include "base/vec.h"
@@ -23,12 +24,6 @@ static bool is_there(const char *path)
 static int64_t changed_ns(const struct stat *st)
 {
     return (int64_t)st->st_mtim.tv_sec * NS_PER_S + st->st_mtim.tv_nsec;
-}
-
-static void close_folder(DIR **dir)
-{
-    if (*dir)
-        closedir(*dir);
 }
 
 /* The next name in a folder that does not begin with a dot; NULL at the end. */
@@ -94,7 +89,7 @@ typedef VEC(struct exec_kept_run) kept_list;
 /* Projects, domains, runs: levels 0, 1, 2. */
 static void list_below(struct ctx *cx, str dir, str *names, int level, kept_list *list)
 {
-    cleanup_(close_folder) DIR *d = opendir(dir.p);
+    cleanup_(file_close_dir) DIR *d = opendir(dir.p);
     const char *name;
     struct stat st;
     while ((name = next_name(d))) {
@@ -147,7 +142,7 @@ void exec_kept_sweep_logs(struct ctx *cx, str data_dir, int64_t before_ns, bool 
     cx->mem = &mem;
     for (unsigned shard = 0; shard < EXEC_LOG_SHARDS; shard++) {
         str dir = exec_logfile_shard(cx, data_dir, shard);
-        cleanup_(close_folder) DIR *d = opendir(dir.p);
+        cleanup_(file_close_dir) DIR *d = opendir(dir.p);
         const char *name;
         while ((name = next_name(d)))
             sweep_log(cx, &s, dirfd(d), name);

@@ -1,6 +1,7 @@
 /* See venvs.h. */
 #include "exec/venvs.h"
 
+#include "base/file.h"
 #include "base/time.h"
 #include "base/tree.h"
 #include "base/vec.h"
@@ -17,18 +18,6 @@
 
 /* A use is noted once in so long, so that launching a task mostly only looks. */
 #define NOTE_NS (3600 * NS_PER_S)
-
-static void close_folder(DIR **dir)
-{
-    if (*dir)
-        closedir(*dir);
-}
-
-static void close_fd(const int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
 
 static str venv_path(struct ctx *cx, str data_dir, str name)
 {
@@ -57,7 +46,7 @@ void exec_venvs_used(struct ctx *cx, str bin_dir)
 enum code exec_venvs_list(struct ctx *cx, str data_dir, struct exec_venv **out, size_t *n)
 {
     VEC(struct exec_venv) list = {0};
-    cleanup_(close_folder) DIR *dir = opendir(venv_path(cx, data_dir, STR("")).p);
+    cleanup_(file_close_dir) DIR *dir = opendir(venv_path(cx, data_dir, STR("")).p);
     struct dirent *e;
     while (dir && (e = readdir(dir))) {
         struct exec_venv v = {.name = arena_str(cx->mem, str_from(e->d_name))};
@@ -81,7 +70,7 @@ str exec_venvs_of_image(struct ctx *cx, str data_dir, str image)
 
 static void remove_names(struct ctx *cx, str data_dir, str venv)
 {
-    cleanup_(close_folder) DIR *dir = opendir(venv_path(cx, data_dir, STR("")).p);
+    cleanup_(file_close_dir) DIR *dir = opendir(venv_path(cx, data_dir, STR("")).p);
     struct dirent *e;
     char target[PATH_MAX];
     while (dir && (e = readdir(dir))) {
@@ -96,7 +85,7 @@ void exec_venvs_remove(struct ctx *cx, str data_dir, str name, int64_t before_ns
 {
     str venv = venv_path(cx, data_dir, name), lock = arena_printf(cx->mem, STR_FMT ".lock", STR_ARG(venv));
     str gone = venv_path(cx, data_dir, arena_printf(cx->mem, "build-gone-" STR_FMT, STR_ARG(name)));
-    cleanup_(close_fd) int fd = open(lock.p, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    cleanup_(file_close) int fd = open(lock.p, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0 || used_ns(cx, venv) >= before_ns)
         return;
     swept->count++;
@@ -111,7 +100,7 @@ void exec_venvs_remove(struct ctx *cx, str data_dir, str name, int64_t before_ns
 
 void exec_venvs_sweep_builds(struct ctx *cx, str data_dir, int64_t before_ns, bool dry, struct exec_swept *swept)
 {
-    cleanup_(close_folder) DIR *dir = opendir(venv_path(cx, data_dir, STR("")).p);
+    cleanup_(file_close_dir) DIR *dir = opendir(venv_path(cx, data_dir, STR("")).p);
     struct dirent *e;
     struct stat st;
     while (dir && (e = readdir(dir))) {

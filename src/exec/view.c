@@ -2,6 +2,7 @@
  * one in memory, in which everything it had is bound, and the new names. */
 #include "exec/view.h"
 
+#include "base/file.h"
 #include "exec/spawn.h"
 
 #include <dirent.h>
@@ -48,19 +49,13 @@ static str join(struct view *v, str folder, str name)
     return arena_printf(v->cx->mem, STR_FMT "/" STR_FMT, STR_ARG(root ? STR("") : folder), STR_ARG(name));
 }
 
-static void close_folder(DIR **dir)
-{
-    if (*dir)
-        closedir(*dir);
-}
-
 /* Calls fn for each name in the folder. */
 static enum code each(struct view *v, str folder,
                       enum code (*fn)(struct view *v, str folder, str name, const void *arg), const void *arg)
 {
     struct dirent *e;
     size_t n = 0;
-    cleanup_(close_folder) DIR *dir = opendir(folder.p);
+    cleanup_(file_close_dir) DIR *dir = opendir(folder.p);
     if (!dir)
         return cannot(v->cx, "read", folder);
     while ((e = readdir(dir))) {

@@ -245,18 +245,12 @@ static enum code make_venv(struct ctx *cx, const struct build *b)
     return file_write(cx, arena_printf(cx->mem, "%s/" EXEC_VENVS_COMPLETE, b->venv.p).p, b->plan.hash, 0644);
 }
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
-
 /* Only one build of a hash at a time; whoever waited finds it complete. */
 static enum code ensure_venv(struct ctx *cx, struct build *b)
 {
     b->venv = arena_printf(cx->mem, "%s/venvs/%s", b->job->data_dir.p, b->plan.hash.p);
     str lock = arena_printf(cx->mem, "%s.lock", b->venv.p);
-    cleanup_(close_fd) int fd = open(lock.p, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    cleanup_(file_close) int fd = open(lock.p, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return fail_errno(cx, "%s", lock.p);
     while (flock(fd, LOCK_EX) != 0)

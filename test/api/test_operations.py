@@ -47,7 +47,7 @@ def test_secrets_under_a_new_key(make_tern):
     key = server.home / ".config" / "tern" / "secret.key"
     before = key.read_bytes()
     assert "Sealed 1 secrets" in server.command("secret", "rekey").stdout
-    assert key.read_bytes() != before and (key.parent / "secret.key.old").read_bytes() == before
+    assert key.read_bytes() != before and (key.parent / "secret.key.old-1").read_bytes() == before
     assert key.stat().st_mode & 0o777 == 0o600 and not (key.parent / "secret.key.next").exists()
     server.restart()
     done = server.cli("run", "--follow", "secrets_.py", "read_env")
@@ -63,7 +63,7 @@ def test_a_rekey_that_was_cut_off(make_tern):
     server.command("secret", "rekey")
     key = server.home / ".config" / "tern" / "secret.key"
     key.rename(key.parent / "secret.key.next")
-    (key.parent / "secret.key.old").rename(key)
+    (key.parent / "secret.key.old-1").rename(key)
     server.restart()
     done = server.cli("run", "--follow", "secrets_.py", "read_env")
     name = re.search(r"Created Run: ([a-z0-9-]+)", done.stdout).group(1)
