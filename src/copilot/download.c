@@ -7,7 +7,7 @@
 #include "base/time.h"
 #include "base/vec.h"
 #include "copilot/files.h"
-#include "copilot/text_int.h"
+#include "copilot/text.h"
 #include "gen/flyteidl2_task.h"
 #include "gen/google_protobuf.h"
 #include "net/http_client.h"

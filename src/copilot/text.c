@@ -1,5 +1,5 @@
 /* See text_int.h. */
-#include "copilot/text_int.h"
+#include "copilot/text.h"
 
 #include "base/number.h"
 #include "base/time.h"
@@ -200,7 +200,7 @@ static const struct simple {
     {CORE_DURATION, parse_duration, "a duration like 1h2m3.5s"},
 };
 
-static CoreLiteral *scalar_of(struct arena *mem, CoreScalar **scalar, int32_t value_case)
+CoreLiteral *copilot_text_scalar(struct arena *mem, CoreScalar **scalar, int32_t value_case)
 {
     CoreLiteral *l = pb_new(mem, CoreLiteral);
     l->value_case = CoreLiteral_scalar_tag;
@@ -212,7 +212,7 @@ static CoreLiteral *scalar_of(struct arena *mem, CoreScalar **scalar, int32_t va
 CoreLiteral *copilot_text_literal(struct arena *mem, CorePrimitive *p)
 {
     CoreScalar *s;
-    CoreLiteral *l = scalar_of(mem, &s, CoreScalar_primitive_tag);
+    CoreLiteral *l = copilot_text_scalar(mem, &s, CoreScalar_primitive_tag);
     s->primitive = p;
     return l;
 }
@@ -220,7 +220,7 @@ CoreLiteral *copilot_text_literal(struct arena *mem, CorePrimitive *p)
 CoreLiteral *copilot_text_none(struct arena *mem)
 {
     CoreScalar *s;
-    CoreLiteral *l = scalar_of(mem, &s, CoreScalar_none_type_tag);
+    CoreLiteral *l = copilot_text_scalar(mem, &s, CoreScalar_none_type_tag);
     s->none_type = pb_new(mem, CoreVoid);
     return l;
 }
@@ -233,7 +233,7 @@ static enum code parse_struct(struct ctx *cx, str text, CoreLiteral **out)
         cx->err.code = CODE_FAILED_PRECONDITION;
         return fail_wrap(cx, "is not a JSON object");
     }
-    *out = scalar_of(cx->mem, &s, CoreScalar_generic_tag);
+    *out = copilot_text_scalar(cx->mem, &s, CoreScalar_generic_tag);
     s->generic = msg;
     return CODE_OK;
 }
@@ -241,7 +241,7 @@ static enum code parse_struct(struct ctx *cx, str text, CoreLiteral **out)
 static CoreLiteral *binary_of(struct ctx *cx, str bytes)
 {
     CoreScalar *s;
-    CoreLiteral *l = scalar_of(cx->mem, &s, CoreScalar_binary_tag);
+    CoreLiteral *l = copilot_text_scalar(cx->mem, &s, CoreScalar_binary_tag);
     s->binary = pb_new(cx->mem, CoreBinary);
     s->binary->value = bytes;
     s->binary->tag = STR("msgpack");
@@ -251,7 +251,7 @@ static CoreLiteral *binary_of(struct ctx *cx, str bytes)
 static CoreLiteral *error_of(struct ctx *cx, str text)
 {
     CoreScalar *s;
-    CoreLiteral *l = scalar_of(cx->mem, &s, CoreScalar_error_tag);
+    CoreLiteral *l = copilot_text_scalar(cx->mem, &s, CoreScalar_error_tag);
     s->error = pb_new(cx->mem, CoreError);
     s->error->message = text;
     return l;

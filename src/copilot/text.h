@@ -1,6 +1,6 @@
 /* Values of simple types as the text of a file. Pure. */
-#ifndef COPILOT_TEXT_INT_H
-#define COPILOT_TEXT_INT_H
+#ifndef COPILOT_TEXT_H
+#define COPILOT_TEXT_H
 
 #include "base/buf.h"
 #include "base/ctx.h"
@@ -15,5 +15,7 @@ must_check_ enum code copilot_text_parse(struct ctx *cx, int32_t simple, str byt
 /* A literal that holds p or none. */
 CoreLiteral *copilot_text_literal(struct arena *mem, CorePrimitive *p);
 CoreLiteral *copilot_text_none(struct arena *mem);
+/* A literal with a scalar of that case, whose value is the caller's to set. */
+CoreLiteral *copilot_text_scalar(struct arena *mem, CoreScalar **scalar, int32_t value_case);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include "base/vec.h"
 #include "copilot/files.h"
-#include "copilot/text_int.h"
+#include "copilot/text.h"
 #include "gen/flyteidl2_task.h"
 
 #define DEPTH_MAX 32
@@ -82,15 +82,6 @@ static enum code put_folder(struct up *w, int parent, str name, str uri, int dep
     return CODE_OK;
 }
 
-static CoreLiteral *scalar_of(struct arena *mem, CoreScalar **scalar, int32_t value_case)
-{
-    CoreLiteral *l = pb_new(mem, CoreLiteral);
-    l->value_case = CoreLiteral_scalar_tag;
-    l->scalar = *scalar = pb_new(mem, CoreScalar);
-    (*scalar)->value_case = value_case;
-    return l;
-}
-
 static enum code take_blob(struct up *w, const struct source *from, const CoreBlobType *type, CoreLiteral **out)
 {
     bool folder = copilot_files_kind(from->dir, from->name) == COPILOT_FOLDER;
@@ -104,7 +95,7 @@ static enum code take_blob(struct up *w, const struct source *from, const CoreBl
         TRY(put_folder(w, from->dir, from->name, from->uri, 0));
     else
         TRY(put_file(w, from->dir, from->name, from->uri));
-    *out = scalar_of(w->cx->mem, &s, CoreScalar_blob_tag);
+    *out = copilot_text_scalar(w->cx->mem, &s, CoreScalar_blob_tag);
     s->blob = pb_new(w->cx->mem, CoreBlob);
     s->blob->uri = from->uri;
     s->blob->metadata = pb_new(w->cx->mem, CoreBlobMetadata);
@@ -122,7 +113,7 @@ static enum code take_table(struct up *w, const struct source *from, const CoreL
         TRY(put_folder(w, from->dir, from->name, from->uri, 0));
     else
         TRY(put_file(w, from->dir, from->name, from->uri));
-    *out = scalar_of(w->cx->mem, &s, schema ? CoreScalar_schema_tag : CoreScalar_structured_dataset_tag);
+    *out = copilot_text_scalar(w->cx->mem, &s, schema ? CoreScalar_schema_tag : CoreScalar_structured_dataset_tag);
     if (schema) {
         s->schema = pb_new(w->cx->mem, CoreSchema);
         s->schema->uri = from->uri;
@@ -220,7 +211,7 @@ static bool is_none(const CoreLiteralType *t)
 static enum code union_of(struct up *w, CoreLiteral *value, CoreLiteralType *type, CoreLiteral **out)
 {
     CoreScalar *s;
-    *out = scalar_of(w->cx->mem, &s, CoreScalar_union_tag);
+    *out = copilot_text_scalar(w->cx->mem, &s, CoreScalar_union_tag);
     s->union_ = pb_new(w->cx->mem, CoreUnion);
     s->union_->value = value;
     s->union_->type = type;

@@ -46,6 +46,39 @@ enum code engine_retention_step(struct ctx *cx, struct engine_retention_sweep *s
     return code;
 }
 
+struct spec_walk {
+    engine_retention_spec_fn *fn;
+    void *arg;
+    uint64_t cursor;
+    struct store_spec *specs;
+    size_t n;
+};
+
+static enum code read_specs(struct ctx *cx, void *arg)
+{
+    struct spec_walk *w = arg;
+    return store_spec_walk(cx, ENGINE_RETENTION_PIECE, &w->cursor, &w->specs, &w->n);
+}
+
+static enum code look_at_specs(struct ctx *cx, struct engine_retention_sweep *s, void *arg)
+{
+    struct spec_walk *w = arg;
+    TRY(lane_read(cx, s->e->app->lanes, read_specs, w));
+    for (size_t i = 0; i < w->n; i++)
+        w->fn(cx, s, &w->specs[i], w->arg);
+    return CODE_OK;
+}
+
+enum code engine_retention_each_spec(struct ctx *cx, struct engine_retention_sweep *s, engine_retention_spec_fn *fn,
+                                     void *arg)
+{
+    struct spec_walk w = {.fn = fn, .arg = arg};
+    do
+        TRY(engine_retention_step(cx, s, look_at_specs, &w));
+    while (w.cursor);
+    return CODE_OK;
+}
+
 void engine_retention_add(struct engine_retention_sweep *s, const struct exec_swept *swept)
 {
     s->row->count += swept->count;

@@ -5,46 +5,27 @@
 #include "engine/retention_int.h"
 #include "exec/venvs.h"
 #include "gen/flyteidl2_task.h"
-#include "lane/lane.h"
-#include "store/spec.h"
 
 #define BUILD_NS (24 * 3600 * NS_PER_S) /* no build takes so long */
 
 struct wanted {
-    struct map venvs; /* names; the keys are in cx->mem of the kind */
-    struct arena *mem;
-    uint64_t cursor;
-    struct store_spec *specs;
-    size_t n;
+    struct map venvs;  /* names; the keys are in mem */
+    struct arena *mem; /* of the kind */
 };
 
-static enum code read_specs(struct ctx *cx, void *arg)
+/* A spec that cannot be read names nothing. */
+static void add_image(struct ctx *cx, struct engine_retention_sweep *s, const struct store_spec *spec, void *arg)
 {
     struct wanted *w = arg;
-    return store_spec_walk(cx, ENGINE_RETENTION_PIECE, &w->cursor, &w->specs, &w->n);
-}
-
-/* A spec that cannot be read names nothing. */
-static void add_image(struct ctx *cx, struct engine_retention_sweep *s, struct wanted *w, str body)
-{
     void *msg;
     struct engine_pod pod = {0};
-    if (pb_decode(cx, &TaskTaskSpec_type, body, &msg) == CODE_OK && ((const TaskTaskSpec *)msg)->task_template)
+    if (spec->kind == STORE_SPEC_TASK && pb_decode(cx, &TaskTaskSpec_type, spec->body, &msg) == CODE_OK &&
+        ((const TaskTaskSpec *)msg)->task_template)
         (void)!engine_pod_read(cx, ((const TaskTaskSpec *)msg)->task_template, &pod);
     ctx_clear_err(cx);
     str venv = exec_venvs_of_image(cx, s->e->app->data_dir, pod.image);
     if (venv.n && !map_find(&w->venvs, venv))
         map_put(&w->venvs, arena_str(w->mem, venv), w);
-}
-
-static enum code look_at_specs(struct ctx *cx, struct engine_retention_sweep *s, void *arg)
-{
-    struct wanted *w = arg;
-    TRY(lane_read(cx, s->e->app->lanes, read_specs, w));
-    for (size_t i = 0; i < w->n; i++)
-        if (w->specs[i].kind == STORE_SPEC_TASK)
-            add_image(cx, s, w, w->specs[i].body);
-    return CODE_OK;
 }
 
 /* An attempt may have run since before: what it runs in was noted only when it began. */
@@ -62,41 +43,38 @@ static enum code is_old_attempt_running(struct ctx *cx, struct engine_retention_
     return CODE_OK;
 }
 
-static enum code sweep_venvs(struct ctx *cx, struct engine_retention_sweep *s, struct wanted *w)
+static enum code sweep_venvs(struct ctx *cx, struct engine_retention_sweep *s, const struct exec_venv *venvs, size_t n,
+                             int64_t before_ns)
 {
-    int64_t before_ns = engine_retention_before(s, s->config->retention_images_ns);
-    str data_dir = s->e->app->data_dir;
+    struct wanted w = {.mem = cx->mem};
     struct exec_swept swept = {0};
-    struct exec_venv *venvs;
-    bool running;
-    size_t n;
-    TRY(is_old_attempt_running(cx, s, before_ns, &running));
-    if (running)
-        return CODE_OK;
-    TRY(exec_venvs_list(cx, data_dir, &venvs, &n));
-    for (size_t i = 0; i < n; i++)
-        if (venvs[i].used_ns < before_ns && !map_find(&w->venvs, venvs[i].name))
-            exec_venvs_remove(cx, data_dir, venvs[i].name, before_ns, s->dry, &swept);
-    exec_venvs_sweep_builds(cx, data_dir, s->now_ns - BUILD_NS, s->dry, &swept);
+    map_init(&w.venvs);
+    enum code code = engine_retention_each_spec(cx, s, add_image, &w);
+    for (size_t i = 0; code == CODE_OK && i < n; i++)
+        if (!map_find(&w.venvs, venvs[i].name))
+            exec_venvs_remove(cx, s->e->app->data_dir, venvs[i].name, before_ns, s->dry, &swept);
+    map_done(&w.venvs);
     engine_retention_add(s, &swept);
-    return CODE_OK;
-}
-
-static enum code sweep_images(struct ctx *cx, struct engine_retention_sweep *s, struct wanted *w)
-{
-    do
-        TRY(engine_retention_step(cx, s, look_at_specs, w));
-    while (w->cursor);
-    return sweep_venvs(cx, s, w);
+    return code;
 }
 
 enum code engine_retention_images(struct ctx *cx, struct engine_retention_sweep *s)
 {
-    struct wanted w = {.mem = cx->mem};
+    int64_t before_ns = engine_retention_before(s, s->config->retention_images_ns);
+    struct exec_swept builds = {0};
+    struct exec_venv *venvs;
+    size_t n, old = 0;
+    bool running;
     if (!s->config->retention_images_ns)
         return CODE_OK;
-    map_init(&w.venvs);
-    enum code code = sweep_images(cx, s, &w);
-    map_done(&w.venvs);
-    return code;
+    exec_venvs_sweep_builds(cx, s->e->app->data_dir, s->now_ns - BUILD_NS, s->dry, &builds);
+    engine_retention_add(s, &builds);
+    TRY(exec_venvs_list(cx, s->e->app->data_dir, &venvs, &n));
+    for (size_t i = 0; i < n; i++)
+        if (venvs[i].used_ns < before_ns)
+            venvs[old++] = venvs[i];
+    if (!old)
+        return CODE_OK;
+    TRY(is_old_attempt_running(cx, s, before_ns, &running));
+    return running ? CODE_OK : sweep_venvs(cx, s, venvs, old, before_ns);
 }

@@ -4,21 +4,18 @@
 #include "base/map.h"
 #include "base/time.h"
 #include "engine/retention_int.h"
-#include "lane/lane.h"
 #include "object/object.h"
 #include "object/reach.h"
-#include "store/spec.h"
 
 #define YOUNG_NS (7 * 24 * 3600 * NS_PER_S)
 
 /* ---- what specs name --------------------------------------------------------------------------------------------- */
 
+/* Read when the first upload is old enough to ask. */
 struct named {
-    struct map places; /* the keys are in cx->mem of the kind */
-    struct arena *mem;
-    uint64_t cursor;
-    struct store_spec *specs;
-    size_t n;
+    struct map places; /* the keys are in mem */
+    struct arena *mem; /* of the kind */
+    bool read;
 };
 
 static void add_place(void *arg, str place)
@@ -28,25 +25,25 @@ static void add_place(void *arg, str place)
         map_put(&w->places, arena_str(w->mem, place), w);
 }
 
-static enum code read_specs(struct ctx *cx, void *arg)
+static void look_at_spec(struct ctx *cx, struct engine_retention_sweep *s, const struct store_spec *spec, void *arg)
 {
-    struct named *w = arg;
-    return store_spec_walk(cx, ENGINE_RETENTION_PIECE, &w->cursor, &w->specs, &w->n);
+    (void)s;
+    object_reach_each(cx, spec->body, add_place, arg);
 }
 
-static enum code look_at_specs(struct ctx *cx, struct engine_retention_sweep *s, void *arg)
+static enum code is_named(struct ctx *cx, struct engine_retention_sweep *s, struct named *w, str place, bool *out)
 {
-    struct named *w = arg;
-    TRY(lane_read(cx, s->e->app->lanes, read_specs, w));
-    for (size_t i = 0; i < w->n; i++)
-        object_reach_each(cx, w->specs[i].body, add_place, w);
+    if (!w->read)
+        TRY(engine_retention_each_spec(cx, s, look_at_spec, w));
+    w->read = true;
+    *out = map_find(&w->places, place) != NULL;
     return CODE_OK;
 }
 
 /* ---- uploads ----------------------------------------------------------------------------------------------------- */
 
 struct upload {
-    const struct named *named;
+    struct named *named;
     int64_t before_ns;
     str after;  /* keys up to here were looked at; in cx->mem of the kind */
     str place;  /* the upload that is being added up */
@@ -71,14 +68,13 @@ static enum code delete_upload(struct ctx *cx, struct engine_retention_sweep *s,
 
 static enum code end_upload(struct ctx *cx, struct engine_retention_sweep *s, struct upload *u)
 {
-    if (!u->place.n)
+    bool old = u->changed_ns < u->before_ns, aging = u->changed_ns < s->now_ns - YOUNG_NS, named;
+    if (!u->place.n || (!old && !aging))
         return CODE_OK;
-    if (map_find(&u->named->places, u->place)) {
-        if (!s->dry && u->changed_ns < s->now_ns - YOUNG_NS)
-            TRY(object_touch(cx, s->e->app->objects, STR(OBJECT_BUCKET), u->newest));
-        return CODE_OK;
-    }
-    if (u->changed_ns >= u->before_ns)
+    TRY(is_named(cx, s, u->named, u->place, &named));
+    if (named)
+        return aging && !s->dry ? object_touch(cx, s->e->app->objects, STR(OBJECT_BUCKET), u->newest) : CODE_OK;
+    if (!old)
         return CODE_OK;
     s->row->count++;
     s->row->bytes += u->bytes;
@@ -117,9 +113,6 @@ static enum code sweep_uploads(struct ctx *cx, struct engine_retention_sweep *s,
     const struct config *c = s->config;
     int64_t keep_ns = c->retention_uploads_ns > c->retention_runs_ns ? c->retention_uploads_ns : c->retention_runs_ns;
     struct upload u = {.named = named, .before_ns = engine_retention_before(s, keep_ns), .after = STR("")};
-    do
-        TRY(engine_retention_step(cx, s, look_at_specs, named));
-    while (named->cursor);
     do
         TRY(engine_retention_step(cx, s, sweep_page, &u));
     while (u.after.n);

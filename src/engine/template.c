@@ -3,7 +3,7 @@
 
 #include "base/buf.h"
 #include "base/number.h"
-#include "base/time.h"
+#include "copilot/text.h"
 
 #define TEXT_MAX ((size_t)8 << 20)
 
@@ -63,32 +63,20 @@ bool engine_template_wants_inputs(str text)
 
 /* ---- inputs as text --------------------------------------------------------------------------------------------- */
 
+/* As arguments have them: numbers like Python's, durations in seconds. */
 static bool put_primitive(buf *b, const CorePrimitive *p)
 {
-    char when[TIME_RFC3339_MAX];
     switch (p->value_case) {
-    case CorePrimitive_integer_tag:
-        buf_i64(b, p->integer);
-        return true;
+    case 0:
+        return false;
     case CorePrimitive_float_value_tag:
         number_put(b, p->float_value, -4, 21);
-        return true;
-    case CorePrimitive_string_value_tag:
-        buf_str(b, p->string_value);
-        return true;
-    case CorePrimitive_boolean_tag:
-        buf_str(b, p->boolean ? STR("true") : STR("false"));
-        return true;
-    case CorePrimitive_datetime_tag:
-        if (!time_format_rfc3339(p->datetime->seconds, p->datetime->nanos, when))
-            return false;
-        buf_str(b, str_from(when));
         return true;
     case CorePrimitive_duration_tag:
         buf_printf(b, "%.9gs", (double)p->duration->seconds + (double)p->duration->nanos / 1e9);
         return true;
     default:
-        return false;
+        return copilot_text_put(b, p);
     }
 }
 

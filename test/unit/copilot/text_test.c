@@ -1,5 +1,5 @@
 /* Simple values as the text of files. */
-#include "copilot/text_int.h"
+#include "copilot/text.h"
 
 #include "gen/google_protobuf.h"
 #include "unit.h"
