@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 needed=(gcc git make protobuf-compiler libprotobuf-dev python3 python3-venv libnghttp2-dev libsqlite3-dev libssl-dev
     zlib1g-dev libyaml-dev node-llhttp libcmocka-dev)
 # Not needed to build: lint, fuzzing, load tests, HTTP to other servers, clocks that jump in tests.
-wanted=(clang clang-format libcurl4 nghttp2-client libfaketime)
+wanted=(clang clang-format libclang-rt-dev libcurl4 nghttp2-client libfaketime)
 
 say() { printf 'setup: %s\n' "$*"; }
 
