@@ -57,11 +57,7 @@ def make_tern(tmp_path):
 @pytest.fixture(scope="session")
 def sdk(tern):
     """The SDK, initialised in this process against the shared server."""
-    import flyte
-
-    flyte.init(endpoint=tern.endpoint, insecure=True, project="flytesnacks", domain="development",
-               root_dir=PROGRAMS, image_builder="remote")
-    return flyte
+    return tern.connect(PROGRAMS)
 
 
 @pytest.fixture

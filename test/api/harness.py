@@ -36,6 +36,18 @@ class Tern:
         self.endpoint = None
         self.starts = 0
 
+    def connect(self, root_dir):
+        """The SDK of this process talks to this server from now on."""
+        import flyte
+        from flyte._code_bundle import bundle
+
+        # Older SDKs remember for the life of a process what they have uploaded, whatever the server.
+        forget = getattr(bundle.build_code_bundle, "cache_clear", lambda: None)
+        forget()
+        flyte.init(endpoint=self.endpoint, insecure=True, project="flytesnacks", domain="development",
+                   root_dir=root_dir, image_builder="remote")
+        return flyte
+
     @property
     def log(self):
         return self.folder / "server.log"

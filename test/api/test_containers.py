@@ -16,6 +16,7 @@ from flyte.io import File
 
 REAL = os.environ.get("TERN_TEST_CONTAINERS")
 FAKE = pathlib.Path(__file__).resolve().parent / "fake" / "podman"
+PROGRAMS = pathlib.Path(containers.__file__).parent
 
 
 class Runtime:
@@ -74,17 +75,14 @@ def boxes(runtime, tmp_path_factory):
 @pytest.fixture
 def client(boxes, monkeypatch):
     """The SDK against the server that has a runtime."""
-    flyte.init(endpoint=boxes.endpoint, insecure=True, project="flytesnacks", domain="development",
-               root_dir=pathlib.Path(containers.__file__).parent, image_builder="remote")
-    return flyte
+    return boxes.connect(PROGRAMS)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def back(tern):
     """Other modules use the shared server."""
     yield
-    flyte.init(endpoint=tern.endpoint, insecure=True, project="flytesnacks", domain="development",
-               root_dir=pathlib.Path(containers.__file__).parent, image_builder="remote")
+    tern.connect(PROGRAMS)
 
 
 @pytest.fixture
@@ -321,8 +319,7 @@ def test_without_a_runtime(make_tern, tmp_path):
     server = make_tern(env={"PATH": str(empty)}).start()
     done = server.cli("run", "--follow", "containers.py", "exits", check=False)
     text = done.stdout + done.stderr
-    flyte.init(endpoint=server.endpoint, insecure=True, project="flytesnacks", domain="development",
-               root_dir=pathlib.Path(containers.__file__).parent, image_builder="remote")
+    server.connect(PROGRAMS)
     r = flyte.run(containers.exits)
     r.wait(quiet=True)
     assert str(r.phase).lower().endswith("failed")
@@ -342,8 +339,7 @@ def test_doctor_names_the_runtime(boxes, runtime):
 
 def test_switched_off(make_tern):
     server = make_tern(args=["--exec.local.container_runtime", "none"]).start()
-    flyte.init(endpoint=server.endpoint, insecure=True, project="flytesnacks", domain="development",
-               root_dir=pathlib.Path(containers.__file__).parent, image_builder="remote")
+    server.connect(PROGRAMS)
     r = flyte.run(containers.exits)
     r.wait(quiet=True)
     assert "switched off" in error(r).message and len(details(r).attempts) == 1

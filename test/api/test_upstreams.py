@@ -31,8 +31,7 @@ def server(make_tern, moto):
 
 
 def go(server, task, context=None, expect="succeeded", **inputs):
-    flyte.init(endpoint=server.endpoint, insecure=True, project="flytesnacks", domain="development", root_dir=PROGRAMS,
-               image_builder="remote")
+    server.connect(PROGRAMS)
     r = flyte.with_runcontext(**(context or {})).run(task, **inputs)
     r.wait(quiet=True)
     assert str(r.phase).rsplit(".", 1)[-1].lower() == expect, r.details().action_details.error_info
@@ -42,8 +41,7 @@ def go(server, task, context=None, expect="succeeded", **inputs):
 @pytest.fixture(autouse=True)
 def the_shared_server_again(tern):
     yield
-    flyte.init(endpoint=tern.endpoint, insecure=True, project="flytesnacks", domain="development", root_dir=PROGRAMS,
-               image_builder="remote")
+    tern.connect(PROGRAMS)
 
 
 def texts(folder):

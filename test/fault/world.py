@@ -62,12 +62,8 @@ class World(harness.Tern):
 
     def connect(self):
         """The SDK of this process talks to this server."""
-        import flyte
-
         self.write_client_config(os.environ["HOME"])
-        flyte.init(endpoint=self.endpoint, insecure=True, project="flytesnacks", domain="development",
-                   root_dir=PROGRAMS, image_builder="remote")
-        return flyte
+        return super().connect(PROGRAMS)
 
     def start_with_fault(self, fault):
         """The faults are those of this start alone."""
