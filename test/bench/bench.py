@@ -372,18 +372,22 @@ def row_memory(b):
 
 
 def row_leak(b):
-    server = b.server("leak")
     n = int(os.environ.get("BENCH_MIXED", "20000" if QUICK else "500000"))
-    b.load(server, "leak", "mixed", "--count", 10000)
-    rss = []
-    for _ in range(2):
-        b.load(server, "leak", "mixed", "--count", n)
-        time.sleep(1)
-        rss.append(server.rss_kib() / 1024)
-        b.keep("leak", rss_mib=rss[-1])
-    b.say(f"RSS after the second {n:,} mixed RPCs less after the first", f"{rss[1] - rss[0]:+.2f} MiB ({rss[1]:.1f} MiB)",
-          "1 MiB", rss[1] - rss[0] <= 1, command("mixed", "--count", n))
-    server.stop()
+    grown, last = [], 0.0
+    for run in range(RUNS):
+        server = b.server(f"leak{run}")
+        b.load(server, "leak", "mixed", "--count", 10000)
+        rss = []
+        for _ in range(2):
+            b.load(server, "leak", "mixed", "--count", n)
+            time.sleep(1)
+            rss.append(server.rss_kib() / 1024)
+            b.keep("leak", rss_mib=rss[-1])
+        grown.append(rss[1] - rss[0])
+        last = rss[1]
+        server.stop()
+    b.say(f"RSS after the second {n:,} mixed RPCs less after the first", f"{median(grown):+.2f} MiB ({last:.1f} MiB)",
+          "1 MiB", median(grown) <= 1, command("mixed", "--count", n))
 
 
 # ---- objects ---------------------------------------------------------------------------------------------------------
@@ -422,11 +426,12 @@ def row_tasks(b):
         return
     warm, cold = b.server("warm"), b.server("cold", env={"TERN_EXEC_LOCAL_WARM_POOL": "false"})
     n = 5 if QUICK else 15
-    w, c = (sdk(b, s, "tasks", "noop", k)["p50_ms"] for s, k in ((warm, n), (cold, max(3, n // 3))))
+    w, c = (median([sdk(b, s, "tasks", "noop", k)["p50_ms"] for _ in range(RUNS)])
+            for s, k in ((warm, n), (cold, max(3, n // 3))))
     b.say("no-op task through the real SDK, warm pool, p50", f"{w:.0f} ms, cold {c:.0f} ms: {c / w:.1f} times", "120 ms, 4 times",
           w <= 120 and c >= 4 * w, "sdk_tasks.py noop")
     many, few = (50, 10) if QUICK else (500, 40)
-    w, c = sdk(b, warm, "tasks", "fanout", many)["seconds"], sdk(b, cold, "tasks", "fanout", few)["seconds"]
+    w, c = (median([sdk(b, s, "tasks", "fanout", k)["seconds"] for _ in range(RUNS)]) for s, k in ((warm, many), (cold, few)))
     ratio = (c / few) / (w / many)
     b.say(f"fan-out over {many} no-op children, warm pool", f"{w:.1f} s; cold, {few} children: {c:.1f} s; per child "
           f"{ratio:.1f} times", "5 times", ratio >= 5, "sdk_tasks.py fanout")
@@ -448,6 +453,7 @@ def main():
     print(f"bench: {os.cpu_count()} processors, load average {os.getloadavg()[0]:.1f}, median of {RUNS}", flush=True)
     try:
         for name in args.rows or ROWS:
+            os.sync()  # what the row before left to be written is not this row's
             try:
                 ROWS[name](b)
             except (RuntimeError, OSError, subprocess.SubprocessError, sqlite3.Error) as e:
