@@ -161,7 +161,7 @@ asan: ## unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 
 tsan: ## unit tests under ThreadSanitizer
 	@$(AGAIN) MODE=tsan BUILD=build/tsan units
-	@TSAN_OPTIONS=halt_on_error=1 $(PYTHON) test/run.py --build build/tsan unit
+	@TSAN_OPTIONS=halt_on_error=1:atexit_sleep_ms=50 $(PYTHON) test/run.py --build build/tsan unit
 
 C_FILES := $(shell find src test -name '*.[ch]')
 lint: ## the rules that the compiler does not check, and the format
