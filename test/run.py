@@ -62,6 +62,12 @@ def unit_program(path, env, timeout_s=UNIT_TIMEOUT_S):
     return ok, bad, skip, text
 
 
+# Tests of these suites have servers of their own and wait much of their time, so two go side by side; those of one module
+# in one process where they share a server.
+BY_TEST = ('-n', '2', '--dist', 'load')
+BY_MODULE = ('-n', '2', '--dist', 'loadfile')
+
+
 def pytest(build, *args, python=VENV, before=(), folder=None, variables=()):
     """A pytest run, counted by its JUnit file. before: a command that starts it; folder: where that file goes."""
     xml = os.path.join(folder or os.path.join(build, 'test'), re.sub(r'\W+', '-', ' '.join(args)).strip('-') + '.xml')
@@ -105,7 +111,7 @@ def fault(build, *args):
         del os.environ['TERN_BINARY']
 
 
-def api_on(build, version):
+def api_on(build, version, *args):
     """The API tests with another version of the SDK, in an environment of its own below build/."""
     folder = os.path.join(ROOT, 'build', f'venv-flyte-{version}')
     python = os.path.join(folder, 'bin', 'python')
@@ -113,7 +119,7 @@ def api_on(build, version):
               for line in open(os.path.join(ROOT, 'test', 'requirements.txt')) if not line.startswith(('#', 'protobuf'))]
     ready = (subprocess.run([sys.executable, '-m', 'venv', folder]).returncode == 0 and
              subprocess.run([python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', *wanted]).returncode == 0)
-    return pytest(build, 'test/api', python=python) if ready else (0, 1, [])
+    return pytest(build, *args, python=python) if ready else (0, 1, [])
 
 
 def nobody(build, *args):
@@ -199,15 +205,15 @@ SUITES = [
     Suite('exec', pytest, ('test/exec',)),
     Suite('object', pytest, ('test/object',)),
     Suite('conform', conform),
-    Suite('api', pytest, ('test/api', '-m', 'not slow')),
-    Suite('fault', fault, ('-m', 'quick')),
+    Suite('api', pytest, ('test/api', *BY_MODULE, '-m', 'not slow')),
+    Suite('fault', fault, (*BY_TEST, '-m', 'quick')),
     Suite('browser', browser, long=True),
     Suite('api-slow', pytest, ('test/api', '-m', 'slow'), long=True),
-    Suite('api-2.6.6', api_on, ('2.6.6',), long=True),
-    Suite('api-nobody', nobody, ('test/api',), long=True),
-    Suite('api-asan', sanitized, ('asan', 'test/api'), long=True),
-    Suite('fault-all', fault, ('-m', 'not quick and not points'), long=True),
-    Suite('fault-points', fault, ('-m', 'points'), long=True),
+    Suite('api-2.6.6', api_on, ('2.6.6', 'test/api', *BY_MODULE), long=True),
+    Suite('api-nobody', nobody, ('test/api', *BY_MODULE), long=True),
+    Suite('api-asan', sanitized, ('asan', 'test/api', *BY_MODULE), long=True),
+    Suite('fault-all', fault, (*BY_TEST, '-m', 'not quick and not points'), long=True),
+    Suite('fault-points', fault, (*BY_TEST, '-m', 'points'), long=True),
     Suite('fuzz', command, ('make', '--no-print-directory', 'fuzz'), long=True),
     Suite('asan', command, ('make', '--no-print-directory', 'asan'), long=True),
     Suite('net-asan', sanitized, ('asan', 'test/net'), long=True),

@@ -115,7 +115,9 @@ class WallClock:
         self.file.write_text("+0\n")
         # CLOCK_MONOTONIC and CLOCK_BOOTTIME do not jump when somebody sets the time; times of files are what was stored.
         self.env = {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(self.file), "FAKETIME_NO_CACHE": "1",
-                    "FAKETIME_DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1"}
+                    "FAKETIME_DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1",
+                    # Else a wait with a monotonic deadline returns at once, and threads that sleep spin.
+                    "FAKETIME_FORCE_MONOTONIC_FIX": "0"}
         w.extra_env.update(self.env)
 
     def step(self, seconds):
