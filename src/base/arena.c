@@ -150,6 +150,36 @@ void *arena_grow_raw(struct arena *a, void *p, size_t old, size_t size)
     return q;
 }
 
+/* The block that holds nothing but p, as the place that points to it; NULL when there is none. */
+static struct arena_block **own_block(struct arena *a, const char *p, size_t held)
+{
+    struct arena_block **at = &a->blocks;
+    while (*at && (*at)->data != p)
+        at = &(*at)->next;
+    if (!*at)
+        return NULL;
+    const char *end = at == &a->blocks ? a->cur : (*at)->data + (*at)->size;
+    return p + held == end ? at : NULL;
+}
+
+void *arena_move_raw(struct arena *a, void *p, size_t old, size_t size)
+{
+    size_t held = (old + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+    size_t need = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+    struct arena_block **at = old > ARENA_FREE_BLOCK ? own_block(a, p, held) : NULL;
+    if (!at || need <= (*at)->size)
+        return arena_grow_raw(a, p, old, size);
+    size_t had = (*at)->size;
+    *at = mem_resize(*at, sizeof(**at) + need);
+    (*at)->size = need;
+    count(a, had, false);
+    count(a, need, true);
+    a->used += need - held;
+    if (at == &a->blocks)
+        a->cur = a->end = (*at)->data + need;
+    return (*at)->data;
+}
+
 void *arena_grow(struct arena *a, void *p, size_t old, size_t size)
 {
     char *q = arena_grow_raw(a, p, old, size);

@@ -47,6 +47,8 @@ void *arena_try_alloc(struct arena *a, size_t count, size_t size);
 void *arena_grow(struct arena *a, void *p, size_t old, size_t size);
 /* The same, but the new part is whatever it is: for who writes before reading. */
 void *arena_grow_raw(struct arena *a, void *p, size_t old, size_t size);
+/* The same, and the old place is given back when it is large: for who keeps no pointer into it. */
+void *arena_move_raw(struct arena *a, void *p, size_t old, size_t size);
 
 /* Copies end in NUL. */
 str arena_str(struct arena *a, str s);

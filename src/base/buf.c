@@ -28,6 +28,18 @@ void buf_clear(buf *b)
     b->failed = false;
 }
 
+static void resize(buf *b, size_t cap)
+{
+    b->p = b->mem ? arena_move_raw(b->mem, b->p, b->cap, cap) : mem_resize(b->p, cap);
+    b->cap = cap;
+}
+
+void buf_expect(buf *b, size_t n)
+{
+    if (!b->failed && n <= b->max && n + 1 > b->cap)
+        resize(b, n + 1);
+}
+
 /* One byte beyond the content is always there for the NUL of buf_view(). */
 char *buf_room(buf *b, size_t n)
 {
@@ -40,8 +52,7 @@ char *buf_room(buf *b, size_t n)
         size_t cap = b->cap ? b->cap * 2 : 64;
         if (cap < need)
             cap = need;
-        b->p = b->mem ? arena_grow_raw(b->mem, b->p, b->cap, cap) : mem_resize(b->p, cap);
-        b->cap = cap;
+        resize(b, cap);
     }
     return b->p + b->n;
 }

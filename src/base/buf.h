@@ -35,6 +35,8 @@ static inline void buf_wrote(buf *b, size_t n)
 {
     b->n += n;
 }
+/* The content will be n bytes: takes room for exactly so many, unless that is over max. */
+void buf_expect(buf *b, size_t n);
 /* Drops the first n bytes. */
 void buf_consume(buf *b, size_t n);
 /* The content, borrowed until the next change; NUL-terminated. */

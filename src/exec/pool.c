@@ -1,4 +1,4 @@
-/* Warm Python processes (D-21): one zygote (embed/zygote.py) per a0 script and set of environment variables that are
+/* Warm Python processes (D-21): one zygote (embed/zygote/) per a0 script and set of environment variables that are
  * read at import. An attempt goes cold when there is none that fits yet, and whenever anything is in doubt. */
 #include "exec/supervise_int.h"
 
@@ -580,16 +580,27 @@ void exec_pool_drop(struct exec_pool *p, struct exec_attempt *a)
 
 /* ---- the pool ---------------------------------------------------------------------------------------------------- */
 
+/* The program of a zygote and its parts, as files: the interpreter and its error messages want them there. */
+static enum code write_program(struct exec_super *s, char **out)
+{
+    const str prefix = STR("exec/embed/zygote/");
+    str folder = arena_printf(s->cx.mem, STR_FMT "/run/zygote", STR_ARG(s->data_dir));
+    TRY(file_mkdirs(&s->cx, folder.p, 0700));
+    for (const struct embed_file *f = embed_files; f->name; f++)
+        if (str_starts(str_from(f->name), prefix))
+            TRY(file_write(&s->cx, arena_printf(s->cx.mem, STR_FMT "/%s", STR_ARG(folder), f->name + prefix.n).p,
+                           str_make(f->data, f->size), 0600));
+    *out = mem_strdup(arena_printf(s->cx.mem, STR_FMT "/zygote.py", STR_ARG(folder)).p);
+    return CODE_OK;
+}
+
 struct exec_pool *exec_pool_new(struct exec_super *s)
 {
     struct exec_pool *p = mem_new(struct exec_pool);
-    str path = arena_printf(s->cx.mem, STR_FMT "/run/zygote.py", STR_ARG(s->data_dir));
     p->super = s;
     list_init(&p->scripts);
     list_init(&p->zygotes);
-    if (file_write(&s->cx, path.p, embed_find(STR("exec/embed/zygote.py")), 0600) == CODE_OK)
-        p->program = mem_strdup(path.p);
-    else
+    if (write_program(s, &p->program) != CODE_OK)
         log_warn(&s->cx, "no warm Python", LOG_ERR(&s->cx));
     ctx_clear_err(&s->cx);
     return p;

@@ -90,6 +90,7 @@ struct call {
     struct loop_timer timer;
     int64_t started_ns, deadline_ns; /* INT64_MAX = none */
     int64_t counted_bytes;           /* of rpc->inflight_bytes */
+    size_t length;                   /* of the body as its head says, when it is a message as it comes; 0 = unknown */
     struct message_form in, out;
     struct text_base64 base64;
     struct held *held;
@@ -127,8 +128,9 @@ void call_fail_after(struct call *c, const struct err *e, size_t bytes);
 bool call_swallow(struct call *c, str chunk);
 /* True: the end was waited for; there is an answer now. */
 bool call_swallow_end(struct call *c);
-/* Adds a piece of the request to run->body, and to what all requests hold. Errors: RESOURCE_EXHAUSTED. */
-must_check_ enum code call_receive(struct ctx *cx, struct call *c, str bytes, size_t max);
+/* Adds a piece of the request to run->body, and to what all requests hold. whole: how much the client says will come; 0 =
+ * unknown. Errors: RESOURCE_EXHAUSTED. */
+must_check_ enum code call_receive(struct ctx *cx, struct call *c, str bytes, size_t whole, size_t max);
 /* Counts bytes of a request as held. False: the server holds too much. */
 bool call_hold(struct call *c, size_t bytes);
 void call_let_go(struct call *c, size_t bytes);

@@ -113,7 +113,7 @@ static void on_data(struct call *c, str chunk)
     if (c->answered)
         return;
     call_ctx(c, c->run, &cx);
-    if (call_receive(&cx, c, chunk, RPC_PAGE_BODY_MAX) != CODE_OK)
+    if (call_receive(&cx, c, chunk, 0, RPC_PAGE_BODY_MAX) != CODE_OK)
         call_fail_err(c, &cx.err);
 }
 

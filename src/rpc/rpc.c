@@ -160,7 +160,7 @@ enum code rpc_new(struct ctx *cx, const struct rpc_config *cfg, struct rpc **out
     r->message_max = size_or(cfg->message_max, UINT32_C(32) << 20);
     r->response_max = size_or(cfg->response_max, UINT32_C(64) << 20);
     r->gzip_min = size_or(cfg->gzip_min, UINT32_C(64) << 10);
-    r->cfg.inflight_max = cfg->inflight_max ? cfg->inflight_max : (size_t)512 << 20;
+    r->cfg.inflight_max = cfg->inflight_max ? cfg->inflight_max : (size_t)896 << 20;
     r->decoded.max = cfg->decoded_max ? cfg->decoded_max : (size_t)1 << 30;
     r->service = (struct http_service){r, on_headers, on_data, on_end, on_writable, on_close};
     r->error_base = random_u64();

@@ -26,7 +26,8 @@ struct rpc_config {
 
     size_t message_max;  /* bytes of one message, inflated, at most 1 GiB; 0 = 32 MiB */
     size_t response_max; /* bytes of one message that is sent; 0 = 64 MiB */
-    size_t inflight_max; /* bytes of requests being received or waiting, all together; 0 = 512 MiB */
+    size_t inflight_max; /* bytes of requests being received or waiting, all together; 0 = 896 MiB, which leaves
+                          * room in decoded_max for what is made of them */
     size_t decoded_max;  /* bytes of messages being worked on, all together; 0 = 1 GiB */
     /* Messages from here on are compressed for clients that accept it; 0 = 64 KiB, and never over loopback. */
     size_t gzip_min;

@@ -173,11 +173,23 @@ void unary_open(struct call *c, const struct head *h)
     c->timer.fn = on_timer;
     if (c->deadline_ns != INT64_MAX)
         loop_timer_set(c->loop->loop, &c->timer, c->deadline_ns);
-    if (length <= 0 || c->in.text || (uint64_t)length <= body_max(c))
+    if (length <= 0 || c->in.text)
+        return;
+    c->length = (size_t)length;
+    if (c->length <= body_max(c))
         return;
     call_ctx(c, c->run, &cx);
     (void)fail(&cx, CODE_RESOURCE_EXHAUSTED, "request of %lld bytes is larger than %u", (long long)length, c->in.max);
     call_fail_after(c, &cx.err, (size_t)length);
+}
+
+/* By the envelope, else by the head of the request; 0 when neither has come or says it. */
+static size_t whole_length(const struct call *c)
+{
+    const buf *body = &c->run->body;
+    if (!c->in.envelope)
+        return c->length;
+    return body->n >= ENVELOPE_HEAD ? ENVELOPE_HEAD + (size_t)message_envelope_length(body->p) : 0;
 }
 
 static enum code receive(struct ctx *cx, struct call *c, str chunk)
@@ -190,7 +202,7 @@ static enum code receive(struct ctx *cx, struct call *c, str chunk)
             return fail(cx, CODE_INVALID_ARGUMENT, "request is not base64");
         chunk = buf_view(&plain);
     }
-    TRY(call_receive(cx, c, chunk, body_max(c)));
+    TRY(call_receive(cx, c, chunk, whole_length(c), body_max(c)));
     if (c->in.envelope && body->n >= ENVELOPE_HEAD && message_envelope_length(body->p) > c->in.max)
         return fail(cx, CODE_RESOURCE_EXHAUSTED, "message is larger than %u bytes", c->in.max);
     return CODE_OK;

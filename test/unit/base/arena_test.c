@@ -56,6 +56,33 @@ static void arenas_share_a_budget(void **state)
     assert_ptr_equal(b.budget, &budget);
 }
 
+/* What was moved out of is not counted any more, also when something else is newer; what lies in the arena stays. */
+static void what_grows_alone_is_counted_once(void **state)
+{
+    struct arena_budget budget = {.max = SIZE_MAX};
+    struct arena a;
+    (void)state;
+    arena_init(&a, 0);
+    a.budget = &budget;
+    char *other = NULL;
+    size_t size = 2 << 20, more;
+    char *p = arena_move_raw(&a, NULL, 0, size);
+    for (; size < (size_t)64 << 20; size = more) {
+        p[0] = 'f';
+        p[size - 1] = 'l';
+        if (size == (size_t)8 << 20)
+            other = memset(arena_alloc(&a, 1 << 20), 'o', 1 << 20);
+        more = size * 2;
+        p = arena_move_raw(&a, p, size, more);
+        assert_int_equal(p[0], 'f');
+        assert_int_equal(p[size - 1], 'l');
+    }
+    assert_in_range(budget.used, size, size + (2 << 20));
+    assert_int_equal(other[(1 << 20) - 1], 'o');
+    arena_done(&a);
+    assert_int_equal(budget.used, 0);
+}
+
 static void growing_keeps_the_content(void **state)
 {
     struct arena a;
@@ -91,6 +118,7 @@ int main(void)
         cmocka_unit_test(allocations_are_zeroed_and_aligned),
         cmocka_unit_test(a_strangers_sizes_are_bounded),
         cmocka_unit_test(arenas_share_a_budget),
+        cmocka_unit_test(what_grows_alone_is_counted_once),
         cmocka_unit_test(growing_keeps_the_content),
         cmocka_unit_test(strings_end_in_nul),
     };

@@ -633,6 +633,15 @@ static inline enum code world_enqueue(struct world *w, const char *run, const ch
     return lane_write(&w->cx, NULL, world_enqueue_entry, &c);
 }
 
+/* A world with one run of the spec, as far as it goes by itself. */
+static inline struct store_run *world_start_run(struct world *w, const TaskTaskSpec *spec)
+{
+    world_start(w);
+    struct store_run *run = world_create_run(w, "r1", spec, NULL);
+    world_run(w);
+    return run;
+}
+
 /* ---- processes -------------------------------------------------------------------------------------------------- */
 
 static inline struct world_attempt *world_process(struct world *w, const char *action)

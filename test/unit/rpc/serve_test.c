@@ -2,6 +2,8 @@
  * project's suite (make conform). */
 #include "fixture.h"
 
+#include "rpc/rpc_int.h"
+
 #include "base/json.h"
 #include "gen/services.h"
 #include "pb/pb.h"
@@ -415,7 +417,7 @@ static void messages_in_work_have_a_limit(void **state)
     struct fixture f;
     struct client hog;
     (void)state;
-    fixture_start(&f, &(struct rpc_config){.decoded_max = 8000000});
+    fixture_start(&f, &(struct rpc_config){.decoded_max = 5500000});
     char *much = arena_alloc(&f.mem, 2000000);
     memset(much, 'x', 2000000);
     str slow =
@@ -441,6 +443,46 @@ static void messages_in_work_have_a_limit(void **state)
         a = fixture_call(&f, "POST", GET_PATH, JSON, large);
     while (a.status == 429);
     assert_error(&f, &a, 400, "invalid_argument"); /* a name may not be so long */
+    fixture_stop(&f);
+}
+
+/* D-34: what is received counts by its size, though the room for it was too small again and again. */
+static void received_messages_count_by_their_size(void **state)
+{
+    enum { CLIENTS = 12, SIZE = 4500000 };
+    struct fixture f;
+    struct client c[CLIENTS];
+    (void)state;
+    fixture_start(&f, &(struct rpc_config){.decoded_max = (size_t)(CLIENTS + 1) * SIZE});
+    str app = arena_printf(&f.mem, "{\"appId\":{\"project\":\"p\",\"domain\":\"d\",\"name\":\"a\"}%*s}", SIZE, "");
+    str framed = fixture_envelope(&f, 0, app);
+    for (int i = 0; i < CLIENTS; i++) {
+        str body = i % 2 ? framed : app;
+        client_open(&c[i], &f);
+        client_send(&c[i], arena_printf(&f.mem,
+                                        "POST " GET_PATH " HTTP/1.1\r\nHost: localhost:%u\r\n"
+                                        "Content-Type: application/%s\r\nContent-Length: %zu\r\n\r\n",
+                                        http_server_port(f.http), i % 2 ? "grpc-web+json" : "json", body.n));
+        client_send(&c[i], str_make(body.p, body.n - 1));
+    }
+    int64_t sent = CLIENTS / 2 * (int64_t)(app.n + framed.n - 2);
+    while (f.rpc->inflight_bytes < sent) /* until the server has read it */
+        assert_int_equal(fixture_call(&f, "POST", GET_PATH, JSON, STR(APP_JSON)).status, 200);
+    assert_true(f.rpc->decoded.used < (size_t)CLIENTS * SIZE + SIZE / 2);
+    struct answer a = fixture_call(&f, "POST", GET_PATH, JSON, STR(APP_JSON));
+    assert_int_equal(a.status, 200);
+    char *much = memset(arena_alloc(&f.mem, SIZE), 'x', SIZE);
+    str large = arena_printf(&f.mem, "{\"appId\":{\"project\":\"p\",\"domain\":\"d\",\"name\":\"%.*s\"}}", SIZE, much);
+    a = fixture_call(&f, "POST", GET_PATH, JSON, large);
+    assert_error(&f, &a, 429, "resource_exhausted");
+    for (int i = 0; i < CLIENTS; i++) {
+        client_send(&c[i], STR("}"));
+        a = client_answer(&c[i]);
+        assert_int_equal(a.status, 200);
+        if (i % 2)
+            assert_true(str_find(a.body, STR("grpc-status: 0")) < a.body.n);
+        client_close(&c[i]);
+    }
     fixture_stop(&f);
 }
 
@@ -566,6 +608,7 @@ int main(void)
         cmocka_unit_test(sizes_have_limits),
         cmocka_unit_test(bytes_in_flight_have_a_limit),
         cmocka_unit_test(messages_in_work_have_a_limit),
+        cmocka_unit_test(received_messages_count_by_their_size),
         cmocka_unit_test(answers_are_counted_by_rpc),
         cmocka_unit_test(pages_are_found_and_sent),
         cmocka_unit_test(other_origins_are_told_that_they_may),
