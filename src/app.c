@@ -164,6 +164,54 @@ static enum code accounts(struct ctx *cx, struct app *app, const char *key, cons
     return CODE_OK;
 }
 
+/* What auth.trusted_proxies names by address goes to proxy->nets, the others to *rest. */
+static enum code proxy_nets(struct ctx *cx, struct app *app, struct rpc_proxy *proxy, struct config_list *rest)
+{
+    const struct config_list *list = &app->config->auth_trusted_proxies;
+    struct cidr *nets = arena_new_array(&app->mem, struct cidr, list->n);
+    str *others = arena_new_array(cx->mem, str, list->n);
+    if (list->n > USERS_MAX)
+        return fail(cx, CODE_INVALID_ARGUMENT, "auth.trusted_proxies: more than %d", USERS_MAX);
+    *rest = (struct config_list){.p = others};
+    for (size_t i = 0; i < list->n; i++) {
+        if (!cidr_parse(list->p[i], &nets[proxy->net_count])) {
+            others[rest->n++] = list->p[i];
+            continue;
+        }
+        if (cidr_is_loopback(&nets[proxy->net_count++]))
+            return fail(cx, CODE_INVALID_ARGUMENT,
+                        "auth.trusted_proxies: " STR_FMT " is every account of this machine; name the proxy's account",
+                        STR_ARG(list->p[i]));
+    }
+    proxy->nets = nets;
+    return CODE_OK;
+}
+
+/* In lower case, as requests have it. */
+static enum code header_name(struct ctx *cx, struct app *app, const char *key, str name, str *out)
+{
+    *out = arena_lower(&app->mem, name);
+    for (size_t i = 0; i < out->n; i++)
+        if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789-_", out->p[i]))
+            return fail(cx, CODE_INVALID_ARGUMENT, "%s: \"" STR_FMT "\" is no name of a header", key, STR_ARG(name));
+    return CODE_OK;
+}
+
+static enum code proxy_rules(struct ctx *cx, struct app *app, struct rpc_proxy *proxy)
+{
+    const struct config *c = app->config;
+    struct config_list rest;
+    TRY(header_name(cx, app, "auth.proxy_user_header", c->auth_proxy_user_header, &proxy->user_header));
+    TRY(header_name(cx, app, "auth.proxy_email_header", c->auth_proxy_email_header, &proxy->email_header));
+    TRY(header_name(cx, app, "auth.proxy_name_header", c->auth_proxy_name_header, &proxy->name_header));
+    TRY(proxy_nets(cx, app, proxy, &rest));
+    TRY(accounts(cx, app, "auth.trusted_proxies", &rest, NULL, &proxy->uids, &proxy->uid_count));
+    for (size_t i = 0; i < proxy->uid_count; i++)
+        if (proxy->uids[i] == (uint32_t)getuid())
+            log_warn(cx, "auth.trusted_proxies has the account that tasks run under: they can call as anybody");
+    return CODE_OK;
+}
+
 /* Of server.listen, as it stands in a URL; empty when it means all addresses. */
 static enum code listen_host(struct ctx *cx, struct app *app, str *out)
 {
@@ -179,7 +227,7 @@ static enum code listen_host(struct ctx *cx, struct app *app, str *out)
     return CODE_OK;
 }
 
-/* Who may call, from where and by which name (D-30, D-32). */
+/* Who may call, from where and by which name (D-30, D-32, D-36). */
 static enum code access_rules(struct ctx *cx, struct app *app, struct rpc_config *cfg)
 {
     const struct config *c = app->config;
@@ -188,6 +236,7 @@ static enum code access_rules(struct ctx *cx, struct app *app, struct rpc_config
     cfg->host_count = c->security_hosts.n;
     cfg->origins = c->security_allowed_origins.p;
     cfg->origin_count = c->security_allowed_origins.n;
+    TRY(proxy_rules(cx, app, &cfg->proxy));
     TRY(accounts(cx, app, "auth.executors", &c->auth_executors, NULL, &cfg->executors, &cfg->executor_count));
     return accounts(cx, app, "security.loopback_users", &c->security_loopback_users, &cfg->any_user, &cfg->users,
                     &cfg->user_count);

@@ -53,8 +53,9 @@ struct db;
 
 /* Who calls. Never NULL inside a handler; all strings may be empty. */
 struct principal {
-    str subject; /* "uid:1000", or the token's subject */
-    str name;    /* for people: the account name, or the token's name claim */
+    str subject; /* "uid:1000", or whom a trusted proxy names */
+    str name;    /* for people: the account name, or what the proxy says */
+    str email;   /* as the proxy says */
     uint32_t uid;
     bool known;    /* false: anonymous */
     bool executor; /* may report the state of actions that an external executor owns (D-32) */

@@ -39,11 +39,6 @@ static uint64_t hash(struct topic_key k)
     return h ^ h >> 31;
 }
 
-static bool same(struct topic_key a, struct topic_key b)
-{
-    return a.kind == b.kind && a.id1 == b.id1 && a.id2 == b.id2;
-}
-
 static struct shard *shard_of(struct topics *t, struct topic_key key)
 {
     return &t->shards[hash(key) % SHARDS];
@@ -53,7 +48,7 @@ static struct shard *shard_of(struct topics *t, struct topic_key key)
 static struct topic **find(struct shard *s, struct topic_key key)
 {
     struct topic **at = &s->buckets[hash(key) / SHARDS & (s->cap - 1)];
-    while (*at && !same((*at)->key, key))
+    while (*at && !topic_key_eq((*at)->key, key))
         at = &(*at)->next;
     return at;
 }
@@ -133,6 +128,11 @@ struct topic_sub *topic_subscribe(struct topics *t, struct topic_key key, topic_
     list_add(&sub->topic->subs, &sub->node);
     pthread_mutex_unlock(&s->lock);
     return sub;
+}
+
+struct topic_key topic_sub_key(const struct topic_sub *sub)
+{
+    return sub ? sub->topic->key : (struct topic_key){0};
 }
 
 void topic_unsubscribe(struct topics *t, struct topic_sub *sub)

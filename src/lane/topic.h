@@ -18,6 +18,11 @@ struct topic_key {
     uint64_t id1, id2;
 };
 
+static inline bool topic_key_eq(struct topic_key a, struct topic_key b)
+{
+    return a.kind == b.kind && a.id1 == b.id1 && a.id2 == b.id2;
+}
+
 struct topics;
 struct topic_sub;
 
@@ -30,6 +35,8 @@ void topics_free(struct topics *t);
  * functions of this file: the topic is locked. Subscribe before the first read, so that no change is lost. Any thread.
  */
 struct topic_sub *topic_subscribe(struct topics *t, struct topic_key key, topic_fn *fn, void *arg);
+/* All zero when sub is NULL. */
+struct topic_key topic_sub_key(const struct topic_sub *sub);
 /* After this returns fn is not running and will not run again. Accepts NULL. */
 void topic_unsubscribe(struct topics *t, struct topic_sub *sub);
 

@@ -2,12 +2,12 @@
 #include "net/conn_int.h"
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/metric.h"
 #include "base/time.h"
 #include "net/http2_int.h"
 #include "net/http_int.h"
 #include "net/peer_int.h"
-#include "net/pool_int.h"
 #include "net/tls_int.h"
 
 #include <errno.h>
@@ -317,8 +317,8 @@ static void conn_free(struct conn *c)
         loop_fd_del(w->loop, &c->fd);
         close(c->fd.fd);
     }
-    pool_free(c->peer);
-    pool_free(c);
+    mem_free(c->peer);
+    mem_free(c);
     w->conns--;
     metric_add(METRIC_connections_open, -1);
     if (w->on_closed)
@@ -417,7 +417,7 @@ void conn_worker_done(struct worker *w)
 
 struct conn *conn_new(struct worker *w, int fd)
 {
-    struct conn *c = pool_new(struct conn);
+    struct conn *c = mem_new(struct conn);
     c->fd = (struct loop_fd){.fd = fd, .fn = on_event};
     c->w = w;
     list_init(&c->wait_node);
@@ -429,7 +429,7 @@ struct conn *conn_new(struct worker *w, int fd)
         if (loop_fd_add(&cx, w->loop, &c->fd, c->events) != CODE_OK) {
             log_warn(&cx, "connection refused", LOG_ERR(&cx));
             close(fd);
-            pool_free(c);
+            mem_free(c);
             return NULL;
         }
     }
@@ -469,11 +469,15 @@ void conn_break_all(struct worker *w)
     for_all(w, conn_break);
 }
 
-const struct conn_peer *conn_peer(struct conn *c)
+const struct http_peer *conn_peer(struct conn *c)
 {
+    struct peer found;
     if (!c->peer) {
-        c->peer = pool_new(struct conn_peer);
-        peer_find(c->fd.fd, c->peer);
+        peer_find(c->fd.fd, &found);
+        str address = found.known.address;
+        c->peer = mem_alloc(sizeof(*c->peer) + address.n + 1);
+        *c->peer = found.known;
+        c->peer->address.p = memcpy(c->peer + 1, address.p, address.n);
     }
     return c->peer;
 }

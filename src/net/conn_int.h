@@ -83,11 +83,6 @@ struct conn_proto {
     void (*reset)(struct http_exchange *x);
 };
 
-struct conn_peer {
-    struct http_peer peer;
-    char text[48];
-};
-
 struct conn {
     struct loop_fd fd;
     struct worker *w;
@@ -96,7 +91,7 @@ struct conn {
     int64_t wait_until_ns;
     struct out out;
     struct tls *tls;        /* NULL: plain */
-    struct conn_peer *peer; /* NULL: not asked for yet */
+    struct http_peer *peer; /* with its text in one block; NULL: not asked for yet */
     uint32_t events;        /* what epoll watches */
     enum conn_wait wait : 8;
     bool broken : 1;   /* freed at the end of the round */
@@ -131,6 +126,6 @@ void conn_break_all(struct worker *w);
 void conn_input(struct conn *c, str bytes);
 /* "Sun, 06 Nov 1994 08:49:37 GMT" */
 str conn_date(struct worker *w);
-const struct conn_peer *conn_peer(struct conn *c);
+const struct http_peer *conn_peer(struct conn *c);
 
 #endif

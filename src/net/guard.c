@@ -1,6 +1,8 @@
 /* See guard.h. One table for each family. */
 #include "net/guard.h"
 
+#include "net/cidr.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
@@ -46,19 +48,11 @@ static const struct range6 special6[] = {
     {{0x3f, 0xfe}, 16, -1, false},                               /* once the 6bone */
 };
 
-static bool has_prefix(const uint8_t *a, const struct range6 *r)
-{
-    int whole = r->bits / 8, left = r->bits % 8;
-    if (memcmp(a, r->prefix, (size_t)whole) != 0)
-        return false;
-    return left == 0 || a[whole] >> (8 - left) == r->prefix[whole] >> (8 - left);
-}
-
 static bool is_public6(const uint8_t *a)
 {
     for (size_t i = 0; i < sizeof(special6) / sizeof(*special6); i++) {
         const struct range6 *r = &special6[i];
-        if (!has_prefix(a, r))
+        if (!cidr_same_bits(a, r->prefix, r->bits))
             continue;
         if (r->embedded < 0)
             return false;

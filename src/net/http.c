@@ -31,7 +31,7 @@ static str put_lower(char **at, str s)
 
 static size_t head_size(const struct http_head_source *from)
 {
-    size_t n = from->count * sizeof(struct http_header);
+    size_t n = sizeof(struct http_request) + from->count * sizeof(struct http_header);
     n += from->method.n + from->host.n + from->path.n + from->query.n + 4;
     for (size_t i = 0; i < from->count; i++)
         n += from->headers[i].name.n + from->headers[i].value.n + 2;
@@ -43,14 +43,14 @@ void http_exchange_init(struct http_exchange *x, struct conn *c, const struct ht
     x->c = c;
     x->send_left = -1;
     x->is_head = str_eq(from->method, STR("HEAD"));
-    x->head = pool_alloc(head_size(from));
-    struct http_header *headers = (struct http_header *)(void *)x->head;
-    char *at = x->head + from->count * sizeof(*headers);
+    x->req = pool_alloc(head_size(from));
+    struct http_header *headers = (struct http_header *)(void *)(x->req + 1);
+    char *at = (char *)(headers + from->count);
     for (size_t i = 0; i < from->count; i++) {
         headers[i].name = put_lower(&at, from->headers[i].name);
         headers[i].value = put(&at, from->headers[i].value);
     }
-    x->req = (struct http_request){
+    *x->req = (struct http_request){
         .method = put(&at, from->method),
         .scheme = from->scheme,
         .host = put(&at, from->host),
@@ -78,12 +78,18 @@ void http_exchange_set_trailers(struct http_exchange *x, const struct http_heade
 
 const struct http_request *http_request(const struct http_exchange *x)
 {
-    return &x->req;
+    static const struct http_request dropped = {.method = STR_INIT(""),
+                                                .scheme = STR_INIT(""),
+                                                .host = STR_INIT(""),
+                                                .path = STR_INIT(""),
+                                                .query = STR_INIT(""),
+                                                .content_length = -1};
+    return x->req ? x->req : &dropped;
 }
 
 const struct http_peer *http_peer(const struct http_exchange *x)
 {
-    return &conn_peer(x->c)->peer;
+    return conn_peer(x->c);
 }
 
 void *http_service_self(const struct http_exchange *x)
@@ -116,7 +122,8 @@ static str find(const struct http_header *p, size_t n, str name)
 
 str http_header(const struct http_exchange *x, str name)
 {
-    return find(x->req.headers, x->req.header_count, name);
+    const struct http_request *req = http_request(x);
+    return find(req->headers, req->header_count, name);
 }
 
 str http_trailer(const struct http_exchange *x, str name)
@@ -131,11 +138,8 @@ struct arena *http_mem(struct http_exchange *x)
 
 void http_drop_head(struct http_exchange *x)
 {
-    pool_free(x->head);
-    x->head = NULL;
-    x->req.headers = NULL;
-    x->req.header_count = 0;
-    x->req.method = x->req.host = x->req.path = x->req.query = STR("");
+    pool_free(x->req);
+    x->req = NULL;
 }
 
 void http_allow_gaps(struct http_exchange *x)
@@ -353,6 +357,6 @@ void http_exchange_close(struct http_exchange *x, bool complete)
 {
     x->gone = true;
     service(x)->on_close(x, x->arg, complete);
-    pool_free(x->head);
+    pool_free(x->req);
     arena_done(&x->mem);
 }

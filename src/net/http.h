@@ -56,7 +56,7 @@ struct http_service {
     void (*on_close)(struct http_exchange *x, void *arg, bool complete);
 };
 
-/* Until on_close; strings end in NUL. */
+/* Until on_close or http_drop_head(); strings end in NUL. */
 const struct http_request *http_request(const struct http_exchange *x);
 /* Looked up at the first call of a connection. */
 const struct http_peer *http_peer(const struct http_exchange *x);
@@ -69,7 +69,7 @@ str http_header(const struct http_exchange *x, str name);
 str http_trailer(const struct http_exchange *x, str name);
 /* Freed after on_close. For what belongs to the exchange. */
 struct arena *http_mem(struct http_exchange *x);
-/* Frees the request's strings and headers: http_request() then has none. For streams that park for long. */
+/* Frees the request: http_request() is then an empty one. For streams that park for long. */
 void http_drop_head(struct http_exchange *x);
 /* The body may pause for long without being a stall: for client and bidirectional streams. Without it a request that is
  * silent for limits.body_stall_ns in the middle of its body, before a response has begun, is broken off. */

@@ -137,17 +137,17 @@ static void begin_exchange(struct conn *c, const struct http1_head *head)
     };
     from.path = cut_target(head->target, &from.query);
     http_exchange_init(x, c, &from);
-    x->req.version = 1;
-    x->req.content_length = head->content_length;
-    x->req.has_body = head->chunked || head->content_length > 0;
+    x->req->version = 1;
+    x->req->content_length = head->content_length;
+    x->req->has_body = head->chunked || head->content_length > 0;
     h->x = x;
     h->served = true;
     h->skipped_crlf = false;
     h->minor0 = head->minor0;
     h->keep = head->keep && !c->w->draining;
-    h->expects = head->expects && x->req.has_body;
+    h->expects = head->expects && x->req->has_body;
     h->left = head->content_length;
-    h->state = head->chunked ? HTTP1_CHUNKED : x->req.has_body ? HTTP1_BODY : HTTP1_DONE;
+    h->state = head->chunked ? HTTP1_CHUNKED : x->req->has_body ? HTTP1_BODY : HTTP1_DONE;
     chunk_init(&h->chunk);
     http_exchange_on_headers(x);
 }

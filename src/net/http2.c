@@ -208,10 +208,10 @@ static void set_body(struct http2_stream *s, bool received)
 {
     uint64_t n;
     s->received = received;
-    s->x.req.has_body = !received;
+    s->x.req->has_body = !received;
     str length = http_header(&s->x, STR("content-length"));
     if (length.n && str_to_u64(length, &n) && n <= INT64_MAX)
-        s->x.req.content_length = (int64_t)n;
+        s->x.req->content_length = (int64_t)n;
 }
 
 static struct http2_stream *stream_new(struct http2 *h, int32_t id, struct http_head_source *from, bool received)
@@ -221,7 +221,7 @@ static struct http2_stream *stream_new(struct http2 *h, int32_t id, struct http_
     str target = from->path;
     str_cut(target, '?', &from->path, &from->query);
     http_exchange_init(&s->x, h->c, from);
-    s->x.req.version = 2;
+    s->x.req->version = 2;
     s->h = h;
     s->id = id;
     s->moved_ns = loop_now_ns(h->c->w->loop);

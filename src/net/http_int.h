@@ -10,10 +10,9 @@ struct http_trailers {
 };
 
 struct http_exchange {
-    struct http_request req;
+    struct http_request *req; /* one block with its header table and strings; NULL: dropped */
     struct conn *c;
     void *arg;
-    char *head;                           /* owns the request's header table and strings */
     const struct http_trailers *trailers; /* in mem; NULL: none */
     struct arena mem;
     int64_t send_left;  /* of the promised content_length; -1 = not promised */

@@ -134,11 +134,11 @@ static uint32_t uid_by_proc(const union address *peer, const union address *ours
 
 /* ------------------------------------------------------------------------------------------------------------------ */
 
-void peer_find(int fd, struct conn_peer *out)
+void peer_find(int fd, struct peer *out)
 {
     union address peer = {0}, ours = {0};
     socklen_t peer_n = sizeof(peer), ours_n = sizeof(ours);
-    out->peer = (struct http_peer){.address = STR(""), .uid = UINT32_MAX};
+    out->known = (struct http_peer){.address = STR(""), .uid = UINT32_MAX};
     if (getpeername(fd, &peer.any, &peer_n) < 0 || getsockname(fd, &ours.any, &ours_n) < 0)
         return;
     if (peer.any.sa_family != AF_INET && peer.any.sa_family != AF_INET6)
@@ -146,9 +146,9 @@ void peer_find(int fd, struct conn_peer *out)
     const void *raw =
         peer.any.sa_family == AF_INET ? (const void *)&peer.v4.sin_addr : (const void *)&peer.v6.sin6_addr;
     if (inet_ntop(peer.any.sa_family, raw, out->text, sizeof(out->text)))
-        out->peer.address = str_from(out->text);
-    out->peer.port = ntohs(port_of(&peer));
-    out->peer.loopback = is_loopback(&peer);
-    if (out->peer.loopback && !uid_by_netlink(&peer, &ours, &out->peer.uid))
-        out->peer.uid = uid_by_proc(&peer, &ours);
+        out->known.address = str_from(out->text);
+    out->known.port = ntohs(port_of(&peer));
+    out->known.loopback = is_loopback(&peer);
+    if (out->known.loopback && !uid_by_netlink(&peer, &ours, &out->known.uid))
+        out->known.uid = uid_by_proc(&peer, &ours);
 }

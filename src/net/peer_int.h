@@ -4,7 +4,12 @@
 
 #include "net/conn_int.h"
 
+struct peer {
+    struct http_peer known;
+    char text[48]; /* of its address */
+};
+
 /* fd < 0 or not a TCP socket: unknown. Does not block. */
-void peer_find(int fd, struct conn_peer *out);
+void peer_find(int fd, struct peer *out);
 
 #endif

@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#define STEP 64
-#define CLASSES 33 /* up to 2 KiB and the header */
+#define STEP 32
+#define CLASSES 65 /* up to 2 KiB and the header */
 #define KEEP_BYTES ((size_t)128 * 1024)
 
 /* In front of each block. */

@@ -1,5 +1,6 @@
 /* Who may call. See access_int.h. */
 #include "rpc/access_int.h"
+#include "rpc/proxy_int.h"
 
 #include <pwd.h>
 #include <stdio.h>
@@ -49,7 +50,7 @@ static void know(struct rpc *r, uint32_t uid)
 void access_init(struct rpc *r)
 {
     const struct rpc_config *cfg = &r->cfg;
-    r->known_max = cfg->user_count + cfg->executor_count + 2 + STRANGERS_MAX;
+    r->known_max = cfg->user_count + cfg->executor_count + cfg->proxy.uid_count + 2 + STRANGERS_MAX;
     r->known = arena_new_array(&r->mem, struct principal, r->known_max);
     know(r, (uint32_t)getuid());
     know(r, 0);
@@ -57,6 +58,8 @@ void access_init(struct rpc *r)
         know(r, cfg->users[i]);
     for (size_t i = 0; i < cfg->executor_count; i++)
         know(r, cfg->executors[i]);
+    for (size_t i = 0; i < cfg->proxy.uid_count; i++)
+        know(r, cfg->proxy.uids[i]);
 }
 
 /* With any_user: an account is added when it is first met, without asking the account database, which may block. */
@@ -146,8 +149,10 @@ enum code access_check(struct ctx *cx, struct rpc *r, const struct http_peer *pe
 {
     const struct http_request *req = h->req;
     str origin = h->value[HEAD_ORIGIN];
-    struct access a = {0};
+    struct access a = {.trusted = proxy_is_trusted(r, peer)};
     TRY(check_account(cx, r, peer, &a.who));
+    if (a.trusted)
+        TRY(proxy_find(cx, r, req, &a.who));
     if (!is_ours(r, req->host, str_eq(req->scheme, STR("https"))))
         return fail(cx, CODE_PERMISSION_DENIED, "this server is not called \"%.100s\" (security.hosts)",
                     arena_cstr(cx->mem, req->host));
@@ -163,6 +168,17 @@ enum code access_check(struct ctx *cx, struct rpc *r, const struct http_peer *pe
         }
     return fail(cx, CODE_PERMISSION_DENIED, "pages of \"%.100s\" may not call this server (security.origins)",
                 arena_cstr(cx->mem, origin));
+}
+
+enum code access_check_token(struct ctx *cx, const struct head *h, const struct access *a)
+{
+    str scheme, token;
+    str_cut(h->value[HEAD_AUTHORIZATION], ' ', &scheme, &token);
+    if (a->trusted || !str_eq_nocase(scheme, STR("bearer")))
+        return CODE_OK;
+    return fail(cx, CODE_UNAUTHENTICATED,
+                "this server cannot verify a bearer token, since no authorization server is configured: send none, and "
+                "remove the auth settings (authType and the like) of the client's configuration");
 }
 
 void access_preflight(struct http_exchange *x, const struct access *a)

@@ -85,6 +85,7 @@ static void set_forms(struct call *c)
 static enum code check_head(struct ctx *cx, struct call *c, const struct head *h)
 {
     TRY(c->media->proto->open(cx, c, h));
+    TRY(access_check_token(cx, h, &c->access));
     if (atomic_load_explicit(&c->rpc->draining, memory_order_relaxed))
         return fail(cx, CODE_UNAVAILABLE, "the server is shutting down");
     if (!c->method->pb->unary && !c->method->pb->stream)

@@ -143,13 +143,17 @@ void page_open(struct rpc *r, struct http_exchange *x, const struct head *h, con
 {
     struct call *c = call_new(r, x, h, a, &page_ops);
     struct run *run = c->run;
+    struct ctx cx;
     c->page = page;
     run->page_req = (struct rpc_page_request){
         .method = arena_str(&run->mem, h->req->method),
         .path = arena_str(&run->mem, h->req->path),
         .query = arena_str(&run->mem, h->req->query),
     };
-    if (h->req->content_length > (int64_t)RPC_PAGE_BODY_MAX)
+    call_ctx(c, run, &cx);
+    if (access_check_token(&cx, h, a) != CODE_OK)
+        call_fail_err(c, &cx.err);
+    else if (h->req->content_length > (int64_t)RPC_PAGE_BODY_MAX)
         call_fail(c, CODE_RESOURCE_EXHAUSTED, "request is larger than %zu bytes", RPC_PAGE_BODY_MAX);
 }
 

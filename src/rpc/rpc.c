@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/time.h"
-#include "rpc/call_int.h"
+#include "rpc/protocol.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -100,7 +100,7 @@ static void on_headers(struct http_exchange *x)
     head_read(&h, http_request(x));
     ctx_init(&cx, http_mem(x));
     if (access_check(&cx, r, http_peer(x), &h, &a) != CODE_OK)
-        dispatch_refuse(x, &h, 403, cx.err.code, cx.err.msg);
+        dispatch_refuse(x, &h, error_status(cx.err.code), cx.err.code, cx.err.msg);
     else if (a.origin.n && str_eq(h.req->method, STR("OPTIONS")))
         access_preflight(x, &a);
     else
@@ -165,6 +165,7 @@ enum code rpc_new(struct ctx *cx, const struct rpc_config *cfg, struct rpc **out
     r->service = (struct http_service){r, on_headers, on_data, on_end, on_writable, on_close};
     r->error_base = random_u64();
     arena_init(&r->mem, 0);
+    map_init(&r->people);
     pthread_mutex_init(&r->lock, NULL);
     enum code code = page_table_check(cx, cfg);
     if (code == CODE_OK)
@@ -188,6 +189,7 @@ void rpc_free(struct rpc *r)
             arena_done(&run->mem);
             mem_free(run);
         }
+    map_done(&r->people);
     arena_done(&r->mem);
     pthread_mutex_destroy(&r->lock);
     mem_free(r);

@@ -2,17 +2,29 @@
  *
  * rpc_http_service() is what the HTTP server serves. A request whose path is that of a method is an RPC, its protocol
  * is told by the content type; every other path is looked up in the table of pages. Before either, the caller is
- * checked: account of a loopback peer, Host, Origin (D-30). */
+ * checked: account of a loopback peer, Host, Origin (D-30); a bearer token is refused, since nothing verifies it, unless a
+ * trusted proxy has passed it on (D-36). */
 #ifndef RPC_RPC_H
 #define RPC_RPC_H
 
 #include "lane/lane.h"
 #include "lane/topic.h"
+#include "net/cidr.h"
 #include "net/http.h"
 #include "pb/pb.h"
 #include "rpc/page.h"
 
 struct rpc;
+
+/* Reverse proxies that have asked their callers who they are, and the headers that say it (D-36). */
+struct rpc_proxy {
+    const uint32_t *uids; /* of loopback peers; they may call */
+    size_t uid_count;
+    const struct cidr *nets; /* of other peers */
+    size_t net_count;
+    str user_header; /* in lower case; without it the others count nothing */
+    str email_header, name_header;
+};
 
 struct rpc_config {
     struct lanes *lanes;
@@ -43,6 +55,7 @@ struct rpc_config {
     bool any_user;
     const uint32_t *executors; /* uids that may call, and have the role "executor" (D-32) */
     size_t executor_count;
+    struct rpc_proxy proxy;
     /* For test programs only. */
     bool tell_internal;  /* INTERNAL messages go to the client */
     bool handlers_sleep; /* every RPC runs on the work lane */

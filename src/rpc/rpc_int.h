@@ -3,6 +3,7 @@
 #define RPC_RPC_INT_H
 
 #include "base/list.h"
+#include "base/map.h"
 #include "rpc/rpc.h"
 
 #include <pthread.h>
@@ -83,7 +84,8 @@ struct rpc {
     struct principal *known; /* accounts that may call over loopback; only grows */
     size_t known_max;
     _Atomic size_t known_count;
-    pthread_mutex_t lock; /* held to add an account or a loop; both are found without it */
+    struct map people;    /* whom trusted proxies have named; only grows; under lock */
+    pthread_mutex_t lock; /* held to add an account or a loop, which are found without it */
     struct rpc_loop loops[RPC_LOOPS_MAX];
     _Atomic size_t loop_count;
 };

@@ -91,7 +91,7 @@ void share_keep(struct run *run)
         .state = arena_str(&run->mem, state_of(st)),
         .verdict = st->verdict,
         .wake_ns = st->wake_ns,
-        .key = st->key,
+        .key = topic_sub_key(st->sub),
         .subscribed = st->sub != NULL,
         .canceled = run->code == CODE_CANCELED && atomic_load_explicit(&c->gone, memory_order_relaxed),
         .private = st->mem != NULL,

@@ -108,11 +108,10 @@ void stream_on_topic(void *arg)
 bool stream_subscribe_to(struct stream *st, struct topic_key key)
 {
     struct topics *topics = st->call->rpc->cfg.topics;
-    if (st->sub && key.kind == st->key.kind && key.id1 == st->key.id1 && key.id2 == st->key.id2)
+    if (st->sub && topic_key_eq(key, topic_sub_key(st->sub)))
         return false;
     struct topic_sub *old = st->sub;
     st->sub = topic_subscribe(topics, key, stream_on_topic, st);
-    st->key = key;
     topic_unsubscribe(topics, old);
     return true;
 }

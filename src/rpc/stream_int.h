@@ -52,7 +52,6 @@ struct stream {
     size_t state_size;
     struct arena *mem; /* made when first asked for */
     struct topic_sub *sub;
-    struct topic_key key;
     int64_t wake_ns;
     size_t sent;
     enum verdict verdict;

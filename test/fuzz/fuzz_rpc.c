@@ -104,6 +104,7 @@ static void run_timers(void)
 
 static void (*sub_fn)(void *);
 static void *sub_arg;
+static struct topic_key sub_key;
 
 void lane_submit_batch(struct lanes *lanes, enum lane_kind kind, struct lane_entry *chain)
 {
@@ -124,10 +125,15 @@ void lane_submit_batch(struct lanes *lanes, enum lane_kind kind, struct lane_ent
 struct topic_sub *topic_subscribe(struct topics *t, struct topic_key key, topic_fn *fn, void *arg)
 {
     (void)t;
-    (void)key;
+    sub_key = key;
     sub_fn = fn;
     sub_arg = arg;
     return (struct topic_sub *)&sub_fn;
+}
+
+struct topic_key topic_sub_key(const struct topic_sub *sub)
+{
+    return sub ? sub_key : (struct topic_key){0};
 }
 
 void topic_unsubscribe(struct topics *t, struct topic_sub *sub)

@@ -55,16 +55,16 @@ static void test_both_ways_find_the_account(void **state)
     (void)state;
     for (int i = 0; i < 3; i++) {
         struct link l;
-        struct conn_peer p = {0};
+        struct peer p = {0};
         uint32_t uid = 12345;
         open_link(&l, families[i][0], families[i][1]);
         assert_true(uid_by_netlink(&l.peer, &l.ours, &uid));
         assert_int_equal(uid, getuid());
         assert_int_equal(uid_by_proc(&l.peer, &l.ours), getuid());
         peer_find(l.server, &p);
-        assert_int_equal(p.peer.uid, getuid());
-        assert_true(p.peer.loopback);
-        assert_str_equal(p.peer.address, i == 1 ? "::1" : "127.0.0.1");
+        assert_int_equal(p.known.uid, getuid());
+        assert_true(p.known.loopback);
+        assert_str_equal(p.known.address, i == 1 ? "::1" : "127.0.0.1");
         close_link(&l);
     }
 }
@@ -74,7 +74,7 @@ static void test_a_closed_socket_is_nobodys_and_not_roots(void **state)
     (void)state;
     for (int i = 0; i < 3; i++) {
         struct link l;
-        struct conn_peer p = {0};
+        struct peer p = {0};
         uint32_t uid = 12345;
         open_link(&l, families[i][0], families[i][1]);
         close(l.client);
@@ -83,8 +83,8 @@ static void test_a_closed_socket_is_nobodys_and_not_roots(void **state)
         assert_int_equal(uid, UINT32_MAX);
         assert_int_equal(uid_by_proc(&l.peer, &l.ours), UINT32_MAX);
         peer_find(l.server, &p);
-        assert_int_equal(p.peer.uid, UINT32_MAX);
-        assert_true(p.peer.loopback);
+        assert_int_equal(p.known.uid, UINT32_MAX);
+        assert_true(p.known.loopback);
         close_link(&l);
     }
 }
@@ -92,12 +92,12 @@ static void test_a_closed_socket_is_nobodys_and_not_roots(void **state)
 static void test_half_closed_sockets_are_still_somebodys(void **state)
 {
     struct link l;
-    struct conn_peer p = {0};
+    struct peer p = {0};
     (void)state;
     open_link(&l, AF_INET, AF_INET);
     shutdown(l.client, SHUT_WR);
     peer_find(l.server, &p);
-    assert_int_equal(p.peer.uid, getuid());
+    assert_int_equal(p.known.uid, getuid());
     close_link(&l);
 }
 
@@ -106,7 +106,7 @@ static void test_another_account(void **state)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t n = sizeof(a);
-    struct conn_peer p = {0};
+    struct peer p = {0};
     int fds[2];
     (void)state;
     if (getuid() != 0)
@@ -131,7 +131,7 @@ static void test_another_account(void **state)
     int status = -1;
     waitpid(pid, &status, 0);
     assert_int_equal(status, 0);
-    assert_int_equal(p.peer.uid, 65534);
+    assert_int_equal(p.known.uid, 65534);
     close(fds[0]);
     close(server);
     close(listener);
@@ -139,12 +139,12 @@ static void test_another_account(void **state)
 
 static void test_no_socket(void **state)
 {
-    struct conn_peer p = {0};
+    struct peer p = {0};
     (void)state;
     peer_find(-1, &p);
-    assert_int_equal(p.peer.uid, UINT32_MAX);
-    assert_false(p.peer.loopback);
-    assert_str_equal(p.peer.address, "");
+    assert_int_equal(p.known.uid, UINT32_MAX);
+    assert_false(p.known.loopback);
+    assert_str_equal(p.known.address, "");
 }
 
 int main(void)

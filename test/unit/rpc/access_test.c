@@ -6,7 +6,7 @@
 #define PORT 30080
 
 struct question {
-    const char *host, *origin;
+    const char *host, *origin, *address, *user;
     uint32_t uid;
     bool remote, tls;
 };
@@ -21,16 +21,21 @@ static struct rpc *server(struct unit *u, struct rpc_config cfg)
 
 static enum code ask(struct unit *u, struct rpc *r, struct question q, struct access *a)
 {
-    const struct http_header headers[] = {{STR("origin"), str_from(q.origin)}};
+    struct http_header headers[2];
+    size_t n = 0;
     const struct http_request req = {
         .method = STR("POST"),
         .scheme = q.tls ? STR("https") : STR("http"),
         .host = str_from(q.host ? q.host : "localhost:30080"),
         .headers = headers,
-        .header_count = q.origin ? 1 : 0,
+        .header_count = (q.origin ? 1 : 0) + (q.user ? 1 : 0),
     };
-    const struct http_peer peer = {.uid = q.uid, .loopback = !q.remote};
+    const struct http_peer peer = {.address = str_from(q.address), .uid = q.uid, .loopback = !q.remote};
     struct head h;
+    if (q.origin)
+        headers[n++] = (struct http_header){STR("origin"), str_from(q.origin)};
+    if (q.user)
+        headers[n++] = (struct http_header){STR("x-user"), str_from(q.user)};
     head_read(&h, &req);
     return access_check(&u->cx, r, &peer, &h, a);
 }
@@ -115,6 +120,75 @@ static void accounts_are_not_asked_of_other_machines(void **state)
     struct access a;
     assert_ok(&u->cx, ask(u, r, (struct question){.uid = UINT32_MAX, .remote = true}, &a));
     assert_false(a.who->known);
+    rpc_free(r);
+}
+
+static struct rpc *behind_proxies(struct unit *u)
+{
+    static const uint32_t uids[] = {4242};
+    static struct cidr nets[2];
+    assert_true(cidr_parse(STR("192.0.2.0/24"), &nets[0]) && cidr_parse(STR("2001:db8::7"), &nets[1]));
+    return server(u, (struct rpc_config){.proxy = {uids, 1, nets, 2, .user_header = STR("x-user")}});
+}
+
+static void only_trusted_proxies_name_people(void **state)
+{
+    struct unit *u = *state;
+    struct rpc *r = behind_proxies(u);
+    static const struct {
+        struct question q;
+        const char *subject; /* "" = anonymous */
+        bool trusted;
+    } rows[] = {
+        {{.uid = 4242, .address = "127.0.0.1", .user = "ann"}, "ann", true},
+        {{.uid = 4242, .address = "127.0.0.1"}, "uid:4242", true},
+        {{.uid = 0, .address = "127.0.0.1", .user = "ann"}, "uid:0", false},
+        {{.uid = 0, .address = "192.0.2.1", .user = "ann"}, "uid:0", false}, /* loopback goes by account alone */
+        {{.uid = UINT32_MAX, .remote = true, .address = "192.0.2.1", .user = "ann"}, "ann", true},
+        {{.uid = UINT32_MAX, .remote = true, .address = "2001:db8::7", .user = "ann"}, "ann", true},
+        {{.uid = UINT32_MAX, .remote = true, .address = "192.0.2.1"}, "", true},
+        {{.uid = UINT32_MAX, .remote = true, .address = "192.0.3.1", .user = "ann"}, "", false},
+        {{.uid = 4242, .remote = true, .address = "192.0.3.1", .user = "ann"}, "", false},
+        {{.uid = UINT32_MAX, .remote = true, .user = "ann"}, "", false},
+    };
+    struct access a;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        assert_ok(&u->cx, ask(u, r, rows[i].q, &a));
+        assert_str_equal(a.who->subject, rows[i].subject);
+        assert_int_equal(a.trusted, rows[i].trusted);
+        assert_int_equal(a.who->known, rows[i].subject[0] != 0);
+        assert_false(a.who->executor);
+    }
+    rpc_free(r);
+}
+
+/* Equal watchers are known by their principal. */
+static void a_person_is_one_principal(void **state)
+{
+    struct unit *u = *state;
+    struct rpc *r = behind_proxies(u);
+    struct access a, b, c;
+    assert_ok(&u->cx, ask(u, r, (struct question){.uid = 4242, .user = "ann"}, &a));
+    assert_ok(&u->cx, ask(u, r, (struct question){.uid = 4242, .user = "bob"}, &b));
+    assert_ok(&u->cx, ask(u, r, (struct question){.uid = 4242, .user = "ann"}, &c));
+    assert_ptr_equal(a.who, c.who);
+    assert_ptr_not_equal(a.who, b.who);
+    rpc_free(r);
+}
+
+static void people_are_bounded(void **state)
+{
+    struct unit *u = *state;
+    struct rpc *r = behind_proxies(u);
+    struct access a;
+    char name[16];
+    for (int i = 0; i < 10000; i++) {
+        snprintf(name, sizeof(name), "p%d", i);
+        assert_ok(&u->cx, ask(u, r, (struct question){.uid = 4242, .user = name}, &a));
+    }
+    assert_int_equal(ask(u, r, (struct question){.uid = 4242, .user = "one more"}, &a), CODE_RESOURCE_EXHAUSTED);
+    ctx_clear_err(&u->cx);
+    assert_ok(&u->cx, ask(u, r, (struct question){.uid = 4242, .user = name}, &a));
     rpc_free(r);
 }
 
@@ -206,6 +280,9 @@ int main(void)
         unit_test(anyone_calls_when_that_is_configured),
         unit_test(executors_call_and_have_their_role),
         unit_test(accounts_are_not_asked_of_other_machines),
+        unit_test(only_trusted_proxies_name_people),
+        unit_test(a_person_is_one_principal),
+        unit_test(people_are_bounded),
         unit_test(only_our_names_are_served),
         unit_test(configured_names_are_served),
         unit_test(pages_of_other_sites_may_not_call),
