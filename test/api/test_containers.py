@@ -312,7 +312,9 @@ def test_what_a_task_may_not_ask_for(run, boxes):
 
 def test_an_image_that_is_nowhere(run):
     r = run(containers.unstartable_image, expect="failed")
-    assert "could not start a container of image registry.invalid/none:1" in error(r).message
+    message = error(r).message
+    assert "could not start a container of image registry.invalid/none:1" in message
+    assert message.endswith(f"flyte get logs {r.name} a0")
 
 
 def test_without_a_runtime(make_tern, tmp_path):

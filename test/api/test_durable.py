@@ -121,3 +121,4 @@ def test_secrets(sdk, run, cli):
     assert run(secrets_.read_file).outputs()[0] == "file-value"
     cli("delete", "secret", "api-key")
     assert "api-key" not in cli("get", "secret").stdout
+    assert "flyte create secret api-key" in run(secrets_.read_env, expect="failed").details().action_details.error_info.message
