@@ -166,6 +166,19 @@ enum code file_expand(struct ctx *cx, str path, str *out)
     return CODE_OK;
 }
 
+enum code file_own_program(struct ctx *cx, str *out)
+{
+    static const str gone = STR_INIT(" (deleted)");
+    char path[FILE_PATH_MAX + 1];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof(path));
+    if (n <= 0 || n > FILE_PATH_MAX)
+        return fail_errno(cx, "the file of this program");
+    *out = arena_str(cx->mem, str_make(path, (size_t)n));
+    if (str_ends(*out, gone))
+        *out = str_head(*out, out->n - gone.n);
+    return CODE_OK;
+}
+
 void file_close(const int *fd)
 {
     if (*fd >= 0)

@@ -58,6 +58,12 @@ struct job {
 
 /* ---- the attempt's failure --------------------------------------------------------------------------------------- */
 
+static str variable(const char *name)
+{
+    const char *value = getenv(name);
+    return str_from(value ? value : "");
+}
+
 static bool is_user_error(enum code code)
 {
     return code == CODE_INVALID_ARGUMENT || code == CODE_NOT_FOUND || code == CODE_FAILED_PRECONDITION ||
@@ -161,6 +167,19 @@ static enum code run(struct job *j, int argc, char **argv, struct exec_container
     return exec_container_run(j->cx, &what, end);
 }
 
+/* The parent's log, where a user looks first, has only this message: it says where the runtime's own words are. */
+static enum code put_not_started(struct job *j)
+{
+    return put_error(j, "ContainerStartFailed",
+                     arena_printf(j->cx->mem,
+                                  STR_FMT " could not start a container of image " STR_FMT
+                                          "; what it says: flyte get logs " STR_FMT " " STR_FMT,
+                                  STR_ARG(j->o->runtime), STR_ARG(str_head(j->o->image, 200)),
+                                  STR_ARG(variable(EXEC_CONTAINER_ENV "RUN_NAME")),
+                                  STR_ARG(variable(EXEC_CONTAINER_ENV "ACTION_NAME"))),
+                     false);
+}
+
 /* The status of this process is the container's own; what is not is in error.pb. */
 static enum code finish(struct job *j, const struct exec_container_end *end, int outputs, int *status)
 {
@@ -169,12 +188,7 @@ static enum code finish(struct job *j, const struct exec_container_end *end, int
     if (end->told)
         return CODE_OK;
     if (!end->started)
-        return put_error(j, "ContainerStartFailed",
-                         arena_printf(j->cx->mem,
-                                      STR_FMT " could not start a container of image " STR_FMT
-                                              "; the attempt's log says why",
-                                      STR_ARG(j->o->runtime), STR_ARG(str_head(j->o->image, 200))),
-                         false);
+        return put_not_started(j);
     /* Not every runtime tells why: with a limit of memory, nearly always because of it. */
     if (end->oom || (end->exit_code == 128 + SIGKILL && j->o->memory))
         return put_error(j, "OOMKilled",
@@ -199,12 +213,6 @@ static enum code work(struct job *j, int argc, char **argv, int *status)
     if (run(j, argc, argv, &end) != CODE_OK)
         return tell(j, "ContainerStartFailed");
     return finish(j, &end, outputs, status);
-}
-
-static str variable(const char *name)
-{
-    const char *value = getenv(name);
-    return str_from(value ? value : "");
 }
 
 enum code cli_cmd_run_container(struct ctx *cx, int argc, char **argv)

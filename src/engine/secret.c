@@ -141,8 +141,8 @@ enum code engine_secret_resolve(struct ctx *cx, str project, str domain, str nam
     if (!row)
         return fail(cx, CODE_NOT_FOUND,
                     "secret " STR_FMT " is not there: neither for project " STR_FMT " in domain " STR_FMT
-                    ", nor for the domain, nor globally",
-                    STR_ARG(name), STR_ARG(project), STR_ARG(domain));
+                    ", nor for the domain, nor globally; make it with: flyte create secret " STR_FMT,
+                    STR_ARG(name), STR_ARG(project), STR_ARG(domain), STR_ARG(name));
     TRY(read_key(cx, &key));
     return open_row(cx, &key, row, value);
 }

@@ -509,17 +509,12 @@ static enum code wait_synced(struct ctx *cx, struct exec_client *c)
 
 static enum code find_program(struct ctx *cx, struct exec_client *c)
 {
-    ssize_t n = 0;
-    if (c->cfg.program.n)
-        n = snprintf(c->program, sizeof(c->program), STR_FMT, STR_ARG(c->cfg.program));
-    else
-        n = readlink("/proc/self/exe", c->program, sizeof(c->program) - 1);
-    if (n <= 0 || (size_t)n >= sizeof(c->program) || c->cfg.data_dir.n >= sizeof(c->data_dir))
-        return fail(cx, CODE_FAILED_PRECONDITION, "cannot find this program's file to start a supervisor from it");
-    /* Replaced on disk while it runs: the new one stands at the same path. */
-    str program = str_make(c->program, (size_t)n);
-    if (str_ends(program, STR(" (deleted)")))
-        c->program[n - 10] = 0;
+    str program = c->cfg.program;
+    if (program.n == 0)
+        TRY(file_own_program(cx, &program));
+    if (program.n >= sizeof(c->program) || c->cfg.data_dir.n >= sizeof(c->data_dir))
+        return fail(cx, CODE_FAILED_PRECONDITION, "the path of this program or of its data is too long");
+    memcpy(c->program, program.p, program.n);
     memcpy(c->data_dir, c->cfg.data_dir.p, c->cfg.data_dir.n);
     snprintf(c->s3_listen, sizeof(c->s3_listen), STR_FMT, STR_ARG(c->cfg.s3_listen));
     return CODE_OK;

@@ -191,11 +191,14 @@ static enum code make_env(struct ctx *cx, const struct exec_local_config *cfg, c
     return CODE_OK;
 }
 
-static str own_path(struct ctx *cx)
+static str own_program(struct ctx *cx, const struct exec_local_config *cfg)
 {
-    char path[FILE_PATH_MAX + 1];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof(path));
-    return n > 0 ? arena_str(cx->mem, str_make(path, (size_t)n)) : STR(OWN_PROGRAM);
+    str path = cfg->program;
+    if (path.n == 0 && file_own_program(cx, &path) != CODE_OK) {
+        ctx_clear_err(cx);
+        return STR(OWN_PROGRAM);
+    }
+    return path;
 }
 
 static enum code plan_container(struct ctx *cx, const struct exec_local_config *cfg, const struct exec_task *task,
@@ -208,7 +211,7 @@ static enum code plan_container(struct ctx *cx, const struct exec_local_config *
     *error_code = "LaunchFailed";
     TRY(add_secrets(&e, task, out));
     *error_code = "ContainerRuntimeMissing";
-    out->program = cfg->program.n ? cfg->program : own_path(cx);
+    out->program = own_program(cx, cfg);
     enum code code = exec_container_plan(cx, cfg, task, e.list, out);
     if (code == CODE_INVALID_ARGUMENT)
         *error_code = "BadTaskSpecification";
@@ -314,7 +317,7 @@ static enum code choose_program(struct ctx *cx, const struct exec_local_config *
 {
     out->program = task->argv[0];
     if (str_eq(task->argv[0], STR(OWN_PROGRAM)))
-        out->program = cfg->program.n ? cfg->program : own_path(cx);
+        out->program = own_program(cx, cfg);
     if (exec_python_find(cx, pythons, cfg->data_dir, cfg->python, task->image, py) != CODE_OK) {
         if (task->python)
             return cx->err.code;
@@ -346,7 +349,7 @@ static void put_arguments(struct ctx *cx, const struct exec_local_config *cfg, c
         out->argv.p[out->argv.n++] = task->argv[i];
     if (!view)
         return;
-    out->program = cfg->program.n ? cfg->program : own_path(cx);
+    out->program = own_program(cx, cfg);
     out->interpreter = STR_NONE;
     out->warm = false;
 }

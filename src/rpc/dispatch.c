@@ -89,7 +89,9 @@ static enum code check_head(struct ctx *cx, struct call *c, const struct head *h
     if (atomic_load_explicit(&c->rpc->draining, memory_order_relaxed))
         return fail(cx, CODE_UNAVAILABLE, "the server is shutting down");
     if (!c->method->pb->unary && !c->method->pb->stream)
-        return fail(cx, CODE_UNIMPLEMENTED, STR_FMT " is not implemented", STR_ARG(c->method->name));
+        return fail(cx, CODE_UNIMPLEMENTED,
+                    STR_FMT " is not implemented by this version of Tern (tern rpcs lists what is)",
+                    STR_ARG(c->method->name));
     return CODE_OK;
 }
 

@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import containers
 import flyte
 import pytest
 from flyte.io import File
+
+from harness import BINARY
 
 REAL = os.environ.get("TERN_TEST_CONTAINERS")
 FAKE = pathlib.Path(__file__).resolve().parent / "fake" / "podman"
@@ -310,7 +313,9 @@ def test_what_a_task_may_not_ask_for(run, boxes):
 
 def test_an_image_that_is_nowhere(run):
     r = run(containers.unstartable_image, expect="failed")
-    assert "could not start a container of image registry.invalid/none:1" in error(r).message
+    message = error(r).message
+    assert "could not start a container of image registry.invalid/none:1" in message
+    assert message.endswith(f"flyte get logs {r.name} a0")
 
 
 def test_without_a_runtime(make_tern, tmp_path):
@@ -345,3 +350,17 @@ def test_switched_off(make_tern):
     assert "switched off" in error(r).message and len(details(r).attempts) == 1
 
 
+
+
+def test_the_program_is_replaced_while_it_runs(make_tern, runtime, tmp_path):
+    """An upgrade in place: what the server starts of itself is then the new file."""
+    program = tmp_path / "tern"
+    shutil.copy(BINARY, program)
+    server = make_tern(binary=program, args=["--exec.local.container_runtime", runtime.program]).start()
+    shutil.copy(BINARY, tmp_path / "new")
+    os.replace(tmp_path / "new", program)
+    flyte.init(endpoint=server.endpoint, insecure=True, project="flytesnacks", domain="development",
+               root_dir=pathlib.Path(containers.__file__).parent, image_builder="remote")
+    r = flyte.run(containers.killed)
+    r.wait(quiet=True)
+    assert "exit code 137" in error(r).message

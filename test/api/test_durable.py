@@ -121,3 +121,13 @@ def test_secrets(sdk, run, cli):
     assert run(secrets_.read_file).outputs()[0] == "file-value"
     cli("delete", "secret", "api-key")
     assert "api-key" not in cli("get", "secret").stdout
+    assert "flyte create secret api-key" in run(secrets_.read_env, expect="failed").details().action_details.error_info.message
+
+
+def test_secrets_of_a_project_in_all_its_domains(cli):
+    for domain in ("development", "staging"):
+        cli("create", "secret", f"in-{domain}", "--value", "v", "--project", "flytesnacks", "--domain", domain)
+    listed = cli("get", "secret", "--project", "flytesnacks").stdout
+    assert "in-development" in listed and "in-staging" in listed
+    for domain in ("development", "staging"):
+        cli("delete", "secret", f"in-{domain}", "--project", "flytesnacks", "--domain", domain)
