@@ -22,7 +22,8 @@
 /* How often it may go through send and answer in one round (pipelined requests). */
 #define ROUND_TURNS 16
 #define LINGER_NS (2 * NS_PER_S)
-#define LINGER_MAX ((uint32_t)1024 * 1024)
+/* An upload that was refused early goes on for as long as the client has not seen the answer; a reset would take it away. */
+#define LINGER_MAX ((uint32_t)16 * 1024 * 1024)
 #define IOV_MAX_ 16
 /* Time-outs are looked at no more often than this. */
 #define SWEEP_NS (250 * NS_PER_MS)
