@@ -9,7 +9,7 @@ INTERNAL = "/flyteidl2.workflow.InternalRunService/"
 ACTIONS = "/flyteidl2.actions.ActionsService/"
 EVENTS = "/flyteidl2.workflow.EventsProxyService/Record"
 RUN = "reported"
-OK, NOT_FOUND, FAILED_PRECONDITION = 0, 5, 9
+OK, INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION = 0, 3, 5, 9
 
 
 def action(name):
@@ -159,3 +159,47 @@ def test_events_of_a_batch_are_all_or_none(server):
     assert outcome(wire.call(server, INTERNAL + "RecordAction", record("batch"))) == OK
     wire.call(server, EVENTS, {"events": [event("batch", "ACTION_PHASE_RUNNING"), event("nosuch", "ACTION_PHASE_RUNNING")]})
     assert all(t["phase"] != "ACTION_PHASE_RUNNING" for t in details(server, "batch").get("attempts", []))
+
+
+BASE = f"s3://tern/flytesnacks/development/{RUN}"
+FOREIGN = ["file:///etc/passwd", "s3://other/flytesnacks/development/x", "s3://tern/uriteam/development/r/x",
+           f"{BASE}/../other/x", f"{BASE}/a/%2e%2e/b"]
+
+
+@pytest.fixture(scope="module")
+def named(server):
+    """An action that reports of URIs are about."""
+    assert outcome(wire.call(server, INTERNAL + "RecordAction", record("named"))) == OK
+    return event("named", "ACTION_PHASE_SUCCEEDED")
+
+
+def error_of(answer):
+    """(code, message), wherever the answer has them."""
+    if answer.status != 200:
+        return answer.code, answer.message
+    return answer.json["status"]["code"], answer.json["status"]["message"]
+
+
+@pytest.mark.parametrize("uri", FOREIGN)
+def test_inputs_that_are_not_the_runs(server, uri):
+    refused = {**record("foreign"), "inputUri": uri}
+    code, message = error_of(wire.call(server, INTERNAL + "RecordAction", refused))
+    assert code in ("invalid_argument", INVALID_ARGUMENT) and "input_uri" in message
+    assert details(server, "foreign") is None
+
+
+@pytest.mark.parametrize("path", [EVENTS, INTERNAL + "RecordActionEvents"])
+@pytest.mark.parametrize("field", ["outputUri", "reportUri"])
+def test_results_that_are_not_the_runs(server, named, path, field):
+    for uri in [*FOREIGN, "s3://tern/flytesnacks/development/other/a0/1/outputs.pb"]:
+        code, message = error_of(wire.call(server, path, {"events": [{**named, "outputs": {field: uri}}]}))
+        name = {"outputUri": "output_uri", "reportUri": "report_uri"}[field]
+        assert code in ("invalid_argument", INVALID_ARGUMENT) and f"event.outputs.{name}" in message, uri
+    assert not any("endTime" in t for t in details(server, "named").get("attempts", []))
+
+
+def test_results_of_the_run(server, named):
+    uris = {"outputUri": f"{BASE}/named/1/outputs.pb", "reportUri": f"{BASE}/named/1/report.html"}
+    assert wire.call(server, EVENTS, {"events": [{**named, "outputs": uris}]}).status == 200
+    attempt, = details(server, "named")["attempts"]
+    assert attempt["outputs"]["outputUri"] == uris["outputUri"] and attempt["phase"] == "ACTION_PHASE_SUCCEEDED"
