@@ -87,16 +87,33 @@ static bool is_listed(const int *pids, size_t n, int pid)
     return false;
 }
 
-size_t exec_sample_tree(struct ctx *cx, const struct exec_sample *s, int leader, int **out)
+/* Whether the process's output or errors go to that file. */
+static bool writes_to(int pid, const struct stat *file)
 {
-    int *pids = arena_new_array(cx->mem, int, s->n + 1);
+    char path[64];
+    struct stat st;
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+        snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);
+        if (stat(path, &st) == 0 && st.st_dev == file->st_dev && st.st_ino == file->st_ino)
+            return true;
+    }
+    return false;
+}
+
+size_t exec_sample_tree(struct ctx *cx, const struct exec_sample *s, int leader, int log_fd, int **out)
+{
+    int *pids = arena_new_array(cx->mem, int, s->n + 1), self = getpid();
+    struct stat log;
+    bool logs = log_fd >= 0 && fstat(log_fd, &log) == 0;
     size_t n = 0, before;
     do {
         before = n;
         for (size_t i = 0; i < s->n; i++) {
             const struct exec_sample_process *p = &s->p[i];
-            bool ours = p->pid == leader || p->session == leader || is_listed(pids, n, p->parent);
-            if (ours && !is_listed(pids, n, p->pid))
+            if (is_listed(pids, n, p->pid))
+                continue;
+            if (p->pid == leader || p->session == leader || is_listed(pids, n, p->parent) ||
+                (logs && p->parent == self && writes_to(p->pid, &log)))
                 pids[n++] = p->pid;
         }
     } while (n != before);

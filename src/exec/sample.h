@@ -17,8 +17,9 @@ struct exec_sample {
 
 /* All processes that may be read, in cx->mem. */
 void exec_sample_take(struct ctx *cx, struct exec_sample *out);
-/* Marks what belongs to the session or descends from the leader: pids in cx->mem. */
-size_t exec_sample_tree(struct ctx *cx, const struct exec_sample *s, int leader, int **out);
+/* What belongs to the session or descends from the leader, and what has left both, for which this process is the parent then,
+ * but writes to the leader's log still (log_fd, -1 = none): pids in cx->mem. */
+size_t exec_sample_tree(struct ctx *cx, const struct exec_sample *s, int leader, int log_fd, int **out);
 /* Proportional set size of these processes; the cheaper resident size is tried first and is the answer when it is not
  * above enough_bytes. */
 int64_t exec_sample_pss(const struct exec_sample *s, const int *pids, size_t n, int64_t enough_bytes);

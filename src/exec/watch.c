@@ -136,7 +136,7 @@ static void sample_one(struct exec_attempt *a, void *arg)
     if (limit <= 0 || a->fact.state != EXEC_RUNNING)
         return;
     sampling->limited++;
-    size_t n = exec_sample_tree(&sampling->cx, &sampling->processes, (int)a->fact.pid, &pids);
+    size_t n = exec_sample_tree(&sampling->cx, &sampling->processes, (int)a->fact.pid, a->log.fd, &pids);
     if (exec_sample_pss(&sampling->processes, pids, n, limit) <= limit)
         return;
     a->over_memory = true;
@@ -187,7 +187,7 @@ void exec_watch_kill_tree(struct exec_attempt *a, int signal)
     arena_init(&mem, 0);
     ctx_init(&cx, &mem);
     exec_sample_take(&cx, &processes);
-    size_t n = exec_sample_tree(&cx, &processes, (int)a->fact.pid, &pids);
+    size_t n = exec_sample_tree(&cx, &processes, (int)a->fact.pid, a->log.fd, &pids);
     for (size_t i = 0; i < n; i++)
         /* The leader may be reaped and its pid somebody else's. */
         if ((uint64_t)pids[i] != a->fact.pid || exec_sample_start_ticks(pids[i]) == a->fact.start_ticks)

@@ -129,5 +129,7 @@ def test_another_account_runs_tasks_and_limits_memory(nobody):
     id, o = nobody.run(['/usr/bin/python3', '-c', 'b = bytearray(b"x" * (400 << 20)); import time; time.sleep(5)'],
                        memory=100 << 20)
     assert o['oom'] and o['signal'] == 9
-    id, o = nobody.run(sh('setsid sleep 300 & sleep 0.2; exit 4'), memory=100 << 20)
+    id, o = nobody.run(sh('setsid sleep 300 & echo $!; sleep 0.2; exit 4'), memory=100 << 20)
     assert o['exit_code'] == 4
+    orphan = int(nobody.log(id))
+    wait_until(lambda: not alive(orphan))
