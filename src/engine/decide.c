@@ -116,6 +116,14 @@ static bool is_interruption(int sig)
     return sig == SIGKILL || sig == SIGTERM || sig == SIGINT || sig == SIGHUP || sig == SIGQUIT || sig == SIGSTOP;
 }
 
+/* With what the process said last. */
+static str with_last_words(const struct engine_look *l, struct arena *mem, str message)
+{
+    if (!l->said.n)
+        return message;
+    return arena_printf(mem, STR_FMT "; its log ends with:" STR_FMT, STR_ARG(message), STR_ARG(l->said));
+}
+
 static struct failure failure_of_exit(const struct engine_look *l, struct arena *mem)
 {
     const struct exec_observation *o = &l->exec;
@@ -133,9 +141,10 @@ static struct failure failure_of_exit(const struct engine_look *l, struct arena 
         f.code = f.kind == SYSTEM ? STR("Interrupted") : STR("TaskProcessCrashed");
         f.message =
             arena_printf(mem, "the task's process was ended by signal %d (SIG%s)", o->signal, name ? name : "?");
+        f.message = with_last_words(l, mem, f.message);
     } else if (o->exit_code) {
-        f.message = arena_printf(
-            mem, "the task's process ended with exit code %d without a result; its log may say why", o->exit_code);
+        f.message = arena_printf(mem, "the task's process ended with exit code %d without a result", o->exit_code);
+        f.message = with_last_words(l, mem, f.message);
     } else {
         f.kind = SYSTEM;
         f.code = STR("OutputsNotFound");

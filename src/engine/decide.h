@@ -42,6 +42,7 @@ struct engine_look {
     struct exec_observation exec;   /* EXEC */
     enum exec_state previous;       /* PREVIOUS */
     struct engine_result result;    /* RESULT */
+    str said;                       /* RESULT: how the log of a process that failed without an error.pb ends */
     enum engine_cache cache;        /* CACHE */
     int64_t sleep_ns;               /* CORE */
     bool slot;                      /* SLOT: it may start */

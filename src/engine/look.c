@@ -13,6 +13,9 @@
 #include "store/subtree.h"
 
 #define OUTPUTS_MAX ((size_t)64 << 20)
+/* What an error tells of a log's end: lines that begin in the last bytes. */
+#define SAID_BYTES 2048
+#define SAID_LINES ((size_t)10)
 
 /* ---- loading: a read entry -------------------------------------------------------------------------------------- */
 
@@ -191,11 +194,33 @@ static void say_where(struct ctx *cx, struct engine *e, struct engine_item *it)
     ctx_clear_err(cx);
 }
 
+/* A process that failed and did not tell why: perhaps its last lines do. */
+static void listen_to_log(struct ctx *cx, struct engine *e, struct engine_item *it)
+{
+    const struct exec_observation *o = &it->look.exec;
+    struct exec_log_page page = {0};
+    buf b;
+    bool failed = o->state == EXEC_EXITED && (o->signal || o->exit_code) && !o->oom;
+    if (it->look.result.kind == ENGINE_RESULT_ERROR || !failed)
+        return;
+    struct exec_key key = {it->id, it->a->attempt};
+    if (exec_log_read(cx, e->app->exec, key, -SAID_BYTES, SAID_BYTES, &page) != CODE_OK)
+        ctx_clear_err(cx);
+    buf_init_arena(&b, cx->mem, 8 * SAID_BYTES); /* a control byte takes four */
+    for (size_t i = page.n > SAID_LINES ? page.n - SAID_LINES : 0; i < page.n; i++)
+        if (!page.p[i].system) {
+            buf_str(&b, STR("\n  "));
+            buf_visible(&b, str_head(page.p[i].text, page.p[i].text.n - 1));
+        }
+    it->look.said = buf_view(&b);
+}
+
 static enum code look_result(struct ctx *cx, struct engine *e, struct engine_item *it)
 {
     str folder = folder_of(cx, it);
     TRY(engine_result_read(cx, e->app, folder, &it->look.result));
     say_where(cx, e, it);
+    listen_to_log(cx, e, it);
     if (it->task->has_report)
         TRY(engine_result_has_report(cx, e->app, folder, &it->has_report));
     return CODE_OK;

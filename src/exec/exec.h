@@ -137,7 +137,9 @@ struct exec_log_page {
     int64_t next; /* cursor for the following page */
     bool ended;   /* nothing will follow: the attempt has ended and all was delivered */
 };
-/* Lines from the cursor on (0 = the beginning), at most max_lines. Errors: NOT_FOUND before the attempt has a log. */
+/* Lines from the cursor on (0 = the beginning, -n = those that begin in the last n bytes, of which EXEC_LOG_BACK_MAX are
+ * looked at), at most max_lines. Errors: NOT_FOUND before the attempt has a log. */
+#define EXEC_LOG_BACK_MAX 4096
 must_check_ enum code exec_log_read(struct ctx *cx, struct exec *e, struct exec_key key, int64_t cursor,
                                     size_t max_lines, struct exec_log_page *out);
 /* Appends a line of our own. */

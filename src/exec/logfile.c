@@ -374,13 +374,30 @@ static enum code read_page(struct reader *r, size_t max_lines)
     return CODE_OK;
 }
 
+/* Where the first line begins that lies in the last `back` bytes; the end when none does. */
+static int64_t line_near_end(int fd, int64_t back)
+{
+    char text[EXEC_LOG_BACK_MAX + 1];
+    struct stat st;
+    if (back > EXEC_LOG_BACK_MAX)
+        back = EXEC_LOG_BACK_MAX;
+    if (fstat(fd, &st) < 0 || st.st_size <= back)
+        return 0;
+    int64_t from = st.st_size - back - 1; /* a line that begins exactly there has its newline before it */
+    ssize_t n = pread(fd, text, (size_t)back + 1, from);
+    const char *end = n > 0 ? memchr(text, '\n', (size_t)n) : NULL;
+    return end ? from + (end - text) + 1 : st.st_size;
+}
+
 enum code exec_logfile_read(struct ctx *cx, str data_dir, struct exec_key key, int64_t cursor, size_t max_lines,
                             bool over, struct exec_log_page *out)
 {
-    struct reader r = {.cx = cx, .cursor = cursor < 0 ? 0 : cursor, .over = over};
+    struct reader r = {.cx = cx, .cursor = cursor, .over = over};
     r.fd = open(log_path(cx, data_dir, key, "log").p, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (r.fd < 0)
         return fail_errno(cx, "log of attempt %u", key.attempt);
+    if (cursor < 0)
+        r.cursor = line_near_end(r.fd, -cursor);
     r.index = open(log_path(cx, data_dir, key, "idx").p, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     enum code code = r.index < 0 ? fail_errno(cx, "log of attempt %u", key.attempt) : read_page(&r, max_lines);
     close(r.fd);

@@ -132,5 +132,5 @@ class Tern:
         done = subprocess.run([pathlib.Path(sys.prefix) / "bin" / "flyte", *map(str, args)], env=environment,
                               cwd=cwd or pathlib.Path(__file__).parent / "programs", capture_output=True, text=True,
                               timeout=timeout, stdin=subprocess.DEVNULL, **options)
-        assert not check or done.returncode == 0, f"flyte {args}: {done.stdout}\n{done.stderr}"
+        assert not check or done.returncode == 0, f"flyte {args} ended with {done.returncode}: {done.stdout}\n{done.stderr}"
         return done

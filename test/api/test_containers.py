@@ -178,6 +178,7 @@ def test_inputs_as_yaml(run):
 def test_the_exit_code_is_the_tasks(run, boxes, runtime):
     r = run(containers.exits, expect="failed")
     assert error(r).kind == error(r).KIND_USER and "exit code 7" in error(r).message
+    assert error(r).message.endswith("its log ends with:\n  before the end")
     assert "before the end" in logs(boxes, r)
     assert not runtime.names()
 

@@ -48,7 +48,15 @@ def test_out_of_memory_is_told_as_such(run):
 
 def test_process_that_dies_without_a_word(run):
     info = details(run(failures.exits, status=7, expect="failed")).error_info
-    assert "7" in info.message
+    head, _, end = info.message.partition("; its log ends with:\n")
+    assert "exit code 7" in head
+    assert end.splitlines() == [f"  step {i} \\x1b[31mred\\x1b[0m" for i in range(2, 12)]
+
+
+def test_last_words_without_end(run):
+    """One line longer than what is looked at."""
+    info = details(run(failures.exits, status=8, expect="failed")).error_info
+    assert info.message.endswith("exit code 8 without a result")
 
 
 def test_process_that_is_killed(run):

@@ -159,10 +159,11 @@ def test_missing_module_says_which_image_and_environment(tern, run):
 def test_the_local_builder_runs_in_the_servers_environment(tern, cli, tmp_path):
     """Without Docker and network the SDK supposes that the image is there; its layers never reach the server."""
     nowhere = "http://127.0.0.1:9"
-    config = tern.write_client_config(tmp_path)
+    config = tern.write_client_config(tmp_path)  # a HOME that remembers no image of another builder
     config.write_text(config.read_text().replace("builder: remote", "builder: local"))
-    done = cli("--config", str(config), "run", "--follow", "images.py", "uses_six", timeout=120, check=False,
-               env={"PATH": f"{sys.prefix}/bin:/usr/bin:/bin", "HTTPS_PROXY": nowhere, "HTTP_PROXY": nowhere})
+    done = cli("run", "--follow", "images.py", "uses_six", timeout=120, check=False,
+               env={"HOME": str(tmp_path), "PATH": f"{sys.prefix}/bin:/usr/bin:/bin", "HTTPS_PROXY": nowhere,
+                    "HTTP_PROXY": nowhere})
     name = re.search(r"Created Run: ([a-z0-9-]+)", done.stdout).group(1)
     text = logs(cli, name)
     assert f"Runs in {sys.prefix} (VIRTUAL_ENV); the task's image is localhost:30000/tern-test:" in text, text

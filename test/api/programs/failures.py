@@ -72,6 +72,9 @@ async def catches_oom() -> str:
 
 @env.task
 async def exits(status: int) -> int:
+    for i in range(12):
+        print("step", i, "\x1b[31mred\x1b[0m", flush=True)
+    print("x" * 100_000 if status > 7 else "", end="", flush=True)
     os._exit(status)
 
 
