@@ -149,7 +149,7 @@ def conform(build):
 def sanitized(_, mode, *args):
     """A pytest run with the programs of MODE=asan or tsan; the fixtures look for what the sanitizer prints."""
     build = os.path.join(ROOT, 'build', mode)
-    if subprocess.run(['make', '--no-print-directory', '-j2', f'MODE={mode}', f'BUILD=build/{mode}', 'programs'],
+    if subprocess.run(['make', '--no-print-directory', '-j2', f'MODE={mode}', f'BUILD=build/{mode}', 'all', 'programs'],
                       cwd=ROOT).returncode != 0:
         return 0, 1, []
     return pytest(build, *args)

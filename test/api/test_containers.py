@@ -221,10 +221,10 @@ def processes(boxes, word):
     for p in pathlib.Path("/proc").iterdir():
         try:
             words = (p / "cmdline").read_bytes().split(b"\0") if p.name.isdigit() else []
-        except OSError:
+            about = words + (p / "environ").read_bytes().split(b"\0") if word.encode() in words else []
+        except OSError:  # gone, or another account's
             continue
-        if word.encode() in words and any(str(boxes.data).encode() in w for w in
-                                          words + (p / "environ").read_bytes().split(b"\0")):
+        if any(str(boxes.data).encode() in w for w in about):
             found.append(int(p.name))
     return found
 
