@@ -235,7 +235,7 @@ enum code call_receive(struct ctx *cx, struct call *c, str bytes, size_t whole, 
         buf_init_arena(b, &c->run->mem, max);
     if (!call_hold(c, bytes.n))
         return fail(cx, CODE_RESOURCE_EXHAUSTED, "the server holds too many bytes of requests");
-    if (whole / 2 <= b->n + bytes.n) /* no room for what is only promised */
+    if (whole && whole / 2 <= b->n + bytes.n) /* no room for what is only promised */
         buf_expect(b, whole);
     buf_str(b, bytes);
     return b->failed ? fail(cx, CODE_RESOURCE_EXHAUSTED, "request is larger than %zu bytes", max) : CODE_OK;
