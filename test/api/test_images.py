@@ -156,10 +156,13 @@ def test_missing_module_says_which_image_and_environment(tern, run):
     assert "the task's image is ghcr.io/flyteorg/flyte:py3." in message, message
 
 
-def test_the_local_builder_runs_in_the_servers_environment(tern, cli, tmp_path):
-    """Without Docker and network the SDK supposes that the image is there; its layers never reach the server."""
+def test_the_local_builder_runs_in_the_servers_environment(make_tern, tmp_path):
+    """Without Docker and network the SDK supposes that the image is there; its layers never reach the server, which has not
+    built it for anybody else either."""
     nowhere = "http://127.0.0.1:9"
-    config = tern.write_client_config(tmp_path)  # a HOME that remembers no image of another builder
+    server = make_tern().start()
+    cli = server.cli
+    config = server.write_client_config(tmp_path)  # a HOME that remembers no image of another builder
     config.write_text(config.read_text().replace("builder: remote", "builder: local"))
     done = cli("run", "--follow", "images.py", "uses_six", timeout=120, check=False,
                env={"HOME": str(tmp_path), "PATH": f"{sys.prefix}/bin:/usr/bin:/bin", "HTTPS_PROXY": nowhere,
