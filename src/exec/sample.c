@@ -57,10 +57,22 @@ bool exec_sample_exit_status(int pid, uint64_t start_ticks, int *status)
     return true;
 }
 
+static void find_outputs(struct exec_sample_process *p)
+{
+    char path[64];
+    struct stat st;
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof(path), "/proc/%d/fd/%d", p->pid, STDOUT_FILENO + i);
+        if (stat(path, &st) == 0)
+            p->out[i] = (struct exec_sample_file){st.st_dev, st.st_ino};
+    }
+}
+
 void exec_sample_take(struct ctx *cx, struct exec_sample *out)
 {
     VEC(struct exec_sample_process) v = {0};
     int64_t page = sysconf(_SC_PAGESIZE);
+    int self = getpid();
     DIR *dir = opendir("/proc");
     struct dirent *entry;
     while (dir && (entry = readdir(dir))) {
@@ -68,11 +80,14 @@ void exec_sample_take(struct ctx *cx, struct exec_sample *out)
         uint64_t f[4];
         if (!str_to_i64(str_from(entry->d_name), &pid) || !stat_fields((int)pid, (const int[]){4, 6, 22, 24}, f, 4))
             continue;
-        *vec_push(&v, cx->mem) = (struct exec_sample_process){.pid = (int)pid,
-                                                              .parent = (int)f[0],
-                                                              .session = (int)f[1],
-                                                              .start_ticks = f[2],
-                                                              .resident_bytes = (int64_t)f[3] * page};
+        struct exec_sample_process *p = vec_push(&v, cx->mem);
+        *p = (struct exec_sample_process){.pid = (int)pid,
+                                          .parent = (int)f[0],
+                                          .session = (int)f[1],
+                                          .start_ticks = f[2],
+                                          .resident_bytes = (int64_t)f[3] * page};
+        if (p->parent == self)
+            find_outputs(p);
     }
     if (dir)
         closedir(dir);
@@ -87,22 +102,17 @@ static bool is_listed(const int *pids, size_t n, int pid)
     return false;
 }
 
-/* Whether the process's output or errors go to that file. */
-static bool writes_to(int pid, const struct stat *file)
+static bool writes_to(const struct exec_sample_process *p, const struct stat *file)
 {
-    char path[64];
-    struct stat st;
-    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
-        snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);
-        if (stat(path, &st) == 0 && st.st_dev == file->st_dev && st.st_ino == file->st_ino)
+    for (size_t i = 0; i < 2; i++)
+        if (p->out[i].inode == file->st_ino && p->out[i].device == file->st_dev)
             return true;
-    }
     return false;
 }
 
 size_t exec_sample_tree(struct ctx *cx, const struct exec_sample *s, int leader, int log_fd, int **out)
 {
-    int *pids = arena_new_array(cx->mem, int, s->n + 1), self = getpid();
+    int *pids = arena_new_array(cx->mem, int, s->n + 1);
     struct stat log;
     bool logs = log_fd >= 0 && fstat(log_fd, &log) == 0;
     size_t n = 0, before;
@@ -113,7 +123,7 @@ size_t exec_sample_tree(struct ctx *cx, const struct exec_sample *s, int leader,
             if (is_listed(pids, n, p->pid))
                 continue;
             if (p->pid == leader || p->session == leader || is_listed(pids, n, p->parent) ||
-                (logs && p->parent == self && writes_to(p->pid, &log)))
+                (logs && writes_to(p, &log)))
                 pids[n++] = p->pid;
         }
     } while (n != before);

@@ -8,6 +8,9 @@ struct exec_sample_process {
     int pid, parent, session;
     int64_t resident_bytes;
     uint64_t start_ticks;
+    struct exec_sample_file {
+        uint64_t device, inode;
+    } out[2]; /* output and errors, of this process's own children alone; 0 = unknown */
 };
 
 struct exec_sample {
