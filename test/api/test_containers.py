@@ -8,12 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import containers
 import flyte
 import pytest
 from flyte.io import File
+from waiting import wait_until
 
 from harness import BINARY
 
@@ -50,14 +50,6 @@ class Runtime:
 
     def all_words(self):
         return [json.loads((p / "words").read_text()) for p in (self.folder / "gone").iterdir()]
-
-
-def wait_for(look, what, seconds=30):
-    end = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < end, what
-        time.sleep(0.05)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -202,17 +194,17 @@ def test_an_input_stays_in_its_folder(run, boxes):
 def test_abort_removes_the_container(start, boxes, runtime):
     for task in (containers.waits, containers.stubborn):
         r = start(task)
-        wait_for(lambda: list(boxes.data.glob(f"work/*/*/{r.name}/*/1/outputs/text")), "it does not begin")
+        wait_until(lambda: list(boxes.data.glob(f"work/*/*/{r.name}/*/1/outputs/text")), "its first words")
         assert runtime.names()
         r.abort()
         r.wait(quiet=True)
         assert str(r.phase).lower().endswith("aborted")
-        wait_for(lambda: not runtime.names(), "the container is left")
+        wait_until(lambda: not runtime.names(), "the end of the container")
 
 
 def test_max_runtime_removes_the_container(run, runtime):
     r = run(containers.slow, expect="timed_out")
-    wait_for(lambda: not runtime.names(), "the container is left")
+    wait_until(lambda: not runtime.names(), "the end of the container")
     assert "longer than 2 s" in error(r).message
 
 
@@ -231,17 +223,17 @@ def processes(boxes, word):
 
 def test_a_killed_task_leaves_no_container(start, boxes, runtime):
     r = start(containers.waits)
-    first = wait_for(runtime.names, "no container")
+    first = wait_until(runtime.names, "a container")
     for pid in processes(boxes, "run_container"):
         os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: not first & runtime.names(), "the container is left")
+    wait_until(lambda: not first & runtime.names(), "the end of the container")
     r.abort()
-    wait_for(lambda: not runtime.names(), "the next container is left")
+    wait_until(lambda: not runtime.names(), "the end of the next container")
 
 
 def test_a_container_survives_server_and_supervisor(start, boxes, runtime):
     r = start(containers.lives, text="x")
-    name = next(iter(wait_for(runtime.names, "no container")))
+    name = next(iter(wait_until(runtime.names, "a container")))
     supervisors = processes(boxes, "supervise")
     boxes.kill()
     for pid in supervisors:
@@ -258,15 +250,15 @@ def test_a_container_survives_server_and_supervisor(start, boxes, runtime):
 
 def test_what_died_with_the_supervisor_is_removed_by_the_next(start, boxes, runtime):
     r = start(containers.waits)
-    first = wait_for(runtime.names, "no container")
+    first = wait_until(runtime.names, "a container")
     dead = processes(boxes, "supervise") + processes(boxes, "run_container")
     boxes.kill()
     for pid in dead:
         os.kill(pid, signal.SIGKILL)
     boxes.restart()
-    wait_for(lambda: not first & runtime.names(), "the container is left")
+    wait_until(lambda: not first & runtime.names(), "the end of the container")
     r.abort()
-    wait_for(lambda: not runtime.names(), "the next container is left")
+    wait_until(lambda: not runtime.names(), "the end of the next container")
 
 
 @pytest.mark.skipif(bool(REAL), reason="looks at what the fake was called with")

@@ -1,10 +1,9 @@
 """Traces, checkpoints, caches, conditions, reports, recovery."""
-import time
-import urllib.request
 
 import durable
 import secrets_
 from flyte.remote import Action, Condition
+from waiting import wait_until
 
 
 def witness(tmp_path):
@@ -64,12 +63,7 @@ def test_cache_serialised(run, tmp_path):
 
 
 def wait_for_condition(name):
-    for _ in range(120):
-        found = [c for c in Condition.listall(run_name=name)]
-        if found:
-            return found[0]
-        time.sleep(0.25)
-    raise AssertionError("no condition appeared")
+    return wait_until(lambda: list(Condition.listall(run_name=name)), "a condition")[0]
 
 
 def test_condition_signalled_by_the_sdk(sdk):

@@ -6,11 +6,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 
 import pytest
+from waiting import wait_until
 
 from harness import BINARY, ROOT, Tern
 
@@ -136,13 +136,6 @@ def supervisor_of(data):
         if words[1:2] == [b"supervise"] and str(data).encode() in words:
             return int(p.parent.name)
     return None
-
-
-def wait_until(what):
-    end = time.monotonic() + 60
-    while not what() and time.monotonic() < end:
-        time.sleep(0.05)
-    assert what()
 
 
 @pytest.mark.parametrize("alive", [False, True], ids=["server gone", "server there"])

@@ -1,16 +1,13 @@
 """Tasks and buckets of others: object.upstreams, through the real SDK (D-14)."""
 import pathlib
-import sys
 
 import boto3
 import flyte
 import pytest
 import storage
 import wire
-from conftest import PROGRAMS, ROOT
-
-sys.path.insert(0, str(ROOT / "test"))
-from moto_server import start_moto  # noqa: E402
+from conftest import PROGRAMS
+from moto_server import start_moto
 
 SECRET = "moto-secret-that-nobody-prints"
 

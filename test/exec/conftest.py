@@ -12,6 +12,7 @@ import threading
 import time
 
 import pytest
+from waiting import wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get('TERN_BUILD', ROOT / 'build'))
@@ -159,13 +160,6 @@ def alive(pid):
     except OSError:
         return False
     return state not in 'ZX'
-
-
-def wait_until(look, timeout=20, what='it'):
-    end = time.monotonic() + timeout
-    while not look():
-        assert time.monotonic() < end, '%s did not happen' % what
-        time.sleep(0.02)
 
 
 @pytest.fixture

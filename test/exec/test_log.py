@@ -1,7 +1,7 @@
 """Logs: order, times, odd bytes, cursors, lines of our own, followers, the bound."""
 import time
 
-from conftest import wait_until
+from waiting import wait_until
 from test_process import sh
 
 

@@ -5,7 +5,8 @@ import signal
 import time
 
 import pytest
-from conftest import alive, wait_until
+from conftest import alive
+from waiting import wait_until
 
 
 def sh(script):

@@ -8,7 +8,8 @@ import subprocess
 import threading
 
 import pytest
-from conftest import BUILD, alive, supervisor_pid, wait_until
+from conftest import BUILD, alive, supervisor_pid
+from waiting import wait_until
 from test_process import sh
 
 
@@ -211,7 +212,7 @@ def test_supervisor_does_not_end_while_a_task_runs(execd, data):
     pid = e.supervisor_pid()
     e.kill()
     with pytest.raises(AssertionError):
-        wait_until(lambda: not alive(pid), timeout=2)
+        wait_until(lambda: not alive(pid), seconds=2)
     (data / 'go').touch()
     wait_until(lambda: not alive(pid), what='the end of the supervisor')
     e = execd()

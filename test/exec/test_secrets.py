@@ -6,7 +6,8 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import BUILD, Execd, alive, supervisor_pid, wait_until
+from conftest import BUILD, Execd, alive, supervisor_pid
+from waiting import wait_until
 from test_process import sh
 
 VALUE = 'correct horse battery staple 7c1e'

@@ -1,7 +1,7 @@
 """Slots on a real queue (D-22): shares, order, lending by parents that wait, deep and wide trees on one slot."""
 import threading
 
-from conftest import wait_until
+from waiting import wait_until
 from test_process import sh
 
 

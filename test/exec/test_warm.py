@@ -9,7 +9,8 @@ import tarfile
 import time
 
 import pytest
-from conftest import Execd, alive, supervisor_pid, sdk_venv, wait_until
+from conftest import Execd, alive, supervisor_pid, sdk_venv
+from waiting import wait_until
 from s3_stub import Store
 
 RUNTIME = 'flyte._internal.resolvers.default.DefaultTaskResolver'
@@ -82,7 +83,7 @@ class Tasks:
 
     def wait_ready(self):
         log = self.data / 'log' / 'supervisor.log'
-        wait_until(lambda: 'warm Python ready' in log.read_text() or 'no warm Python' in log.read_text(), 60)
+        wait_until(lambda: 'warm Python ready' in log.read_text() or 'no warm Python' in log.read_text())
 
 
 TEMPLATE = """import flyte

@@ -2,8 +2,6 @@
 import hashlib
 import os
 import pathlib
-import shutil
-import signal
 import sqlite3
 import subprocess
 

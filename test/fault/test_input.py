@@ -3,7 +3,7 @@ import os
 import subprocess
 
 import pytest
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import descriptor_pb2, descriptor_pool
 
 import harness
 import wire

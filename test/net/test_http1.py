@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from waiting import wait_until
 
 GET = b'GET /hello HTTP/1.1\r\nHost: h\r\n\r\n'
 
@@ -36,13 +37,6 @@ def read_response(s, out=b''):
         assert more
         body += more
     return int(head.split()[1]), body[:length], body[length:]
-
-
-def until(what, seconds=30):
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 # ---- an independent client -----------------------------------------------------------------------------------------
@@ -264,9 +258,9 @@ def test_slow_readers_are_closed_and_cost_little(start_echo):
         s = echo.connect()
         s.sendall(b'GET /big?100000000 HTTP/1.1\r\nHost: h\r\n\r\n')
         socks.append(s)
-    until(lambda: echo.report()['opened'] == 50)
+    wait_until(lambda: echo.report()['opened'] == 50)
     assert echo.report()['heap'] < 50 * 600_000  # the mark is 256 KiB
-    until(lambda: echo.report()['closed'] == 50)
+    wait_until(lambda: echo.report()['closed'] == 50)
     assert echo.report()['completed'] == 0
     for s in socks:
         s.close()
@@ -297,15 +291,15 @@ def test_a_parked_stream_ends_with_its_client(echo):
         s.sendall(b'GET /park HTTP/1.1\r\nHost: h\r\n\r\n')
         s.recv(1000)
         assert echo.report()['closed'] == 0
-    until(lambda: echo.report()['closed'] == 1)
+    wait_until(lambda: echo.report()['closed'] == 1)
     assert echo.report()['completed'] == 0
 
 
 def test_a_client_that_goes_in_the_middle_of_its_body(echo):
     with echo.connect() as s:
         s.sendall(POST + b'Content-Length: 100\r\n\r\nabc')
-        until(lambda: echo.report()['opened'] == 1)
-    until(lambda: echo.report()['closed'] == 1)
+        wait_until(lambda: echo.report()['opened'] == 1)
+    wait_until(lambda: echo.report()['closed'] == 1)
     assert echo.report()['completed'] == 0
 
 
@@ -325,7 +319,7 @@ def test_connections_have_a_limit(start_echo):
                 return s.recv(1000).startswith(b'HTTP/1.1 200')
             except OSError:
                 return False
-    until(accepted)
+    wait_until(accepted)
 
 
 def test_running_out_of_descriptors_is_survived(start_echo):
@@ -346,7 +340,7 @@ def test_many_parked_streams_cost_little(start_echo):
     socks = [echo.connect() for _ in range(100)]
     for s in socks:
         s.sendall(b'GET /park HTTP/1.1\r\nHost: h\r\n\r\n')
-    until(lambda: echo.report()['opened'] == 100)
+    wait_until(lambda: echo.report()['opened'] == 100)
     before = echo.report()['heap']
     for _ in range(count):
         s = echo.connect()
@@ -354,13 +348,13 @@ def test_many_parked_streams_cost_little(start_echo):
                   b'Connect-Protocol-Version: 1\r\nConnect-Accept-Encoding: gzip,identity\r\n'
                   b'User-Agent: connectrpc/0.10.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n')
         socks.append(s)
-    until(lambda: echo.report()['opened'] == 100 + count)
+    wait_until(lambda: echo.report()['opened'] == 100 + count)
     if 'asan' not in str(echo.process.args[0]) and 'tsan' not in str(echo.process.args[0]):
         # the test service's own record of a stream is part of it
         assert (echo.report()['heap'] - before) / count < 1024
     for s in socks:
         s.close()
-    until(lambda: echo.report()['closed'] == 100 + count)
+    wait_until(lambda: echo.report()['closed'] == 100 + count)
 
 
 # ---- stopping ------------------------------------------------------------------------------------------------------

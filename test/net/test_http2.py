@@ -6,17 +6,11 @@ import subprocess
 import time
 
 import pytest
+from waiting import wait_until
 
-from frames import (ACK, CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR,
+from frames import (ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR,
                     GOAWAY, HEADERS, NO_ERROR, PING, PREFACE, PRIORITY, PROTOCOL_ERROR, REFUSED_STREAM, RST_STREAM,
-                    SETTINGS, WINDOW_UPDATE, Client, block, field, frame, number, reset, settings, status, window)
-
-
-def until(what, seconds=30):
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.01)
+                    SETTINGS, WINDOW_UPDATE, Client, block, field, frame, reset, settings, status, window)
 
 
 @pytest.fixture
@@ -147,7 +141,7 @@ def test_a_paused_service_holds_the_peer_back(client, echo):
         sent += 16384
     ends = (struct.unpack('>I', p[-4:])[0] for kind, _, _, p in client.frames() if kind in (RST_STREAM, GOAWAY))
     assert next(ends) == FLOW_CONTROL_ERROR
-    until(lambda: echo.report()['closed'] == 1)
+    wait_until(lambda: echo.report()['closed'] == 1)
     assert echo.report()['heap'] < 1_000_000
 
 
@@ -170,7 +164,7 @@ def test_cancelling_ends_the_exchange(client, echo):
     client.send(client.request(1, '/park'), client.request(3, '/echo', 'POST', end=False))
     client.until(DATA, 1)
     client.send(reset(1), reset(3))
-    until(lambda: echo.report()['closed'] == 2)
+    wait_until(lambda: echo.report()['closed'] == 2)
     client.send(client.request(5))
     assert client.body(5) == b'hello\n'
     assert echo.report()['completed'] == 1
@@ -310,7 +304,7 @@ def test_rapid_reset(client, echo):
         return client.request(2 * i + 1, '/late', 'POST', end=False) + reset(2 * i + 1)
     assert flood(client, make, 20_000) in (ENHANCE_YOUR_CALM, None)
     assert echo.report()['opened'] < 2000
-    until(lambda: echo.report()['opened'] == echo.report()['closed'])
+    wait_until(lambda: echo.report()['opened'] == echo.report()['closed'])
 
 
 def test_rapid_reset_ends_with_enhance_your_calm(client):
@@ -328,9 +322,9 @@ def test_resets_by_the_server_count_too(client):
 def test_cancelling_all_open_streams_is_no_attack(client, echo):
     streams = range(1, 511, 2)
     client.send(*[client.request(i, '/unary', 'POST', end=False) for i in streams])
-    until(lambda: echo.report()['opened'] == 255)
+    wait_until(lambda: echo.report()['opened'] == 255)
     client.send(*[reset(i) for i in streams])
-    until(lambda: echo.report()['closed'] == 255)
+    wait_until(lambda: echo.report()['closed'] == 255)
     client.send(client.request(601))
     assert client.body(601) == b'hello\n'
 
@@ -404,9 +398,9 @@ def test_a_peer_that_never_reads(start_echo):
         c = Client(s, window=(1 << 31) - 1)
         c.send(window(0, (1 << 30)))
         c.send(*[c.request(2 * i + 1, '/big?100000000') for i in range(100)])
-        until(lambda: echo.report()['opened'] == 100)
+        wait_until(lambda: echo.report()['opened'] == 100)
         assert echo.report()['heap'] < 5_000_000
-        until(lambda: echo.report()['closed'] == 100)
+        wait_until(lambda: echo.report()['closed'] == 100)
 
 
 def test_streams_stall_one_by_one(start_echo):

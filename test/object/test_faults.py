@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+from waiting import wait_until
 
 from conftest import BUCKET, S3D, Raw, Signer
 
@@ -130,11 +131,7 @@ def test_clients_that_vanish(s3d):
                        ''.join(f'{n}: {v}\r\n' for n, v in head.items()) + '\r\n').encode())
             s.sendall(b'y' * (300000 * (i + 1)))
         s.close()
-    for _ in range(200):
-        if len(s3d.files()) == before:
-            break
-        time.sleep(0.02)
-    assert len(s3d.files()) == before
+    wait_until(lambda: len(s3d.files()) == before, 'the end of what was half sent')
     assert raw.key('HEAD', 'vanish/half')[0] == 404
     assert raw.key('GET', 'vanish/big')[2] == b'z' * (20 * MIB)
 

@@ -6,7 +6,6 @@ import os
 import pathlib
 import random
 import socket
-import sys
 import threading
 import time
 import urllib.error
@@ -15,12 +14,10 @@ import urllib.request
 import botocore.exceptions
 import obstore
 import pytest
+from moto_server import start_moto
 from obstore.store import S3Store
 
-from conftest import READER, ROOT, Raw, S3d, Signer, code_of, running
-
-sys.path.insert(0, str(ROOT / 'test'))
-from moto_server import start_moto  # noqa: E402
+from conftest import READER, Raw, S3d, Signer, code_of, running
 
 MIB = 1 << 20
 SECRET = 'a-secret-that-no-log-may-hold'

@@ -11,7 +11,7 @@ import zlib
 
 import pytest
 
-from conftest import ATTEMPT, BUCKET, READER, UPLOAD, Raw, Signer, code_of
+from conftest import BUCKET, READER, UPLOAD, Raw, Signer, code_of
 
 PATH = '/tern/p/d/r1/signed'
 
