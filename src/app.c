@@ -19,6 +19,7 @@
 #include "object/object.h"
 #include "object/upstream.h"
 #include "rpc/rpc.h"
+#include "service/audit.h"
 #include "service/pages.h"
 #include "store/project.h"
 
@@ -307,6 +308,7 @@ static enum code bind_api(struct ctx *cx, struct app *app)
         .pages = service_pages,
         .page_count = service_page_count,
         .message_max = (size_t)c->limits_message_bytes,
+        .audit = audit_rpc,
     };
     TRY(access_rules(cx, app, &cfg));
     TRY(rpc_new(cx, &cfg, &app->rpc));

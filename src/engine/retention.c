@@ -6,6 +6,7 @@
 #include "base/time.h"
 #include "engine/retention_int.h"
 #include "lane/lane.h"
+#include "store/audit.h"
 #include "store/cache.h"
 #include "store/run.h"
 
@@ -108,6 +109,46 @@ static enum code sweep_small(struct ctx *cx, struct engine_retention_sweep *s)
     return CODE_OK;
 }
 
+/* ---- the audit trail --------------------------------------------------------------------------------------------- */
+
+struct trail {
+    int64_t before_ns;
+    uint64_t count;
+    size_t removed;
+};
+
+static enum code count_trail(struct ctx *cx, void *arg)
+{
+    struct trail *t = arg;
+    return store_audit_count(cx, t->before_ns, &t->count);
+}
+
+static enum code sweep_trail_piece(struct ctx *cx, void *arg)
+{
+    struct trail *t = arg;
+    return store_audit_sweep(cx, t->before_ns, ENGINE_RETENTION_PIECE, &t->removed);
+}
+
+static enum code sweep_trail_step(struct ctx *cx, struct engine_retention_sweep *s, void *arg)
+{
+    return lane_write(cx, s->e->app->lanes, sweep_trail_piece, arg);
+}
+
+static enum code sweep_audit(struct ctx *cx, struct engine_retention_sweep *s)
+{
+    struct trail t = {.before_ns = engine_retention_before(s, s->config->retention_audit_ns)};
+    if (s->dry) {
+        TRY(lane_read(cx, s->e->app->lanes, count_trail, &t));
+        s->row->count = t.count;
+        return CODE_OK;
+    }
+    do {
+        TRY(engine_retention_step(cx, s, sweep_trail_step, &t));
+        s->row->count += t.removed;
+    } while (t.removed == ENGINE_RETENTION_PIECE);
+    return CODE_OK;
+}
+
 /* ---- a sweep ----------------------------------------------------------------------------------------------------- */
 
 static const struct kind {
@@ -120,6 +161,7 @@ static const struct kind {
     {"logs", "retention.logs", offsetof(struct config, retention_logs_ns), engine_retention_logs},
     {"uploads", "retention.uploads", offsetof(struct config, retention_uploads_ns), engine_retention_uploads},
     {"environments", "retention.images", offsetof(struct config, retention_images_ns), engine_retention_images},
+    {"audit rows", "retention.audit", offsetof(struct config, retention_audit_ns), sweep_audit},
 };
 _Static_assert(sizeof(kinds) / sizeof(*kinds) == ENGINE_RETENTION_KINDS, "a row for each kind");
 

@@ -65,6 +65,12 @@ must_check_ enum code pb_validate(struct ctx *cx, const struct pb_type *type, co
 void *pb_clone(struct arena *mem, const struct pb_type *type, const void *msg);
 bool pb_equal(const struct pb_type *type, const void *a, const void *b);
 
+/* Appends what a message is about, for people: the texts of the first identifier in it but for its organization, as
+ * "project/domain/run/action". False when it has none. */
+bool pb_identify(const struct pb_type *type, const void *msg, buf *b);
+/* The same for a message without an identifier, from fields with names such as project, domain, id, key. */
+bool pb_identify_by_names(const struct pb_type *type, const void *msg, buf *b);
+
 str pb_type_name(const struct pb_type *type);
 /* "flyteidl2.workflow.Run", or NULL. For Any, reflection and error details. */
 const struct pb_type *pb_type_find(str full_name);

@@ -42,6 +42,12 @@ static struct row policy(const struct pb_method *m)
     return row ? *row : default_row(m);
 }
 
+/* Those that only read have the read lane, or say in the IDL that they do. */
+static bool changes_something(const struct pb_method *m, const struct row *row)
+{
+    return row->lane != LANE_READ && !m->no_side_effects && (m->client_stream || !m->server_stream);
+}
+
 static void add_route(struct rpc *r, str path, uint32_t value)
 {
     size_t at = str_mix(path) & r->route_mask;
@@ -77,11 +83,21 @@ enum code method_table(struct ctx *cx, struct rpc *r)
     r->method_count = n;
     for (size_t i = 0; i < n; i++) {
         struct row row = policy(&from[i]);
+        bool audited = r->cfg.audit && changes_something(&from[i], &row);
         row.lane = r->cfg.handlers_sleep ? LANE_WORK : row.lane;
         uint32_t max = row.max && row.max < r->message_max ? row.max : r->message_max;
         str path = str_from(from[i].path);
-        r->methods[i] = (struct method){&from[i], row.lane, row.kind,          row.priority,
-                                        max,      path,     str_skip(path, 1), rpc_count_new(&r->mem)};
+        r->methods[i] = (struct method){
+            .pb = &from[i],
+            .lane = row.lane,
+            .kind = row.kind,
+            .audited = audited,
+            .priority = row.priority,
+            .max = max,
+            .path = path,
+            .name = str_skip(path, 1),
+            .count = rpc_count_new(&r->mem),
+        };
         add_route(r, path, (uint32_t)i + 1);
     }
     return CODE_OK;

@@ -56,6 +56,10 @@ struct rpc_config {
     const uint32_t *executors; /* uids that may call, and have the role "executor" (D-32) */
     size_t executor_count;
     struct rpc_proxy proxy;
+    /* Writes down an RPC that has changed something, before it is answered; NULL = nobody does. On the worker that ran
+     * the handler, inside its transaction on the write lane; of a stream once, without the answer. An error fails the
+     * RPC. */
+    enum code (*audit)(struct ctx *cx, const struct pb_method *m, const void *req, const void *rsp);
     /* For test programs only. */
     bool tell_internal;  /* INTERNAL messages go to the client */
     bool handlers_sleep; /* every RPC runs on the work lane */

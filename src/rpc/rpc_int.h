@@ -26,6 +26,7 @@ struct method {
     const struct pb_method *pb;
     enum lane_kind lane;
     enum stream_kind kind;
+    bool audited;  /* it changes something */
     bool priority; /* write lane: the share of the queue kept for Enqueue (D-04) */
     uint32_t max;  /* bytes of one message */
     str path;      /* "/flyteidl2.workflow.RunService/CreateRun" */

@@ -52,7 +52,11 @@ enum code stream_step(struct lane_entry *e, struct ctx *cx)
     }
     st->verdict = VERDICT_END;
     st->wake_ns = INT64_MAX;
-    return c->method->pb->stream(cx, req, st);
+    TRY(c->method->pb->stream(cx, req, st));
+    if (c->method->audited && !st->audited)
+        TRY(c->rpc->cfg.audit(cx, c->method->pb, req, NULL));
+    st->audited = true;
+    return CODE_OK;
 }
 
 /* ---- for handlers ------------------------------------------------------------------------------------------------ */

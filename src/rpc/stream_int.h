@@ -57,6 +57,7 @@ struct stream {
     enum verdict verdict;
     bool validated;
     bool head_asked;
+    bool audited;
 
     /* The loop. */
     struct stream *follow_next; /* while another stream's step runs for this one too */

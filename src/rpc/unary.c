@@ -104,6 +104,8 @@ static enum code run_handler(struct lane_entry *e, struct ctx *cx)
         TRY(prepare(cx, run, c->in.max));
     void *rsp = pb_type_new(cx->mem, m->output);
     TRY(m->unary(cx, run->req, rsp));
+    if (c->method->audited)
+        TRY(c->rpc->cfg.audit(cx, m, run->req, rsp));
     buf_init_arena(&run->out, cx->mem, 2 * c->out.max);
     return message_write(cx, &c->out, m->output, rsp, &run->out, &run->out_gzip);
 }

@@ -4,6 +4,7 @@
 #include "app.h"
 #include "base/buf.h"
 #include "engine/retention.h"
+#include "service/audit.h"
 
 static void put_size(buf *b, int64_t bytes)
 {
@@ -24,6 +25,8 @@ enum code service_page_gc(struct ctx *cx, const struct rpc_page_request *req, st
     if (!str_eq(req->method, STR("POST")) || (req->query.n && !dry))
         return fail(cx, CODE_INVALID_ARGUMENT, "POST /admin/gc or /admin/gc?dry_run=true");
     TRY(engine_retention_sweep(cx, cx->app->engine, dry, rows));
+    if (!dry)
+        TRY(audit_other(cx, STR("tern gc"), STR("")));
     buf_init_arena(&b, cx->mem, 8192);
     buf_printf(&b, "%-14s %9s %13s   %s\n", dry ? "would remove" : "removed", "count", "size    ", "setting");
     for (size_t i = 0; i < ENGINE_RETENTION_KINDS; i++) {

@@ -1,0 +1,66 @@
+/* The audit trail. See audit.h. */
+#include "store/audit.h"
+
+#include "store/db.h"
+#include "store/identity.h"
+
+static enum code put_rpc(struct ctx *cx, str path, int64_t *id)
+{
+    struct db_rows rows;
+    TRY(db_query(cx, "SELECT id FROM audit_rpc WHERE path=$1", DB_ARGS(DB_S(path)), &rows));
+    if (!rows.n)
+        TRY(db_query(cx, "INSERT INTO audit_rpc (path) VALUES ($1) RETURNING id", DB_ARGS(DB_S(path)), &rows));
+    *id = db_row(&rows, 0)[0].i;
+    return CODE_OK;
+}
+
+enum code store_audit_add(struct ctx *cx, const struct store_audit *a)
+{
+    int64_t rpc;
+    uint64_t by;
+    TRY(put_rpc(cx, a->rpc, &rpc));
+    TRY(store_identity_put_caller(cx, &by));
+    return db_query(
+        cx,
+        "INSERT INTO audit (id, rpc_id, by_id, address, about)"
+        " SELECT CASE WHEN $1 > last THEN $1 ELSE last + 1 END, $2, $3, $4, $5"
+        " FROM (SELECT coalesce(max(id), 0) AS last FROM audit) AS newest",
+        DB_ARGS(DB_I(a->time_ns), DB_I(rpc), by ? DB_I(by) : DB_N, DB_S_OR_NULL(a->address), DB_S_OR_NULL(a->about)),
+        NULL);
+}
+
+enum code store_audit_list(struct ctx *cx, int64_t since_ns, int64_t before_ns, size_t max, struct store_audit **out,
+                           size_t *n)
+{
+    struct db_rows rows;
+    TRY(db_query(cx,
+                 "SELECT audit.id, path, subject, identity.name, address, about FROM audit"
+                 " JOIN audit_rpc ON audit_rpc.id=rpc_id LEFT JOIN identity ON identity.id=by_id"
+                 " WHERE audit.id >= $1 AND audit.id < $2 ORDER BY audit.id DESC LIMIT $3",
+                 DB_ARGS(DB_I(since_ns), DB_I(before_ns), DB_I(max)), &rows));
+    struct store_audit *list = arena_new_array(cx->mem, struct store_audit, rows.n);
+    for (size_t i = 0; i < rows.n; i++) {
+        const struct db_value *v = db_row(&rows, i);
+        list[i] = (struct store_audit){v[0].i, v[1].s, v[2].s, v[3].s, v[4].s, v[5].s};
+    }
+    *out = list;
+    *n = rows.n;
+    return CODE_OK;
+}
+
+enum code store_audit_count(struct ctx *cx, int64_t before_ns, uint64_t *out)
+{
+    struct db_rows rows;
+    TRY(db_query(cx, "SELECT count(*) FROM audit WHERE id < $1", DB_ARGS(DB_I(before_ns)), &rows));
+    *out = (uint64_t)db_row(&rows, 0)[0].i;
+    return CODE_OK;
+}
+
+enum code store_audit_sweep(struct ctx *cx, int64_t before_ns, size_t max, size_t *removed)
+{
+    struct db_rows rows;
+    TRY(db_query(cx, "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE id < $1 ORDER BY id LIMIT $2)",
+                 DB_ARGS(DB_I(before_ns), DB_I(max)), &rows));
+    *removed = (size_t)rows.changed;
+    return CODE_OK;
+}
