@@ -124,6 +124,12 @@ static str with_last_words(const struct engine_look *l, struct arena *mem, str m
     return arena_printf(mem, STR_FMT "; its log ends with:" STR_FMT, STR_ARG(message), STR_ARG(l->said));
 }
 
+static str signal_text(struct arena *mem, int sig)
+{
+    const char *name = sigabbrev_np(sig);
+    return arena_printf(mem, "the task's process was ended by signal %d (SIG%s)", sig, name ? name : "?");
+}
+
 static struct failure failure_of_exit(const struct engine_look *l, struct arena *mem)
 {
     const struct exec_observation *o = &l->exec;
@@ -136,12 +142,9 @@ static struct failure failure_of_exit(const struct engine_look *l, struct arena 
         f.code = STR("ExitStatusUnknown");
         f.message = STR("the task's process is gone without a result, and how it ended is not known");
     } else if (o->signal) {
-        const char *name = sigabbrev_np(o->signal);
         f.kind = is_interruption(o->signal) ? SYSTEM : USER;
         f.code = f.kind == SYSTEM ? STR("Interrupted") : STR("TaskProcessCrashed");
-        f.message =
-            arena_printf(mem, "the task's process was ended by signal %d (SIG%s)", o->signal, name ? name : "?");
-        f.message = with_last_words(l, mem, f.message);
+        f.message = with_last_words(l, mem, signal_text(mem, o->signal));
     } else if (o->exit_code) {
         f.message = arena_printf(mem, "the task's process ended with exit code %d without a result", o->exit_code);
         f.message = with_last_words(l, mem, f.message);
@@ -153,11 +156,21 @@ static struct failure failure_of_exit(const struct engine_look *l, struct arena 
     return f;
 }
 
+/* Storing outputs.pb is the last thing that a task does: a process that crashes by itself later was only at its
+ * interpreter's end, where threads of libraries do that (PyO3 before Python 3.12). */
+static bool crashed_when_done(const struct engine_look *l)
+{
+    const struct exec_observation *o = &l->exec;
+    return l->result.kind == ENGINE_RESULT_OUTPUTS && o->state == EXEC_EXITED && o->signal && !o->oom &&
+           !is_interruption(o->signal);
+}
+
 static bool succeeded(const struct engine_look *l)
 {
+    bool clean = !l->exec.signal && !l->exec.exit_code;
     if (l->result.kind == ENGINE_RESULT_OUTPUTS)
-        return l->exec.state != EXEC_EXITED || (!l->exec.signal && !l->exec.exit_code);
-    return l->exec.state == EXEC_EXITED && !l->exec.signal && !l->exec.exit_code && !l->task->has_outputs;
+        return l->exec.state != EXEC_EXITED || clean || crashed_when_done(l);
+    return l->exec.state == EXEC_EXITED && clean && !l->task->has_outputs;
 }
 
 /* The process is over. error.pb counts first, then the exit status and outputs.pb. */
@@ -174,6 +187,8 @@ static void decide_over(const struct engine_look *l, struct arena *mem, struct e
         fail_attempt(l, mem, &f, out);
     } else if (succeeded(l)) {
         end(out, COMMON_ACTION_PHASE_SUCCEEDED);
+        if (crashed_when_done(l))
+            out->remark = arena_concat(mem, signal_text(mem, l->exec.signal), STR(" after it had stored its result"));
     } else {
         struct failure f = failure_of_exit(l, mem);
         fail_attempt(l, mem, &f, out);

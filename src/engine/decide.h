@@ -65,6 +65,7 @@ struct engine_decision {
     int32_t error_kind; /* with code and message, of RETRY and END */
     str code, message;
     bool recoverable;
+    str remark;           /* END with success: what is odd about it; mostly empty */
     bool system_failure;  /* RETRY: counts as one of the system's */
     bool from_cache;      /* END: outputs of the cache entry */
     int32_t cache_status; /* core.CatalogCacheStatus; LAUNCH, ADVANCE, END */

@@ -215,6 +215,8 @@ static enum code write_end(struct ctx *cx, struct engine_item *it, const struct 
     if (success && !it->a->started_ns && !d->from_cache)
         it->a->started_ns = it->look.now_ns;
     TRY(engine_change_end(cx, clock, it->a, it->run, it->at, &end));
+    if (d->remark.n)
+        TRY(add_event(cx, it, it->a->updated_ns, WORKFLOW_CLUSTER_EVENT_TYPE_WARNING, "CrashedWhenDone", d->remark));
     return d->from_cache ? add_event(cx, it, it->a->updated_ns, WORKFLOW_CLUSTER_EVENT_TYPE_NORMAL, "CacheHit",
                                      STR("the result is that of an earlier action"))
                          : CODE_OK;

@@ -1,5 +1,9 @@
 """Errors, retries, timeouts, memory: what the user and the parent see."""
+import json
+
 import failures
+import pytest
+import wire
 
 
 def details(r):
@@ -57,6 +61,17 @@ def test_last_words_without_end(run):
     """One line longer than what is looked at."""
     info = details(run(failures.exits, status=8, expect="failed")).error_info
     assert info.message.endswith("exit code 8 without a result")
+
+
+@pytest.mark.parametrize("context", [{}, {"env_vars": {"TZ": "UTC"}}], ids=["warm", "cold"])
+def test_process_that_crashes_after_its_result_was_stored(run, tern, context):
+    r = run(failures.crashes_at_its_end, context=context)
+    assert r.outputs()[0] == 7 and len(details(r).attempts) == 1
+    events = {"id": {"run": wire.run_id(r.name), "name": "a0"}, "attempt": 1}
+    with wire.Watch(tern.endpoint, wire.RUNS + "WatchClusterEvents", events) as told:
+        said = ""
+        while "SIGABRT" not in said:
+            said += json.dumps(told.next())
 
 
 def test_process_that_is_killed(run):

@@ -1,5 +1,6 @@
 """Errors, retries, timeouts, memory."""
 import asyncio
+import atexit
 import os
 import time
 from datetime import timedelta
@@ -82,6 +83,12 @@ async def exits(status: int) -> int:
 async def killed() -> int:
     os.kill(os.getpid(), 9)
     return 0
+
+
+@env.task
+async def crashes_at_its_end() -> int:
+    atexit.register(os.abort)
+    return 7
 
 
 @env.task(timeout=flyte.Timeout(max_runtime=timedelta(seconds=2)))

@@ -37,7 +37,7 @@ struct row {
     /* decided */
     enum engine_verb verb;
     int32_t to;
-    const char *code;
+    const char *code, *remark;
     bool abort, cleanup, abort_previous, cleanup_previous;
     int64_t wake; /* T0 plus this; 0 = none */
 };
@@ -93,6 +93,13 @@ static const struct row rows[] = {
      .verb = ENGINE_RETRY, .to = FAILED, .code = "OutputsNotFound", .cleanup = true, .wake = 1 * S},
     {"exit 1 although there are outputs", .phase = RUNNING, .launched = true, .exec = EXEC_EXITED, .exit_code = 1,
      .result = ENGINE_RESULT_OUTPUTS, .verb = ENGINE_END, .to = FAILED, .code = "TaskProcessFailed", .cleanup = true},
+    {"a crash after the outputs", .phase = RUNNING, .launched = true, .exec = EXEC_EXITED, .signal = SIGABRT,
+     .result = ENGINE_RESULT_OUTPUTS, .verb = ENGINE_END, .to = SUCCEEDED, .remark = "SIGABRT", .cleanup = true},
+    {"a crash before the outputs", .phase = RUNNING, .launched = true, .exec = EXEC_EXITED, .signal = SIGSEGV,
+     .verb = ENGINE_END, .to = FAILED, .code = "TaskProcessCrashed", .cleanup = true},
+    {"killed by somebody after the outputs", .phase = RUNNING, .launched = true, .exec = EXEC_EXITED, .signal = SIGKILL,
+     .result = ENGINE_RESULT_OUTPUTS, .verb = ENGINE_RETRY, .to = FAILED, .code = "Interrupted", .cleanup = true,
+     .wake = 1 * S},
     {"error.pb counts before the exit code", .phase = RUNNING, .launched = true, .exec = EXEC_EXITED, .exit_code = 1,
      .result = ENGINE_RESULT_ERROR, .recoverable = true, .verb = ENGINE_END, .to = FAILED, .code = "E",
      .cleanup = true},
@@ -180,6 +187,8 @@ static void test_rows(void **state)
             fail_msg("%s: verb %d, phase %d, need %u", r->name, d.verb, d.phase, d.need);
         if (ends && !str_eq(d.code, str_from(r->code)))
             fail_msg("%s: code " STR_FMT, r->name, STR_ARG(d.code));
+        if (r->remark ? str_find(d.remark, str_from(r->remark)) == SIZE_MAX : d.remark.n > 0)
+            fail_msg("%s: remark " STR_FMT, r->name, STR_ARG(d.remark));
         if (d.abort != r->abort || d.cleanup != r->cleanup || d.abort_previous != r->abort_previous ||
             d.cleanup_previous != r->cleanup_previous)
             fail_msg("%s: abort %d, cleanup %d, previous %d %d", r->name, d.abort, d.cleanup, d.abort_previous,
