@@ -20,6 +20,10 @@ task:
 """
 
 
+# The HTTP client of the SDK has a thread that may abort the interpreter at its end, before Python 3.12: all is said then.
+SDK_EXITS = (0, -signal.SIGABRT) if sys.version_info < (3, 12) else (0,)
+
+
 class Tern:
     """One data folder and the processes on it."""
 
@@ -131,8 +135,6 @@ class Tern:
         done = subprocess.run([pathlib.Path(sys.prefix) / "bin" / "flyte", *map(str, args)], env=environment,
                               cwd=cwd or pathlib.Path(__file__).parent / "programs", capture_output=True, text=True,
                               timeout=timeout, stdin=subprocess.DEVNULL, **options)
-        # The HTTP client of the SDK has a thread that may abort the interpreter at its end, before Python 3.12: all is said then.
-        ended = [0, -signal.SIGABRT] if sys.version_info < (3, 12) else [0]
-        assert not check or done.returncode in ended, (
+        assert not check or done.returncode in SDK_EXITS, (
             f"flyte {args} ended with {done.returncode}: {done.stdout}\n{done.stderr}")
         return done

@@ -12,7 +12,7 @@ import urllib.request
 import pytest
 from waiting import wait_until
 
-from harness import BINARY, ROOT, Tern
+from harness import BINARY, ROOT, SDK_EXITS, Tern
 
 
 @pytest.fixture
@@ -78,7 +78,8 @@ def test_the_server_says_how_its_clients_are_configured(server, tmp_path):
     command = line.split(":", 1)[1].split()
     flyte = pathlib.Path(sys.prefix) / "bin" / "flyte"
     config = tmp_path / "config.yaml"
-    subprocess.run([flyte, *command[1:], "--output", config], check=True, capture_output=True, timeout=60, env=one.env())
+    made = subprocess.run([flyte, *command[1:], "--output", config], capture_output=True, timeout=60, env=one.env())
+    assert made.returncode in SDK_EXITS, made
     done = one.cli("--config", config, "run", "--follow", "images.py", "answer", timeout=120)
     assert "Created Run" in done.stdout
 

@@ -5,6 +5,7 @@ import pytest
 from flyte.remote import Run
 
 import world
+from harness import SDK_EXITS
 
 # Before the commit nothing is there, so the retry makes the run; after it the reply alone is missing.
 POINTS = ["run.created", "lane.before_commit@run.created",
@@ -24,7 +25,7 @@ def test_flyte_run_is_killed_and_retried(make_world, point):
     keeper = w.keep()
     done = w.cli("run", "fan.py", "nothing", cwd=world.PROGRAMS, check=False)
     text = done.stdout + done.stderr
-    assert done.returncode == 0, text
+    assert done.returncode in SDK_EXITS, text
     assert keeper.ended == [-9], "the server was not killed"
     (r,) = runs(w)
     assert re.search(rf"\b{r.name}\b", text), f"the command did not print {r.name}: {text}"
