@@ -93,11 +93,11 @@ static enum code find_related(struct ctx *cx, const TaskRunSpec *spec, uint64_t 
     return CODE_OK;
 }
 
-static enum code put_labels(struct ctx *cx, const TaskRunSpec *spec, uint64_t run_id)
+static enum code put_labels(struct ctx *cx, const TaskRunSpec *spec, const struct store_run *run)
 {
     const TaskLabels *l = spec->labels;
     for (size_t i = 0; l && i < l->values.n; i++)
-        TRY(store_run_label_put(cx, run_id, l->values.p[i].key, l->values.p[i].value));
+        TRY(store_run_label_put(cx, run, l->values.p[i].key, l->values.p[i].value));
     return CODE_OK;
 }
 
@@ -110,6 +110,7 @@ static enum code insert_run(struct ctx *cx, const struct engine_new_run *n, cons
                               .phase = COMMON_ACTION_PHASE_QUEUED,
                               .source = n->source,
                               .task_name_id = task->task_name_id,
+                              .task_spec_id = task->id,
                               .start_ns = n->start_ns,
                               .created_ns = now_ns,
                               .max_actions = n->max_actions,
@@ -119,7 +120,7 @@ static enum code insert_run(struct ctx *cx, const struct engine_new_run *n, cons
     TRY(store_identity_put_caller(cx, &run->created_by));
     TRY(find_related(cx, n->run_spec, &run->related_id));
     TRY(store_run_insert(cx, run));
-    TRY(put_labels(cx, n->run_spec, run->id));
+    TRY(put_labels(cx, n->run_spec, run));
     return n->request_key.n ? store_run_put_request(cx, n->request_key, run->id, now_ns) : CODE_OK;
 }
 

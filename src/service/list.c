@@ -2,6 +2,7 @@
 #include "service/list.h"
 
 #include "base/time.h"
+#include "service/token.h"
 
 #define WHERE_MAX ((size_t)64 * 1024)
 
@@ -10,6 +11,16 @@ void service_list_init(struct ctx *cx, struct service_list *l)
     *l = (struct service_list){.limit = SERVICE_LIST_DEFAULT};
     buf_init_arena(&l->where, cx->mem, WHERE_MAX);
     l->args = arena_new_array(cx->mem, struct db_value, SERVICE_LIST_ARGS_MAX);
+}
+
+/* A value's number, in *to. */
+static enum code add_value(struct ctx *cx, struct service_list *l, buf *to, const struct db_value *value)
+{
+    if (l->arg_count == SERVICE_LIST_ARGS_MAX)
+        return fail(cx, CODE_INVALID_ARGUMENT, "filters: more than %d values", SERVICE_LIST_ARGS_MAX);
+    l->args[l->arg_count++] = *value;
+    buf_printf(to, "$%zu", l->arg_count);
+    return CODE_OK;
 }
 
 /* Appends sql with each "?" replaced by the number of the value it stands for. */
@@ -22,10 +33,9 @@ static enum code append(struct ctx *cx, struct service_list *l, const char *sql,
             buf_char(&l->where, *p);
             continue;
         }
-        if (l->arg_count == SERVICE_LIST_ARGS_MAX || used == n)
-            return fail(cx, CODE_INVALID_ARGUMENT, "filters: more than %d values", SERVICE_LIST_ARGS_MAX);
-        l->args[l->arg_count++] = values[used++];
-        buf_printf(&l->where, "$%zu", l->arg_count);
+        if (used == n)
+            return fail(cx, CODE_INTERNAL, "no value for %s", sql);
+        TRY(add_value(cx, l, &l->where, &values[used++]));
     }
     return CODE_OK;
 }
@@ -104,21 +114,22 @@ static const struct {
     int32_t function;
     enum arity arity;
     const char *sql;
+    bool text; /* for texts only */
 } functions[] = {
-    {COMMON_FILTER_FUNCTION_EQUAL, ONE, "@ = ?"},
-    {COMMON_FILTER_FUNCTION_NOT_EQUAL, ONE, "@ IS NOT ?"},
-    {COMMON_FILTER_FUNCTION_GREATER_THAN, ONE, "@ > ?"},
-    {COMMON_FILTER_FUNCTION_GREATER_THAN_OR_EQUAL, ONE, "@ >= ?"},
-    {COMMON_FILTER_FUNCTION_LESS_THAN, ONE, "@ < ?"},
-    {COMMON_FILTER_FUNCTION_LESS_THAN_OR_EQUAL, ONE, "@ <= ?"},
-    {COMMON_FILTER_FUNCTION_CONTAINS, ONE, "instr(@, ?) > 0"},
-    {COMMON_FILTER_FUNCTION_CONTAINS_CASE_INSENSITIVE, ONE, "instr(lower(@), lower(?)) > 0"},
-    {COMMON_FILTER_FUNCTION_ENDS_WITH, ONE, "substr(@, -length(?1)) = ?1"},
-    {COMMON_FILTER_FUNCTION_NOT_ENDS_WITH, ONE, "substr(@, -length(?1)) <> ?1"},
-    {COMMON_FILTER_FUNCTION_VALUE_IN, MANY, "@ IN ("},
-    {COMMON_FILTER_FUNCTION_VALUE_NOT_IN, MANY, "@ NOT IN ("},
-    {COMMON_FILTER_FUNCTION_EXISTS, NONE, "@ IS NOT NULL"},
-    {COMMON_FILTER_FUNCTION_NOT_EXISTS, NONE, "@ IS NULL"},
+    {COMMON_FILTER_FUNCTION_EQUAL, ONE, "@ = ?", false},
+    {COMMON_FILTER_FUNCTION_NOT_EQUAL, ONE, "@ <> ?", false},
+    {COMMON_FILTER_FUNCTION_GREATER_THAN, ONE, "@ > ?", false},
+    {COMMON_FILTER_FUNCTION_GREATER_THAN_OR_EQUAL, ONE, "@ >= ?", false},
+    {COMMON_FILTER_FUNCTION_LESS_THAN, ONE, "@ < ?", false},
+    {COMMON_FILTER_FUNCTION_LESS_THAN_OR_EQUAL, ONE, "@ <= ?", false},
+    {COMMON_FILTER_FUNCTION_CONTAINS, ONE, "instr(@, ?) > 0", true},
+    {COMMON_FILTER_FUNCTION_CONTAINS_CASE_INSENSITIVE, ONE, "instr(lower(@), lower(?)) > 0", true},
+    {COMMON_FILTER_FUNCTION_ENDS_WITH, ONE, "substr(@, length(@) - length(?1) + 1) = ?1", true},
+    {COMMON_FILTER_FUNCTION_NOT_ENDS_WITH, ONE, "substr(@, length(@) - length(?1) + 1) <> ?1", true},
+    {COMMON_FILTER_FUNCTION_VALUE_IN, MANY, "@ IN (", false},
+    {COMMON_FILTER_FUNCTION_VALUE_NOT_IN, MANY, "@ NOT IN (", false},
+    {COMMON_FILTER_FUNCTION_EXISTS, NONE, "@ IS NOT NULL", false},
+    {COMMON_FILTER_FUNCTION_NOT_EXISTS, NONE, "@ IS NULL", false},
 };
 
 /* The function's SQL with the column put in; "?1" becomes "?" (the value is given once for each). */
@@ -140,7 +151,7 @@ static str with_column(struct ctx *cx, const char *sql, const char *column, size
     return buf_view(&b);
 }
 
-static const struct service_list_field *find_field(const struct service_list_spec *spec, str name)
+const struct service_list_field *service_list_find(const struct service_list_spec *spec, str name)
 {
     for (size_t i = 0; i < spec->field_count; i++)
         if (str_eq_nocase(name, str_from(spec->fields[i].name)))
@@ -157,34 +168,48 @@ static str joined_digits(struct ctx *cx, const CommonFilter *f)
     return all;
 }
 
+enum code service_list_values(struct ctx *cx, const struct service_list_field *field, const CommonFilter *f,
+                              struct db_value *out, size_t *n)
+{
+    bool one = f->function != COMMON_FILTER_FUNCTION_VALUE_IN && f->function != COMMON_FILTER_FUNCTION_VALUE_NOT_IN;
+    *n = one ? 1 : f->values.n;
+    if (f->values.n == 0)
+        return fail(cx, CODE_INVALID_ARGUMENT, "filters: " STR_FMT ": a value is required", STR_ARG(f->field));
+    if (one && f->values.n > 1 && field->kind == SERVICE_LIST_ENUM)
+        return value_of(cx, field, f->field, joined_digits(cx, f), out);
+    if (one && f->values.n > 1)
+        return fail(cx, CODE_INVALID_ARGUMENT, "filters: " STR_FMT ": this function takes one value",
+                    STR_ARG(f->field));
+    for (size_t i = 0; i < *n; i++)
+        TRY(value_of(cx, field, f->field, f->values.p[i], &out[i]));
+    return CODE_OK;
+}
+
 static enum code many(struct ctx *cx, struct service_list *l, const struct service_list_field *field, const char *sql,
-                      const CommonFilter *f)
+                      const struct db_value *values, size_t n)
 {
     size_t uses;
-    struct db_value v;
     TRY(service_list_and(cx, l, with_column(cx, sql, field->column, &uses).p, NULL, 0));
-    for (size_t i = 0; i < f->values.n; i++) {
-        TRY(value_of(cx, field, f->field, f->values.p[i], &v));
-        TRY(append(cx, l, i ? ", ?" : "?", &v, 1));
-    }
+    for (size_t i = 0; i < n; i++)
+        TRY(append(cx, l, i ? ", ?" : "?", &values[i], 1));
     buf_char(&l->where, ')');
     return CODE_OK;
 }
 
-static enum code one(struct ctx *cx, struct service_list *l, const struct service_list_field *field, const char *sql,
-                     const CommonFilter *f)
+static enum code add_function(struct ctx *cx, struct service_list *l, const struct service_list_field *field,
+                              const CommonFilter *f, size_t i)
 {
-    size_t uses;
-    struct db_value v[2];
-    str text = f->values.p[0];
-    if (f->values.n > 1 && field->kind == SERVICE_LIST_ENUM)
-        text = joined_digits(cx, f);
-    else if (f->values.n > 1)
-        return fail(cx, CODE_INVALID_ARGUMENT, "filters: " STR_FMT ": this function takes one value",
-                    STR_ARG(f->field));
-    TRY(value_of(cx, field, f->field, text, &v[0]));
+    size_t uses, n;
+    struct db_value *v = arena_new_array(cx->mem, struct db_value, f->values.n + 2);
+    if (functions[i].text && field->kind != SERVICE_LIST_TEXT)
+        return fail(cx, CODE_INVALID_ARGUMENT, "filters: " STR_FMT ": this function is for texts", STR_ARG(f->field));
+    if (functions[i].arity == NONE)
+        return service_list_and(cx, l, with_column(cx, functions[i].sql, field->column, &uses).p, NULL, 0);
+    TRY(service_list_values(cx, field, f, v, &n));
+    if (functions[i].arity == MANY)
+        return many(cx, l, field, functions[i].sql, v, n);
     v[1] = v[0];
-    str condition = with_column(cx, sql, field->column, &uses);
+    str condition = with_column(cx, functions[i].sql, field->column, &uses);
     return service_list_and(cx, l, condition.p, v, uses);
 }
 
@@ -206,50 +231,65 @@ static enum code label_filter(struct ctx *cx, struct service_list *l, const stru
 enum code service_list_filter(struct ctx *cx, struct service_list *l, const struct service_list_spec *spec,
                               const CommonFilter *f)
 {
-    const struct service_list_field *field = find_field(spec, f->field);
+    const struct service_list_field *field = service_list_find(spec, f->field);
     if (!field && spec->label_query && str_starts(f->field, STR("labels.")))
         return label_filter(cx, l, spec, f);
     if (!field)
         return fail(cx, CODE_INVALID_ARGUMENT, "invalid filter field: " STR_FMT, STR_ARG(f->field));
-    for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++) {
-        if (functions[i].function != f->function)
-            continue;
-        if (functions[i].arity == NONE) {
-            size_t uses;
-            return service_list_and(cx, l, with_column(cx, functions[i].sql, field->column, &uses).p, NULL, 0);
-        }
-        if (f->values.n == 0)
-            return fail(cx, CODE_INVALID_ARGUMENT, "filters: " STR_FMT ": a value is required", STR_ARG(f->field));
-        return functions[i].arity == MANY ? many(cx, l, field, functions[i].sql, f)
-                                          : one(cx, l, field, functions[i].sql, f);
-    }
+    for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++)
+        if (functions[i].function == f->function)
+            return add_function(cx, l, field, f, i);
     return fail(cx, CODE_INVALID_ARGUMENT, "unsupported filter function %d", (int)f->function);
 }
 
 /* ---- order and pages --------------------------------------------------------------------------------------------- */
 
-static enum code add_order(struct ctx *cx, buf *order, const struct service_list_spec *spec, const CommonSort *sort)
+/* NULL would be neither before nor after anything. */
+static str sort_key(struct ctx *cx, const struct service_list_spec *spec, const struct service_list_field *field)
 {
-    const struct service_list_field *field = find_field(spec, sort->key);
+    if (spec->indexed && strcmp(field->column, spec->indexed) == 0)
+        return str_from(field->column);
+    return arena_printf(cx->mem, "coalesce(%s, %s)", field->column, field->kind == SERVICE_LIST_TEXT ? "''" : "0");
+}
+
+static enum code add_order(struct ctx *cx, struct service_list *l, const struct service_list_spec *spec,
+                           const CommonSort *sort)
+{
+    const struct service_list_field *field = service_list_find(spec, sort->key);
     if (!field)
         return fail(cx, CODE_INVALID_ARGUMENT, "invalid sort field: " STR_FMT, STR_ARG(sort->key));
-    buf_printf(order, "%s %s, ", field->column, sort->direction == COMMON_SORT_DIRECTION_ASCENDING ? "ASC" : "DESC");
+    if (l->order_count == SERVICE_LIST_TERMS_MAX - 1)
+        return fail(cx, CODE_INVALID_ARGUMENT, "sort_by_fields: at most %d", SERVICE_LIST_TERMS_MAX - 1);
+    l->order[l->order_count++] =
+        (struct service_list_term){sort_key(cx, spec, field), sort->direction != COMMON_SORT_DIRECTION_ASCENDING};
     return CODE_OK;
+}
+
+static void take_default_order(struct service_list *l, const char *sql)
+{
+    str rest = str_from(sql), term, column, direction;
+    while (str_next(&rest, ',', &term)) {
+        bool descending = str_cut(str_trim(term), ' ', &column, &direction) && str_eq(direction, STR("DESC"));
+        l->order[l->order_count++] = (struct service_list_term){column, descending};
+    }
 }
 
 static enum code take_order(struct ctx *cx, struct service_list *l, const struct service_list_spec *spec,
                             const CommonListRequest *req)
 {
-    buf order;
-    buf_init_arena(&order, cx->mem, 4096);
+    l->order_count = 0;
     for (size_t i = 0; req && i < req->sort_by_fields.n; i++)
-        TRY(add_order(cx, &order, spec, req->sort_by_fields.p[i]));
+        TRY(add_order(cx, l, spec, req->sort_by_fields.p[i]));
     if (req && req->sort_by_fields.n == 0 && req->sort_by && req->sort_by->key.n)
-        TRY(add_order(cx, &order, spec, req->sort_by));
-    buf_str(&order, str_from(order.n ? spec->tie_break : spec->default_order));
-    if (order.failed)
-        return fail(cx, CODE_INVALID_ARGUMENT, "sort_by_fields: too many");
-    l->page.order = buf_view(&order);
+        TRY(add_order(cx, l, spec, req->sort_by));
+    if (!l->order_count) {
+        take_default_order(l, spec->default_order);
+        return CODE_OK;
+    }
+    str column = str_from(spec->tie_break), rest;
+    str_cut(column, ' ', &column, &rest);
+    l->order[l->order_count] = (struct service_list_term){column, l->order[l->order_count - 1].descending};
+    l->order_count++;
     return CODE_OK;
 }
 
@@ -260,9 +300,14 @@ enum code service_list_request(struct ctx *cx, struct service_list *l, const str
     TRY(take_order(cx, l, spec, req));
     if (!req)
         return CODE_OK;
-    if (req->token.n && (!str_to_u64(req->token, &offset) || offset > INT64_MAX))
-        return fail(cx, CODE_INVALID_ARGUMENT, "invalid token: \"" STR_FMT "\"", STR_ARG(req->token));
-    l->page.offset = offset;
+    if (req->token.n && str_to_u64(req->token, &offset)) {
+        if (offset > INT64_MAX)
+            return fail(cx, CODE_INVALID_ARGUMENT, "invalid token: \"" STR_FMT "\"", STR_ARG(req->token));
+        l->page.offset = offset;
+    } else {
+        l->token = req->token;
+    }
+    l->walked = spec->walked;
     if (req->limit)
         l->limit = req->limit < SERVICE_LIST_MAX ? req->limit : SERVICE_LIST_MAX;
     for (size_t i = 0; i < req->filters.n; i++)
@@ -270,15 +315,94 @@ enum code service_list_request(struct ctx *cx, struct service_list *l, const str
     return CODE_OK;
 }
 
+/* "(k1, k2) > ($1, $2)" where all go the same way, else k1 > $1 OR (k1 = $2 AND (k2 < $3)). */
+static enum code add_after(struct ctx *cx, struct service_list *l, buf *to, const struct db_value *values)
+{
+    bool same = true;
+    for (size_t i = 1; i < l->order_count; i++)
+        same = same && l->order[i].descending == l->order[0].descending;
+    if (same) {
+        buf_printf(to, "(" STR_FMT ") %c (", STR_ARG(l->page.keys), l->order[0].descending ? '<' : '>');
+        for (size_t i = 0; i < l->order_count; i++) {
+            buf_str(to, i ? STR(", ") : STR(""));
+            TRY(add_value(cx, l, to, &values[i]));
+        }
+        buf_char(to, ')');
+        return CODE_OK;
+    }
+    for (size_t i = 0; i < l->order_count; i++) {
+        const struct service_list_term *t = &l->order[i];
+        buf_printf(to, STR_FMT " %c ", STR_ARG(t->sql), t->descending ? '<' : '>');
+        TRY(add_value(cx, l, to, &values[i]));
+        if (i + 1 == l->order_count)
+            break;
+        buf_printf(to, " OR (" STR_FMT " = ", STR_ARG(t->sql));
+        TRY(add_value(cx, l, to, &values[i]));
+        buf_str(to, STR(" AND ("));
+    }
+    for (size_t i = 1; i < l->order_count; i++)
+        buf_str(to, STR("))"));
+    return CODE_OK;
+}
+
+enum code service_list_after(struct ctx *cx, struct service_list *l, const struct db_value *values)
+{
+    buf b;
+    buf_init_arena(&b, cx->mem, WHERE_MAX);
+    TRY(add_after(cx, l, &b, values));
+    if (b.failed)
+        return fail(cx, CODE_INVALID_ARGUMENT, "sort_by_fields: too long");
+    l->page.after = buf_view(&b);
+    l->page.arg_count = l->arg_count;
+    return CODE_OK;
+}
+
+static uint64_t question_of(struct ctx *cx, const struct service_list *l)
+{
+    buf b;
+    buf_init_arena(&b, cx->mem, SIZE_MAX);
+    buf_printf(&b, STR_FMT ";" STR_FMT ";", STR_ARG(l->page.where), STR_ARG(l->page.order));
+    for (size_t i = 0; i < l->arg_count; i++) {
+        bool text = l->args[i].kind == DB_TEXT;
+        buf_printf(&b, "%lld:", text ? (long long)l->args[i].s.n : (long long)l->args[i].i);
+        buf_str(&b, text ? l->args[i].s : STR(""));
+    }
+    return str_hash(buf_view(&b));
+}
+
+static void write_order(struct ctx *cx, struct service_list *l)
+{
+    buf keys, order;
+    buf_init_arena(&keys, cx->mem, WHERE_MAX);
+    buf_init_arena(&order, cx->mem, WHERE_MAX);
+    for (size_t i = 0; i < l->order_count; i++) {
+        buf_printf(&keys, "%s" STR_FMT, i ? ", " : "", STR_ARG(l->order[i].sql));
+        buf_printf(&order, "%s" STR_FMT "%s", i ? ", " : "", STR_ARG(l->order[i].sql),
+                   l->order[i].descending ? " DESC" : "");
+    }
+    l->page.keys = buf_view(&keys);
+    l->page.order = buf_view(&order);
+}
+
 enum code service_list_done(struct ctx *cx, struct service_list *l)
 {
+    struct db_value values[SERVICE_TOKEN_VALUES_MAX];
+    size_t n = 0;
     if (l->where.failed)
         return fail(cx, CODE_INVALID_ARGUMENT, "filters: too long");
     l->page.where = buf_view(&l->where);
     l->page.args = l->args;
     l->page.arg_count = l->arg_count;
     l->page.limit = l->limit + 1;
-    return CODE_OK;
+    write_order(cx, l);
+    l->question = question_of(cx, l);
+    l->page.read = &l->read;
+    if (!l->token.n || l->walked)
+        return CODE_OK;
+    TRY(service_token_read(cx, l->question, l->token, values, &n));
+    if (n != l->order_count)
+        return fail(cx, CODE_INVALID_ARGUMENT, "invalid token: \"" STR_FMT "\"", STR_ARG(l->token));
+    return service_list_after(cx, l, values);
 }
 
 str service_list_token(struct ctx *cx, const struct service_list *l, size_t *n)
@@ -286,5 +410,6 @@ str service_list_token(struct ctx *cx, const struct service_list *l, size_t *n)
     if (*n <= l->limit)
         return STR("");
     *n = l->limit;
-    return arena_printf(cx->mem, "%zu", l->page.offset + l->limit);
+    const struct db_value *last = db_row(&l->read, l->limit - 1) + l->read.cols - l->order_count;
+    return service_token_make(cx, l->question, last, l->order_count);
 }

@@ -7,6 +7,7 @@
 #include "gen/flyteidl2_project.h"
 #include "gen/services.h"
 #include "service/domain.h"
+#include "service/list.h"
 #include "store/project.h"
 
 #define ID_MAX 63
@@ -122,7 +123,7 @@ static enum code add_values(struct ctx *cx, struct filters *f, const char *colum
     buf_printf(&f->where, "%s IN (", column);
     while (str_next(&values, ';', &piece)) {
         TRY(add_arg(cx, f, column, str_trim(piece)));
-        buf_printf(&f->where, "%s$%zu", first ? "" : ", ", f->n);
+        buf_str(&f->where, first ? STR("?") : STR(", ?"));
         first = false;
     }
     buf_char(&f->where, ')');
@@ -150,61 +151,59 @@ static enum code add_filter(struct ctx *cx, struct filters *f, str text)
     for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++)
         if (str_eq_nocase(name, str_from(functions[i].name))) {
             TRY(add_arg(cx, f, column, str_trim(value)));
-            buf_printf(&f->where, "%s%s%s$%zu%s", functions[i].before, column, functions[i].between, f->n,
-                       functions[i].after);
+            buf_printf(&f->where, "%s%s%s?%s", functions[i].before, column, functions[i].between, functions[i].after);
             return CODE_OK;
         }
     return fail(cx, CODE_INVALID_ARGUMENT, "filters: unknown function \"" STR_FMT "\"", STR_ARG(name));
 }
 
-static enum code parse_filters(struct ctx *cx, str text, struct store_page *page)
+static enum code parse_filters(struct ctx *cx, str text, struct service_list *l)
 {
     struct filters *f = arena_new(cx->mem, struct filters);
     str piece;
-    if (text.n == 0) { /* archived ones are hidden unless asked for */
-        page->where = STR("p.state != 1");
-        return CODE_OK;
-    }
+    if (text.n == 0) /* archived ones are hidden unless asked for */
+        return service_list_and(cx, l, "p.state != 1", NULL, 0);
     buf_init_arena(&f->where, cx->mem, 1 << 16);
     while (str_next(&text, '+', &piece))
         TRY(add_filter(cx, f, piece));
-    page->where = buf_view(&f->where);
-    page->args = f->args;
-    page->arg_count = f->n;
-    return f->where.failed ? fail(cx, CODE_INVALID_ARGUMENT, "filters: too long") : CODE_OK;
+    if (f->where.failed)
+        return fail(cx, CODE_INVALID_ARGUMENT, "filters: too long");
+    return service_list_and(cx, l, buf_view(&f->where).p, f->args, f->n);
 }
 
-static enum code list_page(struct ctx *cx, const ProjectListProjectsRequest *req, struct store_page *page)
+static enum code list_page(struct ctx *cx, const ProjectListProjectsRequest *req, struct service_list *l)
 {
     uint64_t offset = 0;
-    if (req->token.n && !str_to_u64(req->token, &offset))
-        return fail(cx, CODE_INVALID_ARGUMENT, "token: \"" STR_FMT "\" is none of ours", STR_ARG(req->token));
-    page->offset = offset;
-    page->limit = req->limit ? (size_t)req->limit + 1 : LIST_MAX; /* one more row tells whether there is another page */
-    page->order = STR("p.id");
+    service_list_init(cx, l);
+    if (str_to_u64(req->token, &offset) && offset <= INT64_MAX)
+        l->page.offset = offset;
+    else
+        l->token = req->token;
+    l->limit = req->limit && req->limit < LIST_MAX ? req->limit : LIST_MAX;
+    bool descending = req->sort_by && req->sort_by->direction == COMMON_SORT_DIRECTION_DESCENDING;
     if (req->sort_by && req->sort_by->key.n) {
         const char *column = column_of(req->sort_by->key);
-        bool descending = req->sort_by->direction == COMMON_SORT_DIRECTION_DESCENDING;
         if (!column)
             return fail(cx, CODE_INVALID_ARGUMENT, "sort_by.key: unknown \"" STR_FMT "\"", STR_ARG(req->sort_by->key));
-        page->order = arena_printf(cx->mem, "%s %s, p.id", column, descending ? "DESC" : "ASC");
+        l->order[l->order_count++] =
+            (struct service_list_term){arena_printf(cx->mem, "coalesce(%s, '')", column), descending};
     }
-    return parse_filters(cx, req->filters, page);
+    l->order[l->order_count] = (struct service_list_term){STR("p.id"), l->order_count && descending};
+    l->order_count++;
+    TRY(parse_filters(cx, req->filters, l));
+    return service_list_done(cx, l);
 }
 
 enum code ProjectService_ListProjects(struct ctx *cx, const ProjectListProjectsRequest *req,
                                       ProjectListProjectsResponse *rsp)
 {
-    struct store_page page = {0};
+    struct service_list l;
     struct store_project *rows;
     size_t n;
-    TRY(list_page(cx, req, &page));
-    TRY(store_project_list(cx, &page, &rows, &n));
+    TRY(list_page(cx, req, &l));
+    TRY(store_project_list(cx, &l.page, &rows, &n));
     rsp->projects = pb_new(cx->mem, ProjectProjects);
-    if (req->limit && n > req->limit) {
-        n = req->limit;
-        rsp->projects->token = arena_printf(cx->mem, "%zu", page.offset + n);
-    }
+    rsp->projects->token = service_list_token(cx, &l, &n);
     rsp->projects->projects.n = n;
     rsp->projects->projects.p = arena_new_array(cx->mem, ProjectProject *, n);
     for (size_t i = 0; i < n; i++)

@@ -1,7 +1,7 @@
 /* RunService: ListRuns and ListActions. */
 #include "gen/services.h"
 #include "service/action_message.h"
-#include "service/list.h"
+#include "service/run_walk.h"
 
 static const struct service_list_field run_fields[] = {
     {"project", "sp.project", SERVICE_LIST_TEXT, NULL},
@@ -32,7 +32,9 @@ static const struct service_list_spec run_list = {
     .field_count = sizeof(run_fields) / sizeof(*run_fields),
     .default_order = "r.phase, r.created_ns DESC, r.id DESC",
     .tie_break = "r.id",
+    .indexed = "r.created_ns",
     .label_query = "SELECT 1 FROM run_label x WHERE x.run_id = r.id",
+    .walked = true,
 };
 
 static enum code run_scope(struct ctx *cx, const WorkflowListRunsRequest *req, struct service_list *l)
@@ -72,7 +74,9 @@ static enum code run_scope(struct ctx *cx, const WorkflowListRunsRequest *req, s
 enum code RunService_ListRuns(struct ctx *cx, const WorkflowListRunsRequest *req, WorkflowListRunsResponse *rsp)
 {
     struct service_list l;
+    struct service_walk walk;
     struct store_run_row *rows;
+    uint64_t *ids;
     size_t n;
     service_list_init(cx, &l);
     TRY(run_scope(cx, req, &l));
@@ -83,8 +87,9 @@ enum code RunService_ListRuns(struct ctx *cx, const WorkflowListRunsRequest *req
                              NULL, 0));
     TRY(service_list_request(cx, &l, &run_list, req->request));
     TRY(service_list_done(cx, &l));
-    TRY(store_run_list(cx, &l.page, &rows, &n));
-    rsp->token = service_list_token(cx, &l, &n);
+    TRY(service_run_walk(cx, req, &run_list, &l, &walk));
+    TRY(service_walk_page(cx, &l, &walk, &ids, &n, &rsp->token));
+    TRY(store_run_list_ids(cx, ids, n, &rows));
     rsp->runs.n = n;
     rsp->runs.p = arena_new_array(cx->mem, WorkflowRun *, n);
     for (size_t i = 0; i < n; i++)
@@ -116,21 +121,42 @@ static const struct service_list_spec action_list = {
     .field_count = sizeof(action_fields) / sizeof(*action_fields),
     .default_order = "a.id",
     .tie_break = "a.id",
+    .indexed = "a.created_ns",
+    .walked = true,
 };
 
-/* The order that the SDK asks for is the order of ids: then no sorting is needed, however large the run. */
-static void by_id(struct service_list *l)
+/* The order that the SDK asks for, that of creation, is the order of ids. */
+static bool is_by_id(const struct service_list *l)
 {
-    if (str_eq(l->page.order, STR("a.created_ns ASC, a.id")))
-        l->page.order = STR("a.id");
+    return l->order_count == 1 || (l->order_count == 2 && str_eq(l->order[0].sql, str_from(action_list.indexed)));
+}
+
+static void walk_actions(struct ctx *cx, const struct service_list *l, const struct store_run *run,
+                         struct service_walk *out)
+{
+    uint64_t begin = store_action_root(run->id), end = store_action_root(run->id + 1);
+    bool descending = is_by_id(l) && l->order[0].descending;
+    *out = (struct service_walk){
+        .group_count = 1,
+        .range = {.descending = descending, .end = (int64_t)(descending ? begin : end - 1)},
+        .ordered = is_by_id(l),
+        .id = "a.id",
+        .filter = store_action_filter,
+    };
+    out->range.after.id = descending ? end : begin - 1;
+    out->range.after.at = (int64_t)out->range.after.id;
+    out->groups[0] = (struct service_walk_group){arena_new(cx->mem, struct store_walk), 1};
+    out->groups[0].sets[0].kind = STORE_WALK_ACTIONS;
 }
 
 enum code RunService_ListActions(struct ctx *cx, const WorkflowListActionsRequest *req,
                                  WorkflowListActionsResponse *rsp)
 {
     struct service_list l;
+    struct service_walk walk;
     struct store_run *run;
     struct store_action *rows;
+    uint64_t *ids;
     size_t n;
     const CommonRunIdentifier *id = req->run_id;
     service_list_init(cx, &l);
@@ -138,12 +164,12 @@ enum code RunService_ListActions(struct ctx *cx, const WorkflowListActionsReques
     TRY(store_run_find(cx, id->project, id->domain, id->name, &run));
     if (!run)
         return CODE_OK;
-    const struct db_value range[] = {DB_I(store_action_root(run->id)), DB_I(store_action_root(run->id + 1))};
-    TRY(service_list_and(cx, &l, "a.id >= ? AND a.id < ?", range, 2));
+    walk_actions(cx, &l, run, &walk);
+    walk.exact = l.where.n == 0;
+    TRY(service_list_and(cx, &l, "a.run_id = ?", (struct db_value[]){DB_I(run->id)}, 1));
     TRY(service_list_done(cx, &l));
-    by_id(&l);
-    TRY(store_action_list(cx, &l.page, &rows, &n));
-    rsp->token = service_list_token(cx, &l, &n);
+    TRY(service_walk_page(cx, &l, &walk, &ids, &n, &rsp->token));
+    TRY(store_action_list_ids(cx, ids, n, &rows));
     rsp->actions.n = n;
     rsp->actions.p = arena_new_array(cx->mem, WorkflowAction *, n);
     for (size_t i = 0; i < n; i++)

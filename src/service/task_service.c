@@ -168,7 +168,8 @@ static const struct service_list_spec task_list = {
     .fields = task_fields,
     .field_count = sizeof(task_fields) / sizeof(*task_fields),
     .default_order = "k.created_ns DESC, k.id DESC",
-    .tie_break = "k.id DESC",
+    .tie_break = "k.id",
+    .indexed = "k.created_ns",
 };
 
 static enum code task_scope(struct ctx *cx, const TaskListTasksRequest *req, struct service_list *l)
@@ -236,7 +237,11 @@ enum code TaskService_ListVersions(struct ctx *cx, const TaskListVersionsRequest
         {"version", "k.version", SERVICE_LIST_TEXT, NULL},
         {"created_at", "k.created_ns", SERVICE_LIST_TIME, NULL},
     };
-    static const struct service_list_spec spec = {fields, 2, "k.created_ns DESC, k.id DESC", "k.id DESC", NULL};
+    static const struct service_list_spec spec = {.fields = fields,
+                                                  .field_count = 2,
+                                                  .default_order = "k.created_ns DESC, k.id DESC",
+                                                  .tie_break = "k.id",
+                                                  .indexed = "k.created_ns"};
     struct service_list l;
     struct store_task *rows;
     size_t n;

@@ -147,12 +147,22 @@ enum code store_action_get(struct ctx *cx, str project, str domain, str run, str
 
 /* ---- lists ------------------------------------------------------------------------------------------------------- */
 
-enum code store_action_list(struct ctx *cx, const struct store_page *page, struct store_action **out, size_t *n)
+enum code store_action_list_ids(struct ctx *cx, const uint64_t *ids, size_t n, struct store_action **out)
 {
-    struct db_rows rows;
-    TRY(store_page_query(cx, STR(SELECT_ACTION), page, &rows));
-    give(cx, &rows, out, n);
+    *out = arena_new_array(cx->mem, struct store_action, n);
+    for (size_t i = 0; i < n; i++) {
+        struct db_rows rows;
+        TRY(db_query(cx, SELECT_ACTION BY_ID, DB_ARGS(DB_I(ids[i])), &rows));
+        if (!rows.n)
+            return fail(cx, CODE_INTERNAL, "action %llu has gone from its snapshot", (unsigned long long)ids[i]);
+        store_action_decode_(db_row(&rows, 0), &(*out)[i]);
+    }
     return CODE_OK;
+}
+
+enum code store_action_filter(struct ctx *cx, const struct store_page *page, struct db_rows *out)
+{
+    return store_page_query(cx, STR("SELECT a.id"), STR(STORE_ACTION_FROM), page, out);
 }
 
 enum code store_action_changes(struct ctx *cx, uint64_t run_id, int64_t after, size_t max, struct store_action **out,

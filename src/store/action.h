@@ -68,9 +68,11 @@ must_check_ enum code store_action_get_by_id(struct ctx *cx, uint64_t id, struct
 must_check_ enum code store_action_get(struct ctx *cx, str project, str domain, str run, str name,
                                        struct store_run **run_out, struct store_action **out);
 
-/* Aliases for page: a action, p its parent, s spec, t task_name. Always with a condition on a.run_id. */
-must_check_ enum code store_action_list(struct ctx *cx, const struct store_page *page, struct store_action **out,
-                                        size_t *n);
+/* Those actions, in that order. */
+must_check_ enum code store_action_list_ids(struct ctx *cx, const uint64_t *ids, size_t n, struct store_action **out);
+/* The ids and the page's keys of those that it selects. Aliases: a action, p its parent, s spec, t task_name. Always with
+ * a condition on a.run_id. */
+must_check_ enum code store_action_filter(struct ctx *cx, const struct store_page *page, struct db_rows *out);
 /* Actions of the run that changed after seq, in order of seq, at most max. after 0 gives all. */
 must_check_ enum code store_action_changes(struct ctx *cx, uint64_t run_id, int64_t after, size_t max,
                                            struct store_action **out, size_t *n);

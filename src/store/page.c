@@ -3,35 +3,35 @@
 
 #include "base/buf.h"
 
-#define SQL_MAX ((size_t)64 * 1024)
+#define SQL_MAX ((size_t)128 * 1024)
 
-static void add_where(buf *b, const struct store_page *page)
+static void add_condition(buf *b, const char *word, str sql)
 {
-    if (page->where.n) {
-        buf_str(b, STR(" WHERE "));
-        buf_str(b, page->where);
-    }
+    if (sql.n)
+        buf_printf(b, " %s (" STR_FMT ")", word, STR_ARG(sql));
 }
 
-enum code store_page_query(struct ctx *cx, str select, const struct store_page *page, struct db_rows *out)
+enum code store_page_query(struct ctx *cx, str select, str from, const struct store_page *page, struct db_rows *out)
 {
     buf b;
     buf_init_arena(&b, cx->mem, SQL_MAX);
     buf_str(&b, select);
-    add_where(&b, page);
-    if (page->order.n) {
-        buf_str(&b, STR(" ORDER BY "));
-        buf_str(&b, page->order);
-    }
-    buf_str(&b, STR(" LIMIT "));
-    buf_u64(&b, page->limit);
-    if (page->offset) {
-        buf_str(&b, STR(" OFFSET "));
-        buf_u64(&b, page->offset);
-    }
+    if (page->keys.n)
+        buf_printf(&b, ", " STR_FMT, STR_ARG(page->keys));
+    buf_str(&b, from);
+    add_condition(&b, "WHERE", page->where);
+    add_condition(&b, page->where.n ? "AND" : "WHERE", page->after);
+    if (page->order.n)
+        buf_printf(&b, " ORDER BY " STR_FMT, STR_ARG(page->order));
+    buf_printf(&b, " LIMIT %zu", page->limit);
+    if (page->offset)
+        buf_printf(&b, " OFFSET %zu", page->offset);
     if (b.failed)
         return fail(cx, CODE_INVALID_ARGUMENT, "the filter is too long");
-    return db_query_dynamic(cx, buf_view(&b), page->args, page->arg_count, out);
+    TRY(db_query_dynamic(cx, buf_view(&b), page->args, page->arg_count, out));
+    if (page->read)
+        *page->read = *out;
+    return CODE_OK;
 }
 
 enum code store_page_count(struct ctx *cx, str from, const struct store_page *page, size_t *out)
@@ -41,7 +41,7 @@ enum code store_page_count(struct ctx *cx, str from, const struct store_page *pa
     buf_init_arena(&b, cx->mem, SQL_MAX);
     buf_str(&b, STR("SELECT count(*) "));
     buf_str(&b, from);
-    add_where(&b, page);
+    add_condition(&b, "WHERE", page->where);
     if (b.failed)
         return fail(cx, CODE_INVALID_ARGUMENT, "the filter is too long");
     TRY(db_query_dynamic(cx, buf_view(&b), page->args, page->arg_count, &rows));

@@ -11,7 +11,8 @@
     X(5, updated_ns, I)
 
 #define P_NAME(n, col, kind) "p." #col ","
-#define SELECT_PROJECT "SELECT " COLUMNS(P_NAME) "p.id, p.created_ns FROM project p"
+#define SELECTED COLUMNS(P_NAME) "p.id, p.created_ns"
+#define FROM " FROM project p"
 
 static struct store_project *decode_all(struct ctx *cx, const struct db_rows *rows)
 {
@@ -51,7 +52,7 @@ enum code store_project_update(struct ctx *cx, const struct store_project *row)
 enum code store_project_find(struct ctx *cx, str id, struct store_project **out)
 {
     struct db_rows rows;
-    TRY(db_query(cx, SELECT_PROJECT " WHERE p.id=$1", DB_ARGS(DB_S(id)), &rows));
+    TRY(db_query(cx, "SELECT " SELECTED FROM " WHERE p.id=$1", DB_ARGS(DB_S(id)), &rows));
     *out = rows.n ? decode_all(cx, &rows) : NULL;
     return CODE_OK;
 }
@@ -68,7 +69,7 @@ enum code store_project_require(struct ctx *cx, str id)
 enum code store_project_list(struct ctx *cx, const struct store_page *page, struct store_project **out, size_t *n)
 {
     struct db_rows rows;
-    TRY(store_page_query(cx, STR(SELECT_PROJECT), page, &rows));
+    TRY(store_page_query(cx, STR("SELECT " SELECTED), STR(FROM), page, &rows));
     *out = decode_all(cx, &rows);
     *n = rows.n;
     return CODE_OK;

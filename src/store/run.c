@@ -23,12 +23,13 @@
     X(14, related_id, N)                                                                                               \
     X(15, abort_ns, N)                                                                                                 \
     X(16, base_uri, S)                                                                                                 \
-    X(17, change, I)
+    X(17, change, I)                                                                                                   \
+    X(18, task_spec_id, N)
 
 #define R_NAME(n, col, kind) "r." #col ","
-/* 17 columns of run, id, then what is joined. */
+/* 18 columns of run, id, then what is joined. */
 #define SELECTED COLUMNS(R_NAME) "r.id,sp.project,sp.domain,i.subject,i.name,rt.name"
-#define SELECTED_COUNT 23
+#define SELECTED_COUNT 24
 #define FROM                                                                                                           \
     " FROM run r JOIN space sp ON sp.id=r.space_id LEFT JOIN identity i ON i.id=r.created_by"                          \
     " LEFT JOIN task_name rt ON rt.id=r.trigger_task_id "
@@ -36,12 +37,12 @@
 static void decode(const struct db_value *v, struct store_run *row)
 {
     COLUMNS(ROW_READ)
-    row->id = (uint64_t)v[17].i;
-    row->project = v[18].s;
-    row->domain = v[19].s;
-    row->created_by_subject = v[20].s;
-    row->created_by_name = v[21].s;
-    row->trigger_task = v[22].s;
+    row->id = (uint64_t)v[18].i;
+    row->project = v[19].s;
+    row->domain = v[20].s;
+    row->created_by_subject = v[21].s;
+    row->created_by_name = v[22].s;
+    row->trigger_task = v[23].s;
 }
 
 static struct store_run *first(struct ctx *cx, const struct db_rows *rows)
@@ -71,7 +72,7 @@ enum code store_run_insert(struct ctx *cx, struct store_run *row)
     uint64_t id;
     TRY(next_id(cx, &id, &row->change));
     const struct db_value args[] = {COLUMNS(ROW_ARG) DB_I(id)};
-    enum code c = db_query(cx, "INSERT INTO run (" COLUMNS(ROW_NAME) "id) VALUES (" COLUMNS(ROW_PLACE) "$18)", args,
+    enum code c = db_query(cx, "INSERT INTO run (" COLUMNS(ROW_NAME) "id) VALUES (" COLUMNS(ROW_PLACE) "$19)", args,
                            sizeof(args) / sizeof(*args), NULL);
     if (c == CODE_ALREADY_EXISTS)
         return fail(cx, c, "run already exists: " STR_FMT "/" STR_FMT "/" STR_FMT, STR_ARG(row->project),
@@ -182,24 +183,45 @@ enum code store_run_seq(struct ctx *cx, uint64_t id, int64_t *out)
     return CODE_OK;
 }
 
+#define LISTED SELECTED "," STORE_ACTION_SELECTED
+#define LIST_FROM                                                                                                      \
+    FROM "JOIN action a ON a.id=(r.id << 24) LEFT JOIN spec s ON s.id=a.spec_id"                                       \
+         " LEFT JOIN task_name t ON t.id=s.task_name_id LEFT JOIN action p ON p.id=a.parent_id"
+
+static void decode_listed(struct ctx *cx, const struct db_value *v, struct store_run_row *out)
+{
+    decode(v, &out->run);
+    out->root = arena_new(cx->mem, struct store_action);
+    store_action_decode_(v + SELECTED_COUNT, out->root);
+}
+
 enum code store_run_list(struct ctx *cx, const struct store_page *page, struct store_run_row **out, size_t *n)
 {
     struct db_rows rows;
-    TRY(store_page_query(cx,
-                         STR("SELECT " SELECTED "," STORE_ACTION_SELECTED FROM
-                             "JOIN action a ON a.id=(r.id << 24) LEFT JOIN spec s ON s.id=a.spec_id"
-                             " LEFT JOIN task_name t ON t.id=s.task_name_id LEFT JOIN action p ON p.id=a.parent_id"),
-                         page, &rows));
-    struct store_run_row *list = arena_new_array(cx->mem, struct store_run_row, rows.n);
-    struct store_action *roots = arena_new_array(cx->mem, struct store_action, rows.n);
-    for (size_t i = 0; i < rows.n; i++) {
-        decode(db_row(&rows, i), &list[i].run);
-        list[i].root = &roots[i];
-        store_action_decode_(db_row(&rows, i) + SELECTED_COUNT, list[i].root);
-    }
-    *out = list;
+    TRY(store_page_query(cx, STR("SELECT " LISTED), STR(LIST_FROM), page, &rows));
+    *out = arena_new_array(cx->mem, struct store_run_row, rows.n);
     *n = rows.n;
+    for (size_t i = 0; i < rows.n; i++)
+        decode_listed(cx, db_row(&rows, i), &(*out)[i]);
     return CODE_OK;
+}
+
+enum code store_run_list_ids(struct ctx *cx, const uint64_t *ids, size_t n, struct store_run_row **out)
+{
+    *out = arena_new_array(cx->mem, struct store_run_row, n);
+    for (size_t i = 0; i < n; i++) {
+        struct db_rows rows;
+        TRY(db_query(cx, "SELECT " LISTED LIST_FROM " WHERE r.id=$1", DB_ARGS(DB_I(ids[i])), &rows));
+        if (!rows.n)
+            return fail(cx, CODE_INTERNAL, "run %llu has gone from its snapshot", (unsigned long long)ids[i]);
+        decode_listed(cx, db_row(&rows, 0), &(*out)[i]);
+    }
+    return CODE_OK;
+}
+
+enum code store_run_filter(struct ctx *cx, const struct store_page *page, struct db_rows *out)
+{
+    return store_page_query(cx, STR("SELECT r.id"), STR(LIST_FROM), page, out);
 }
 
 enum code store_run_last_change(struct ctx *cx, int64_t *out)
@@ -222,12 +244,12 @@ enum code store_run_set_abort(struct ctx *cx, uint64_t id, int64_t abort_ns)
                     DB_ARGS(DB_I(abort_ns), DB_I(id)), NULL);
 }
 
-enum code store_run_label_put(struct ctx *cx, uint64_t run_id, str key, str value)
+enum code store_run_label_put(struct ctx *cx, const struct store_run *run, str key, str value)
 {
     return db_query(cx,
-                    "INSERT INTO run_label (run_id, key, value) VALUES ($1, $2, $3)"
+                    "INSERT INTO run_label (run_id, key, value, created_ns) VALUES ($1, $2, $3, $4)"
                     " ON CONFLICT (run_id, key) DO UPDATE SET value=excluded.value",
-                    DB_ARGS(DB_I(run_id), DB_S(key), DB_S(value)), NULL);
+                    DB_ARGS(DB_I(run->id), DB_S(key), DB_S(value), DB_I(run->created_ns)), NULL);
 }
 
 /* ---- requests (D-02) -------------------------------------------------------------------------------------------- */

@@ -12,8 +12,9 @@ struct store_run {
     int32_t phase;  /* common.ActionPhase of the root */
     int32_t source; /* workflow.RunSource */
     uint64_t task_name_id;
-    uint64_t spec_id; /* RunSpec without run_start_time */
-    int64_t start_ns; /* run_spec.run_start_time; 0 = not stamped */
+    uint64_t spec_id;      /* RunSpec without run_start_time */
+    uint64_t task_spec_id; /* TaskSpec of the root */
+    int64_t start_ns;      /* run_spec.run_start_time; 0 = not stamped */
     int64_t created_ns;
     uint64_t created_by; /* identity */
     uint64_t trigger_task_id;
@@ -53,12 +54,16 @@ must_check_ enum code store_run_last_change(struct ctx *cx, int64_t *out);
 /* Aliases for page: r run, sp space, a root action, s spec of a, t task_name of s, i identity that made it. */
 must_check_ enum code store_run_list(struct ctx *cx, const struct store_page *page, struct store_run_row **out,
                                      size_t *n);
+/* Those runs, in that order. */
+must_check_ enum code store_run_list_ids(struct ctx *cx, const uint64_t *ids, size_t n, struct store_run_row **out);
+/* The ids and the page's keys of those that it selects; the same aliases. */
+must_check_ enum code store_run_filter(struct ctx *cx, const struct store_page *page, struct db_rows *out);
 
 /* Write entries. */
 /* The root has changed; phase is the root's. */
 must_check_ enum code store_run_touch(struct ctx *cx, uint64_t id, int32_t phase);
 must_check_ enum code store_run_set_abort(struct ctx *cx, uint64_t id, int64_t abort_ns);
-must_check_ enum code store_run_label_put(struct ctx *cx, uint64_t run_id, str key, str value);
+must_check_ enum code store_run_label_put(struct ctx *cx, const struct store_run *run, str key, str value);
 
 /* D-02. *run_id = 0 when this request was not seen before. key: 32 bytes. */
 must_check_ enum code store_run_find_request(struct ctx *cx, str key, uint64_t *run_id);

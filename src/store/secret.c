@@ -13,7 +13,8 @@
     X(7, updated_ns, I)
 
 #define S_NAME(n, col, kind) "s." #col ","
-#define SELECT_SECRET "SELECT " COLUMNS(S_NAME) "s.id FROM secret s"
+#define SELECTED COLUMNS(S_NAME) "s.id"
+#define FROM " FROM secret s"
 
 static struct store_secret *decode_all(struct ctx *cx, const struct db_rows *rows)
 {
@@ -54,7 +55,7 @@ enum code store_secret_update(struct ctx *cx, const struct store_secret *row)
 enum code store_secret_find(struct ctx *cx, str domain, str project, str name, struct store_secret **out)
 {
     struct db_rows rows;
-    TRY(db_query(cx, SELECT_SECRET " WHERE s.domain=$1 AND s.project=$2 AND s.name=$3",
+    TRY(db_query(cx, "SELECT " SELECTED FROM " WHERE s.domain=$1 AND s.project=$2 AND s.name=$3",
                  DB_ARGS(DB_S(domain), DB_S(project), DB_S(name)), &rows));
     *out = rows.n ? decode_all(cx, &rows) : NULL;
     return CODE_OK;
@@ -82,7 +83,7 @@ enum code store_secret_delete(struct ctx *cx, str domain, str project, str name,
 enum code store_secret_list(struct ctx *cx, const struct store_page *page, struct store_secret **out, size_t *n)
 {
     struct db_rows rows;
-    TRY(store_page_query(cx, STR(SELECT_SECRET), page, &rows));
+    TRY(store_page_query(cx, STR("SELECT " SELECTED), STR(FROM), page, &rows));
     *out = decode_all(cx, &rows);
     *n = rows.n;
     return CODE_OK;

@@ -12,6 +12,16 @@ enum code store_space_find(struct ctx *cx, str project, str domain, uint64_t *ou
     return CODE_OK;
 }
 
+enum code store_space_list(struct ctx *cx, size_t max, uint64_t *out, size_t *n)
+{
+    struct db_rows rows;
+    TRY(db_query(cx, "SELECT id FROM space LIMIT $1", DB_ARGS(DB_I(max)), &rows));
+    for (size_t i = 0; i < rows.n; i++)
+        out[i] = (uint64_t)db_row(&rows, i)[0].i;
+    *n = rows.n;
+    return CODE_OK;
+}
+
 enum code store_space_put(struct ctx *cx, str project, str domain, uint64_t *out)
 {
     struct db_rows rows;

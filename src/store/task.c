@@ -87,7 +87,7 @@ enum code store_task_find_latest(struct ctx *cx, str project, str domain, str na
 enum code store_task_list(struct ctx *cx, const struct store_page *page, struct store_task **out, size_t *n)
 {
     struct db_rows rows;
-    TRY(store_page_query(cx, STR("SELECT " SELECTED FROM), page, &rows));
+    TRY(store_page_query(cx, STR("SELECT " SELECTED), STR(FROM), page, &rows));
     *out = decode_all(cx, &rows);
     *n = rows.n;
     return CODE_OK;

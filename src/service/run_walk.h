@@ -1,0 +1,13 @@
+/* Which ordered set of runs (store/queries.def) a page of ListRuns is read from. */
+#ifndef SERVICE_RUN_WALK_H
+#define SERVICE_RUN_WALK_H
+
+#include "gen/flyteidl2_workflow.h"
+#include "service/walk.h"
+
+/* l has the request's conditions and order. The choice is never about what is listed, only about how fast. */
+must_check_ enum code service_run_walk(struct ctx *cx, const WorkflowListRunsRequest *req,
+                                       const struct service_list_spec *spec, const struct service_list *l,
+                                       struct service_walk *out);
+
+#endif

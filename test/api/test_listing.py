@@ -1,0 +1,417 @@
+"""Lists: filters, orders and pages against a model of them in Python, over rows that are written beside the server."""
+import random
+import sqlite3
+from datetime import datetime, timezone
+
+import pytest
+import wire
+
+TASKS = "/flyteidl2.task.TaskService/"
+DAY = 86400 * 10**9
+TEXT, NUMBER, TIME = "text", "number", "time"
+
+
+class Rows:
+    """The runs of a server's database. add() writes straight into it, with whatever columns; no engine sees them."""
+
+    def __init__(self, tern):
+        self.endpoint = tern.endpoint
+        self.db = sqlite3.connect(tern.data / "tern.db", isolation_level=None, timeout=30)
+        self.db.row_factory = sqlite3.Row
+        self.db.execute("PRAGMA synchronous=OFF")
+
+    def one(self, table, where="1=1"):
+        return dict(self.db.execute(f"SELECT * FROM {table} WHERE {where} ORDER BY 1 LIMIT 1").fetchone())
+
+    def insert(self, table, row):
+        self.db.execute(f"INSERT INTO {table} ({','.join(row)}) VALUES ({','.join('?' * len(row))})", list(row.values()))
+
+    def add(self, like, labels=(), root=None, **columns):
+        """A copy of the run `like` and its root, with other values."""
+        alone = not self.db.in_transaction
+        if alone:
+            self.db.execute("BEGIN IMMEDIATE")
+        run = self.one("run", f"name='{like}'")
+        action = self.one("action", f"id={run['id'] << 24}")
+        run["id"], run["change"] = self.db.execute("SELECT max(id)+1, max(change)+1 FROM run").fetchone()
+        run.update(columns, name=columns.get("name", f"n{run['id']}"))
+        action.update({"id": run["id"] << 24, "run_id": run["id"], "phase": run["phase"], "created_ns": run["created_ns"],
+                       **(root or {})})
+        self.insert("run", run)
+        self.insert("action", action)
+        for key, value in labels:
+            self.insert("run_label", {"run_id": run["id"], "key": key, "value": value, "created_ns": run["created_ns"]})
+        if alone:
+            self.db.execute("COMMIT")
+        return run["name"]
+
+    def delete(self, name):
+        self.db.execute("BEGIN IMMEDIATE")
+        run = self.one("run", f"name='{name}'")["id"]
+        for table, column in (("run_label", "run_id"), ("action", "run_id"), ("run", "id")):
+            self.db.execute(f"DELETE FROM {table} WHERE {column}=?", (run,))
+        self.db.execute("COMMIT")
+
+    def by_id(self, table):
+        return {r["id"]: r for r in self.db.execute(f"SELECT * FROM {table}")}
+
+    def model(self):
+        """Every run as its fields."""
+        spaces, names, specs, people, actions = map(self.by_id, ("space", "task_name", "spec", "identity", "action"))
+        labels = {}
+        for r in self.db.execute("SELECT * FROM run_label"):
+            labels.setdefault(r["run_id"], {})[r["key"]] = r["value"]
+        for run in self.by_id("run").values():
+            root = actions[run["id"] << 24]
+            spec = specs[root["spec_id"]]
+            task, ended = names[spec["task_name_id"]], root["ended_ns"]
+            yield {"id": run["id"], "name": run["name"], "run_name": run["name"], "phase": run["phase"],
+                   "project": spaces[run["space_id"]]["project"], "domain": spaces[run["space_id"]]["domain"],
+                   "run_source": run["source"], "trigger_name": run["trigger_name"],
+                   "trigger_revision": run["trigger_revision"], "task_name": task["name"],
+                   "task_project": task["project"], "task_version": spec["version"], "function_name": spec["name"],
+                   "created_by": people[run["created_by"]]["subject"] if run["created_by"] else None,
+                   "created_at": run["created_ns"], "updated_at": root["updated_ns"], "ended_at": ended,
+                   "duration_ms": None if ended is None else (ended - root["created_ns"]) // 10**6,
+                   "paused": root["phase"] == 9 and ended is None,
+                   **{f"labels.{k}": v for k, v in labels.get(run["id"], {}).items()}}
+
+
+KINDS = {"run_name": TEXT, "project": TEXT, "created_by": TEXT, "trigger_name": TEXT, "task_name": TEXT, "task_version": TEXT,
+         "function_name": TEXT, "phase": NUMBER, "run_source": NUMBER, "trigger_revision": NUMBER, "duration_ms": NUMBER,
+         "created_at": TIME, "updated_at": TIME, "ended_at": TIME}
+
+ONE = {"EQUAL": lambda a, b: a == b, "NOT_EQUAL": lambda a, b: a != b, "GREATER_THAN": lambda a, b: a > b,
+       "GREATER_THAN_OR_EQUAL": lambda a, b: a >= b, "LESS_THAN": lambda a, b: a < b,
+       "LESS_THAN_OR_EQUAL": lambda a, b: a <= b}
+TEXTS = {"CONTAINS": lambda a, b: b in a, "CONTAINS_CASE_INSENSITIVE": lambda a, b: b.lower() in a.lower(),
+         "ENDS_WITH": lambda a, b: a.endswith(b), "NOT_ENDS_WITH": lambda a, b: not a.endswith(b)}
+MANY = {"VALUE_IN": lambda a, b: a in b, "VALUE_NOT_IN": lambda a, b: a not in b}
+
+
+def holds(f, row):
+    value = row.get(f["field"])
+    if f["function"] in ("EXISTS", "NOT_EXISTS"):
+        return (value is None) == (f["function"] == "NOT_EXISTS")
+    if value is None:
+        return False
+    if f["function"] in MANY:
+        return MANY[f["function"]](value, f["plain"])
+    return {**ONE, **TEXTS}[f["function"]](value, f["plain"][0])
+
+
+def as_text(kind, value):
+    if kind != TIME:
+        return str(value)
+    return datetime.fromtimestamp(value // 10**9, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S") + f".{value % 10**9:09d}Z"
+
+
+def expected(rows, question):
+    """The rows that a question asks for, in its order."""
+    found = [r for r in rows if question["scope"](r) and all(holds(f, r) for f in question["filters"])]
+    sorts = question["sorts"]
+    if not sorts:
+        return sorted(found, key=lambda r: (r["phase"], -r["created_at"], -r["id"]))
+    for field, down in reversed([*sorts, ("id", sorts[-1][1])]):
+        found.sort(key=lambda r: (r[field] if r[field] is not None else "" if KINDS.get(field) == TEXT else 0), reverse=down)
+    return found
+
+
+def request(question, token=""):
+    filters = [{"field": f["field"], "function": f["function"], "values": f["values"]} for f in question["filters"]]
+    sorts = [{"key": k, "direction": "DESCENDING" if down else "ASCENDING"} for k, down in question["sorts"]]
+    return {**question["message"], "request": {"limit": question["limit"], "token": token, "filters": filters,
+                                               "sortByFields": sorts}}
+
+
+def page(endpoint, question, token=""):
+    a = wire.call(endpoint, wire.RUNS + "ListRuns", request(question, token))
+    assert a.status == 200, (a, question["filters"], question["sorts"])
+    names = [r["action"]["id"]["run"]["name"] for r in a.json.get("runs", [])]
+    assert len(names) <= question["limit"]
+    return names, a.json.get("token", "")
+
+
+def some_filter(rng, rows, field):
+    kind = KINDS.get(field, TEXT)
+    label = field.startswith("labels.")
+    functions = ["EQUAL", "EXISTS", "NOT_EXISTS"] if label else [*ONE, *MANY, "EXISTS", "NOT_EXISTS", "EQUAL", "VALUE_IN"]
+    function = rng.choice(functions + (list(TEXTS) if kind == TEXT and not label else []))
+    there = [r[field] for r in rows if r.get(field) is not None] or ["none"]
+    plain = [rng.choice(there) for _ in range(rng.randint(1, 3) if function in MANY else 1)]
+    if function in TEXTS:
+        plain = [plain[0][rng.randint(0, 2):]]
+    if kind == NUMBER and rng.random() < 0.2:
+        plain[0] += 1
+    values = [] if "EXISTS" in function else [as_text(kind, v) for v in plain]
+    if field == "phase" and function == "EQUAL" and plain[0] >= 10:
+        values = list(values[0])  # as the SDK sends the phase 10
+    return {"field": field, "function": function, "values": values, "plain": plain}
+
+
+SCOPES = (
+    ({"projectId": wire.PROJECT}, lambda r: (r["project"], r["domain"]) == ("flytesnacks", "development")),
+    ({"projectId": {"name": "flytesnacks", "domain": "production"}}, lambda r: r["domain"] == "production"),
+    ({"org": "any"}, lambda r: True),
+    ({"taskName": {"project": "flytesnacks", "domain": "development", "name": "env.task1"}},
+     lambda r: r["task_name"] == "env.task1"),
+    ({"taskId": {"project": "flytesnacks", "domain": "development", "name": "env.task1", "version": "v1"}},
+     lambda r: (r["task_name"], r["task_version"]) == ("env.task1", "v1")),
+    ({"projectId": wire.PROJECT, "pausedActionsOnly": True}, lambda r: r["domain"] == "development" and r["paused"]),
+)
+
+
+def some_question(rng, rows):
+    message, scope = rng.choice(SCOPES)
+    fields = [*KINDS, "labels.team", "labels.rare", "phase", "task_name", "created_by", "created_at"]
+    filters = [some_filter(rng, rows, rng.choice(fields)) for _ in range(rng.choice((0, 1, 1, 1, 2, 3)))]
+    key = rng.choice(([], ["created_at"], ["created_at"], [rng.choice(list(KINDS))], rng.sample(list(KINDS), 2)))
+    return {"message": message, "scope": scope, "filters": filters, "sorts": [(k, rng.random() < 0.5) for k in key],
+            "limit": rng.choice((1, 3, 7, 20, 50))}
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    """Three tasks in two versions and two domains; 1,500 runs of them with many equal times and absent values."""
+    from harness import Tern
+    tern = Tern(tmp_path_factory.mktemp("listing") / "tern").start()
+    seeds = []
+    for k in range(6):
+        spec = wire.task_spec("core-echo")
+        spec["taskTemplate"]["id"].update(name=f"env.task{k % 3}", version=f"v{k // 3}")
+        run = dict(wire.run_id(f"seed{k}"), domain="production" if k == 5 else "development")
+        a = wire.create_run(tern.endpoint, {"runId": run, "taskSpec": spec, "runSpec": {}})
+        assert a.status == 200, a
+        seeds.append(run["name"])
+    made = Rows(tern)
+    made.seeds, made.rng = seeds, random.Random(4)
+    for k in range(3):
+        made.insert("identity", {"subject": f"Person{k}", "name": "x"})
+    made.people = [r["id"] for r in made.db.execute("SELECT id FROM identity")]
+    made.db.execute("BEGIN IMMEDIATE")
+    for _ in range(1500):
+        some_run(made)
+    made.db.execute("COMMIT")
+    yield made
+    made.db.close()
+    tern.finish()
+
+
+def some_run(made):
+    rng = made.rng
+    created = 1_760_000_000 * 10**9 + rng.randint(0, 60) * DAY // 7
+    phase = rng.choice((4, 5, 5, 5, 6, 6, 7, 8, 9, 10))
+    ended = None if phase in (4, 9) else created + rng.randint(0, 4) * 10**8
+    labels = [(k, v) for k, v, p in (("team", f"t{rng.randint(0, 2)}", 0.5), ("rare", "yes", 0.03)) if rng.random() < p]
+    trigger = rng.random() < 0.2
+    return made.add(rng.choice(made.seeds), labels, phase=phase, created_ns=created, source=rng.choice((1, 2, 3)),
+                    created_by=rng.choice([None, *made.people]), trigger_name="tr" if trigger else None,
+                    trigger_revision=rng.randint(1, 3) if trigger else None,
+                    root={"ended_ns": ended, "updated_ns": created + rng.randint(0, 9) * DAY})
+
+
+def test_pages_show_what_stays_once_and_in_order(rows):
+    """Random questions, while runs come and go between the pages: every run that was there all the time comes exactly
+    once, in the order asked for, and nothing else."""
+    rng = random.Random(11)
+    for number in range(120):
+        before = list(rows.model())
+        question = some_question(rng, before)
+        question["limit"] = max(question["limit"], len(expected(before, question)) // 20)
+        names, token, gone, new = [], None, set(), set()
+        while token != "":
+            more, token = page(rows.endpoint, question, token or "")
+            names += more
+            for _ in range(rng.choice((0, 0, 1, 2)) if token else 0):
+                if rng.random() < 0.5:
+                    new.add(some_run(rows))
+                else:
+                    gone.add(rng.choice(before)["name"])
+            for name in [n for n in gone if rows.db.execute("SELECT 1 FROM run WHERE name=?", (n,)).fetchone()]:
+                if name not in rows.seeds:
+                    rows.delete(name)
+        what = f"question {number}: {request(question)}"
+        assert len(names) == len(set(names)), what
+        stayed = [r["name"] for r in expected(before, question) if r["name"] not in gone or r["name"] in rows.seeds]
+        assert [n for n in names if n not in gone - set(rows.seeds) and n not in new] == stayed, what
+
+
+def test_every_function_on_every_field(rows):
+    rng = random.Random(5)
+    model = list(rows.model())
+    for field in [*KINDS, "labels.team"]:
+        for _ in range(25):
+            question = {"message": {"org": "any"}, "scope": lambda r: True, "filters": [some_filter(rng, model, field)],
+                        "sorts": [("created_at", True)], "limit": 300}
+            wanted = [r["name"] for r in expected(model, question)]
+            assert page(rows.endpoint, question)[0] == wanted[:300], question["filters"]
+
+
+def test_offsets_are_taken(rows):
+    model = list(rows.model())
+    for sorts in ([], [("created_at", False)], [("duration_ms", True)]):
+        question = {"message": {"org": "any"}, "scope": lambda r: True, "filters": [], "sorts": sorts, "limit": 10}
+        all_names = [r["name"] for r in expected(model, question)]
+        names, token = page(rows.endpoint, question, "37")
+        assert names == all_names[37:47]
+        assert page(rows.endpoint, question, token)[0] == all_names[47:57]
+        assert page(rows.endpoint, question, str(len(model) + 5)) == ([], "")
+
+
+def test_what_is_no_token_of_this_question_is_refused(rows):
+    question = {"message": {"org": "any"}, "scope": lambda r: True, "filters": [], "sorts": [("phase", True)], "limit": 3}
+    _, token = page(rows.endpoint, question)
+    others = [dict(question, sorts=[("phase", False)]), dict(question, message={"projectId": wire.PROJECT}),
+              dict(question, filters=[{"field": "phase", "function": "EQUAL", "values": ["5"]}])]
+    asked = [(question, t) for t in ("x", "-1", "1e3", token[:-4], token + "AAAA", "A" + token, "99999999999999999999")]
+    for q, t in asked + [(o, token) for o in others]:
+        a = wire.call(rows.endpoint, wire.RUNS + "ListRuns", request(q, t))
+        assert a.code == "invalid_argument" and "token" in a.message, (t, a)
+    assert page(rows.endpoint, dict(question, limit=5), token)[0], "another limit is no other question"
+
+
+def test_bad_requests_name_the_field(rows):
+    for part, word in (({"filters": [{"field": "no", "function": "EQUAL", "values": ["1"]}]}, "no"),
+                       ({"filters": [{"field": "phase", "function": "CONTAINS", "values": ["1"]}]}, "phase"),
+                       ({"filters": [{"field": "phase", "function": "EQUAL", "values": ["SLEEPY"]}]}, "phase"),
+                       ({"filters": [{"field": "created_at", "function": "EQUAL", "values": ["today"]}]}, "created_at"),
+                       ({"filters": [{"field": "task_name", "function": "EQUAL"}]}, "task_name"),
+                       ({"filters": [{"field": "labels.x", "function": "CONTAINS", "values": ["1"]}]}, "labels"),
+                       ({"sortBy": {"key": "trigger_type"}}, "trigger_type"),
+                       ({"sortByFields": [{"key": "phase"}] * 9}, "sort_by_fields")):
+        a = wire.call(rows.endpoint, wire.RUNS + "ListRuns", {"org": "any", "request": part})
+        assert a.code == "invalid_argument" and word in a.message, (part, a)
+
+
+def test_actions_of_a_run(rows):
+    """Filters and orders of ListActions, with rows coming between the pages."""
+    run = rows.one("run", f"name='{rows.seeds[0]}'")["id"]
+    root, rng = rows.one("action", f"id={run << 24}"), random.Random(3)
+
+    def add(i):
+        parent = rng.choice([0, *range(1, min(i, 3))])
+        rows.insert("action", {**root, "id": (run << 24) + i, "name": f"c{i}", "parent_id": (run << 24) + parent, "seq": i + 1,
+                               "depth": 1, "phase": rng.choice((5, 6, 9)), "type": rng.choice((1, 3)),
+                               "created_ns": root["created_ns"] + i, "ended_ns": root["created_ns"] + rng.randint(0, 5) * 10**7})
+    for i in range(1, 120):
+        add(i)
+
+    def pages(part, between=lambda: None):
+        names, token = [], None
+        while token != "":
+            a = wire.call(rows.endpoint, wire.RUNS + "ListActions",
+                          {"runId": wire.run_id(rows.seeds[0]), "request": {"limit": 13, "token": token or "", **part}})
+            assert a.status == 200, a
+            names += [x["id"]["name"] for x in a.json.get("actions", [])]
+            token = a.json.get("token", "")
+            between()
+        return names
+    model = [r for i, r in sorted(rows.by_id("action").items()) if i >> 24 == run]
+    named = {r["id"]: r["name"] for r in model}
+    down, up = {"key": "created_at"}, {"key": "created_at", "direction": "ASCENDING"}
+    assert pages({}) == pages({"sortBy": up}) == [r["name"] for r in model]
+    assert pages({"sortBy": down}) == [r["name"] for r in reversed(model)]
+    for field, value, keep in (("phase", "6", lambda r: r["phase"] == 6), ("phase", "PAUSED", lambda r: r["phase"] == 9),
+                               ("parent_name", "c1", lambda r: named.get(r["parent_id"]) == "c1"),
+                               ("action_type", "3", lambda r: r["type"] == 3)):
+        part = {"filters": [{"field": field, "function": "EQUAL", "values": [value]}], "sortBy": up}
+        assert pages(part) == [r["name"] for r in model if keep(r)], part
+    by = sorted(model, key=lambda r: ((r["ended_ns"] - r["created_ns"]) // 10**6, r["id"]))
+    later = iter(range(200, 300))
+    names = pages({"sortBy": {"key": "duration_ms", "direction": "ASCENDING"}}, lambda: add(next(later)))
+    assert [n for n in names if int(n[1:]) < 200] == [r["name"] for r in by] and len(names) == len(set(names))
+
+
+def test_tasks_and_versions(rows):
+    """Pages of tasks and versions while others are deployed."""
+    def deploy(name, version):
+        spec = wire.task_spec("core-echo")
+        a = wire.call(rows.endpoint, TASKS + "DeployTask", {"taskId": {
+            "project": "flytesnacks", "domain": "development", "name": name, "version": version}, "spec": spec})
+        assert a.status == 200, a
+
+    def pages(method, message, key, sort, between):
+        got, token = [], None
+        while token != "":
+            a = wire.call(rows.endpoint, TASKS + method, {**message, "request": {"limit": 3, "token": token or "", **sort}})
+            assert a.status == 200, a
+            got += [key(x) for x in a.json.get("tasks", a.json.get("versions", []))]
+            token = a.json.get("token", "")
+            between()
+        return got
+    names = [f"list.t{i}" for i in range(8)]
+    for version in ("1", "2"):
+        for name in names:
+            deploy(name, version)
+    number = iter(range(100))
+    project, name_of = {"projectId": wire.PROJECT}, lambda t: t["taskId"]["name"]
+
+    def newer():  # a name before all others, and a newer version of an old name
+        deploy(f"list.a{next(number)}", "1")
+    for sort in ({"sortBy": {"key": "name"}}, {"sortBy": {"key": "created_at"}}, {}):
+        assert [n for n in pages("ListTasks", project, name_of, sort, newer) if n in names] == names[::-1], sort
+    ascending = {"sortBy": {"key": "name", "direction": "ASCENDING"}}
+    assert [n for n in pages("ListTasks", project, name_of, ascending, newer) if n in names] == names
+    for i in range(7):
+        deploy("list.v", f"v{i}")
+    task = {"taskName": {"project": "flytesnacks", "domain": "development", "name": "list.v"}}
+    got = pages("ListVersions", task, lambda v: v["version"], {}, lambda: deploy("list.v", f"w{next(number)}"))
+    assert got == [f"v{i}" for i in reversed(range(7))]
+
+
+def test_projects(rows):
+    """Pages of projects while others are made before and after what was shown."""
+    names = [f"p{i}" for i in range(20, 30)]
+    for name in names:
+        assert wire.create_project(rows.endpoint, name).status == 200
+    back = names[::-1]
+    for sort, want in (({}, names), ({"sortBy": {"key": "created_at"}}, back), ({"sortBy": {"key": "labels"}}, back)):
+        got, token = [], None
+        while token != "":
+            a = wire.call(rows.endpoint, wire.PROJECTS + "ListProjects",
+                          {"limit": 3, "token": token or "", "filters": "contains(name,p)+ne(state,1)", **sort})
+            assert a.status == 200, a
+            got += [p["id"] for p in a.json["projects"].get("projects", [])]
+            token = a.json["projects"].get("token", "")
+            wire.create_project(rows.endpoint, f"p1{len(got)}-{sort.get('sortBy', {}).get('key', 'x')[0]}")
+        assert [n for n in got if n in names] == want, sort
+    a = wire.call(rows.endpoint, wire.PROJECTS + "ListProjects", {"token": "nonsense"})
+    assert a.code == "invalid_argument" and "token" in a.message
+
+
+def test_a_long_list_answers_in_pieces(rows):
+    """More rows than one answer looks at: a filter that hardly anything passes, and an order that no index has."""
+    like = rows.seeds[0]
+    run, action = rows.one("run", f"name='{like}'"), rows.one("action", f"id={rows.one('run', f'name={like!r}')['id'] << 24}")
+    first, change = rows.db.execute("SELECT max(id)+1, max(change)+1 FROM run").fetchone()
+    rows.insert("space", {"project": "flytesnacks", "domain": "staging"})
+    run["space_id"] = rows.one("space", "domain='staging'")["id"]
+    count = 130_000
+    rows.db.execute("BEGIN IMMEDIATE")
+    rows.db.executemany(f"INSERT INTO run ({','.join(run)}) VALUES ({','.join('?' * len(run))})", (
+        list({**run, "id": first + i, "change": change + i, "name": f"many{i}", "created_ns": i * 1000}.values())
+        for i in range(count)))
+    rows.db.executemany(f"INSERT INTO action ({','.join(action)}) VALUES ({','.join('?' * len(action))})", (
+        list({**action, "id": first + i << 24, "run_id": first + i, "created_ns": i * 1000, "ended_ns": 10**12,
+              "updated_ns": (i * 7919) % count * 10**9}.values()) for i in range(count)))
+    rows.db.execute("COMMIT")
+    scope = {"message": {"projectId": {"name": "flytesnacks", "domain": "staging"}}, "limit": 100}
+    one = {"field": "run_name", "function": "ENDS_WITH", "values": ["many77"]}
+    names, token, pages = [], None, 0
+    while token != "":
+        more, token = page(rows.endpoint, {**scope, "filters": [one], "sorts": [("created_at", True)]}, token or "")
+        names, pages = names + more, pages + 1
+    assert names == ["many77"] and pages > 1
+    names, token = page(rows.endpoint, {**scope, "filters": [], "sorts": [("updated_at", False)]})
+    keys = [int(n[4:]) * 7919 % count for n in names]
+    assert len(names) == 100 and keys == sorted(keys) and token
+    some = {"field": "run_name", "function": "ENDS_WITH", "values": ["7"]}
+    question = {**scope, "limit": 1000, "filters": [some], "sorts": [("updated_at", False)]}
+    names, token, pages = [], None, 0
+    while token != "":
+        more, token = page(rows.endpoint, question, token or "")
+        names, pages = names + more, pages + 1
+    assert sorted(names) == sorted(f"many{i}" for i in range(7, count, 10))
+    keys = [int(n[4:]) * 7919 % count for n in names]
+    windows = 1 + sum(a > b for a, b in zip(keys, keys[1:]))
+    assert 1 < windows < pages
