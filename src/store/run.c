@@ -30,9 +30,10 @@
 /* 18 columns of run, id, then what is joined. */
 #define SELECTED COLUMNS(R_NAME) "r.id,sp.project,sp.domain,i.subject,i.name,rt.name"
 #define SELECTED_COUNT 24
-#define FROM                                                                                                           \
-    " FROM run r JOIN space sp ON sp.id=r.space_id LEFT JOIN identity i ON i.id=r.created_by"                          \
+#define FROM_RUN(space)                                                                                                \
+    " FROM run r JOIN space sp ON sp.id=" space " LEFT JOIN identity i ON i.id=r.created_by"                           \
     " LEFT JOIN task_name rt ON rt.id=r.trigger_task_id "
+#define FROM FROM_RUN("r.space_id")
 
 static void decode(const struct db_value *v, struct store_run *row)
 {
@@ -184,9 +185,11 @@ enum code store_run_seq(struct ctx *cx, uint64_t id, int64_t *out)
 }
 
 #define LISTED SELECTED "," STORE_ACTION_SELECTED
+/* The + keeps SQLite from beginning with the space: lists begin with ids, or with an index that the page names. */
 #define LIST_FROM                                                                                                      \
-    FROM "JOIN action a ON a.id=(r.id << 24) LEFT JOIN spec s ON s.id=a.spec_id"                                       \
-         " LEFT JOIN task_name t ON t.id=s.task_name_id LEFT JOIN action p ON p.id=a.parent_id"
+    FROM_RUN("+r.space_id")                                                                                            \
+    "JOIN action a ON a.id=(r.id << 24) LEFT JOIN spec s ON s.id=a.spec_id"                                            \
+    " LEFT JOIN task_name t ON t.id=s.task_name_id LEFT JOIN action p ON p.id=a.parent_id"
 
 static void decode_listed(struct ctx *cx, const struct db_value *v, struct store_run_row *out)
 {

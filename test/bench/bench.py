@@ -270,6 +270,111 @@ def row_million(b):
     server.stop()
 
 
+def fill_runs(path, count):
+    """Runs of one project, a second apart, copied from a run that is there: 1 in 50 failed, 1 in 997 running, 1 in 10 with
+    a label and 1 in 100,000 with another."""
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("PRAGMA synchronous=OFF")
+    db.execute("PRAGMA cache_size=-200000")
+    db.execute("BEGIN")
+
+    def columns(table, skip):
+        return ",".join(c[1] for c in db.execute(f"PRAGMA table_info({table})") if c[1] not in skip)
+    run_cols = columns("run", ("id", "name", "change", "phase", "created_ns"))
+    act_cols = columns("action", ("id", "run_id", "phase", "created_ns", "ended_ns"))
+    run, = db.execute("SELECT max(id) FROM run").fetchone()
+    change, = db.execute("SELECT max(change) FROM run").fetchone()
+    numbers = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < {count})"
+    phase = "CASE WHEN i % 50 = 0 THEN 6 WHEN i % 997 = 0 THEN 4 ELSE 5 END"
+    at = f"{time.time_ns()} - ({count} - i) * 1000000000"
+    db.execute(f"{numbers} INSERT INTO run (id, name, change, phase, created_ns, {run_cols})"
+               f" SELECT {run} + i, 'list' || i, {change} + i, {phase}, {at}, {run_cols}"
+               f" FROM n, (SELECT * FROM run WHERE id={run})")
+    db.execute(f"{numbers} INSERT INTO action (id, run_id, phase, created_ns, ended_ns, {act_cols})"
+               f" SELECT ({run} + i) << 24, {run} + i, {phase}, {at}, CASE WHEN {phase} = 4 THEN NULL ELSE {at} + 500000000 END,"
+               f" {act_cols} FROM n, (SELECT * FROM action WHERE id={run} << 24)")
+    for every, key in ((10, "team"), (100_000, "rare")):
+        db.execute(f"INSERT INTO run_label (run_id, key, value, created_ns)"
+                   f" SELECT id, '{key}', 'yes', created_ns FROM run WHERE id > {run} AND id % {every} = 7")
+    db.execute("COMMIT")
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+
+
+def one_filter(field, function, *values):
+    return {"filters": [{"field": field, "function": function, "values": list(values)}]}
+
+
+# What the SDK, its CLI and its TUI ask ListRuns for; each in both directions of created_at, and the order without sort_by.
+LISTS = {
+    "all": {}, "phase =": one_filter("phase", "EQUAL", "6"), "phase in": one_filter("phase", "VALUE_IN", "4", "6"),
+    "phase in, none": one_filter("phase", "VALUE_IN", "1", "2", "3"),
+    "task_name": one_filter("task_name", "EQUAL", "t.core-echo"), "task_name, none": one_filter("task_name", "EQUAL", "x"),
+    "task_version": one_filter("task_version", "EQUAL", "v1"), "task_version, none": one_filter("task_version", "EQUAL", "x"),
+    "created_by": one_filter("created_by", "EQUAL", f"uid:{os.getuid()}"),
+    "created_by, none": one_filter("created_by", "EQUAL", "x"),
+    "label": one_filter("labels.team", "EQUAL", "yes"), "label, few": one_filter("labels.rare", "EQUAL", "yes"),
+    "label key": one_filter("labels.team", "EXISTS"), "label key, none": one_filter("labels.x", "EXISTS"),
+    "created_at": one_filter("created_at", "LESS_THAN", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 5e5))),
+    "paused": {"pausedActionsOnly": True},
+}
+
+
+def page_ms(server, message):
+    """(ms, token, runs) of a page of 100."""
+    host, port = server.endpoint.rsplit(":", 1)
+    c = http.client.HTTPConnection("127.0.0.1", int(port), timeout=30)
+    c.connect()
+    begin = time.perf_counter()
+    c.request("POST", "/flyteidl2.workflow.RunService/ListRuns", json.dumps(message), {"content-type": "application/json"})
+    r = c.getresponse()
+    body = r.read()
+    ms = (time.perf_counter() - begin) * 1e3
+    c.close()
+    if r.status != 200:
+        raise RuntimeError(f"ListRuns {message}: {r.status} {body[:300]}")
+    answer = json.loads(body)
+    return ms, answer.get("token", ""), len(answer.get("runs", []))
+
+
+def row_list(b):
+    """1,000,000 runs: pages of 100 for everything that the clients ask for, the first and four that follow."""
+    server = b.server("list")
+    b.load(server, "list", "create", "--count", 1)
+    settle(server)
+    listen = server.endpoint
+    server.stop()
+    count = 100_000 if QUICK else 1_000_000
+    fill_runs(server.data / "tern.db", count)
+    server.start(listen)
+    scope = {"projectId": {"name": "flytesnacks", "domain": "development"}}
+    worst = {}
+    for name, asked in LISTS.items():
+        orders = {"up": {"sortBy": {"key": "created_at", "direction": "ASCENDING"}}, "down": {"sortBy": {"key": "created_at"}},
+                  **({"default": {}} if name in ("all", "phase =") else {})}
+        for way, order in orders.items():
+            top = {k: v for k, v in asked.items() if k == "pausedActionsOnly"}
+            request = {**order, **{k: v for k, v in asked.items() if k == "filters"}, "limit": 100}
+            times = []
+            for _ in range(RUNS):
+                token = ""
+                for _ in range(5):
+                    ms, token, n = page_ms(server, {**scope, **top, "request": {**request, "token": token}})
+                    times.append(ms)
+                    if not token:
+                        break
+            b.keep("list", what=f"{name} {way}", ms=times)
+            worst[f"{name} {way}"] = median(times)
+    slowest = max(worst, key=worst.get)
+    b.say(f"{count:,} runs: a page of 100, {len(worst)} kinds of lists, the slowest", f"{worst[slowest]:.1f} ms ({slowest})",
+          "5 ms", worst[slowest] <= 5, "bench.py list")
+    for what, part in (("filter that nothing passes", one_filter("run_name", "EQUAL", "x")),
+                       ("order without index", {"sortBy": {"key": "updated_at"}})):
+        ms = median([page_ms(server, {**scope, "request": {**part, "limit": 100}})[0] for _ in range(RUNS)])
+        b.say(f"{count:,} runs: a page, {what}", f"{ms:.0f} ms", "300 ms", ms <= 300, "bench.py list")
+    server.stop()
+
+
 # ---- calls -----------------------------------------------------------------------------------------------------------
 
 def settle(server, wait_s=60):
@@ -439,7 +544,7 @@ def row_tasks(b):
     cold.stop()
 
 
-ROWS = {"start": row_start, "million": row_million, "memory": row_memory, "get": row_get, "create": row_create,
+ROWS = {"start": row_start, "million": row_million, "list": row_list, "memory": row_memory, "get": row_get, "create": row_create,
         "upload": row_upload, "enqueue": row_enqueue, "s3": row_s3, "watch": row_watch, "tasks": row_tasks, "leak": row_leak}
 
 
