@@ -68,8 +68,8 @@ static int compare_ids(const void *x, const void *y)
 static enum code mark(struct ctx *cx, struct state *s, const struct store_walk_place *at, size_t n, bool *keep)
 {
     struct db_rows rows;
-    if (s->w->exact) {
-        memset(keep, 1, n);
+    if (s->w->exact || !n) {
+        memset(keep, true, n);
         return CODE_OK;
     }
     TRY(select_rows(cx, s, at, n, false, &rows));

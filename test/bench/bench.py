@@ -305,19 +305,21 @@ def one_filter(field, function, *values):
     return {"filters": [{"field": field, "function": function, "values": list(values)}]}
 
 
-# What the SDK, its CLI and its TUI ask ListRuns for; each in both directions of created_at, and the order without sort_by.
-LISTS = {
-    "all": {}, "phase =": one_filter("phase", "EQUAL", "6"), "phase in": one_filter("phase", "VALUE_IN", "4", "6"),
-    "phase in, none": one_filter("phase", "VALUE_IN", "1", "2", "3"),
-    "task_name": one_filter("task_name", "EQUAL", "t.core-echo"), "task_name, none": one_filter("task_name", "EQUAL", "x"),
-    "task_version": one_filter("task_version", "EQUAL", "v1"), "task_version, none": one_filter("task_version", "EQUAL", "x"),
-    "created_by": one_filter("created_by", "EQUAL", f"uid:{os.getuid()}"),
-    "created_by, none": one_filter("created_by", "EQUAL", "x"),
-    "label": one_filter("labels.team", "EQUAL", "yes"), "label, few": one_filter("labels.rare", "EQUAL", "yes"),
-    "label key": one_filter("labels.team", "EXISTS"), "label key, none": one_filter("labels.x", "EXISTS"),
-    "created_at": one_filter("created_at", "LESS_THAN", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 5e5))),
-    "paused": {"pausedActionsOnly": True},
-}
+def lists(task):
+    """What the SDK, its CLI and its TUI ask ListRuns for, about runs of that task."""
+    earlier = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 5e5))
+    return {
+        "all": {}, "phase =": one_filter("phase", "EQUAL", "6"), "phase in": one_filter("phase", "VALUE_IN", "4", "6"),
+        "phase in, none": one_filter("phase", "VALUE_IN", "1", "2", "3"),
+        "task_name": one_filter("task_name", "EQUAL", task), "task_name, none": one_filter("task_name", "EQUAL", "x"),
+        "task_version": one_filter("task_version", "EQUAL", "v1"),
+        "task_version, none": one_filter("task_version", "EQUAL", "x"),
+        "created_by": one_filter("created_by", "EQUAL", f"uid:{os.getuid()}"),
+        "created_by, none": one_filter("created_by", "EQUAL", "x"),
+        "label": one_filter("labels.team", "EQUAL", "yes"), "label, few": one_filter("labels.rare", "EQUAL", "yes"),
+        "label key": one_filter("labels.team", "EXISTS"), "label key, none": one_filter("labels.x", "EXISTS"),
+        "created_at": one_filter("created_at", "LESS_THAN", earlier), "paused": {"pausedActionsOnly": True},
+    }
 
 
 def page_ms(server, message):
@@ -348,8 +350,9 @@ def row_list(b):
     fill_runs(server.data / "tern.db", count)
     server.start(listen)
     scope = {"projectId": {"name": "flytesnacks", "domain": "development"}}
+    (task,), = server.query("SELECT n.name FROM run r JOIN task_name n ON n.id=r.task_name_id WHERE r.id=1")
     worst = {}
-    for name, asked in LISTS.items():
+    for name, asked in lists(task).items():
         orders = {"up": {"sortBy": {"key": "created_at", "direction": "ASCENDING"}}, "down": {"sortBy": {"key": "created_at"}},
                   **({"default": {}} if name in ("all", "phase =") else {})}
         for way, order in orders.items():
