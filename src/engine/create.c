@@ -200,9 +200,13 @@ struct making {
 static enum code find_parent(struct ctx *cx, struct making *m)
 {
     const struct engine_new_action *n = m->n;
-    TRY(store_action_get(cx, n->project, n->domain, n->run, n->parent, &m->run, &m->parent));
+    TRY(store_run_get(cx, n->project, n->domain, n->run, &m->run));
     if (m->run->abort_ns)
         return fail(cx, CODE_ABORTED, "run " STR_FMT " was aborted", STR_ARG(n->run));
+    TRY(store_action_find(cx, m->run->id, n->parent, &m->parent));
+    if (!m->parent)
+        return fail(cx, CODE_NOT_FOUND, "action.parent_action_name: run " STR_FMT " has no action " STR_FMT,
+                    STR_ARG(n->run), STR_ARG(n->parent));
     if (m->parent->ended_ns)
         return fail(cx, CODE_ABORTED, "action " STR_FMT " has ended: %s", STR_ARG(n->parent),
                     engine_phase_name(m->parent->phase));
