@@ -121,6 +121,7 @@ static enum code start_exec(struct ctx *cx, struct app *app)
     struct exec_local_config cfg = {
         .data_dir = app->data_dir,
         .python = c->exec_local_python,
+        .uv = c->exec_local_uv,
         .warm_pool = c->exec_local_warm_pool,
         .cgroup = true,
         .cpus = (double)c->exec_local_cpus,
