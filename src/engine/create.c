@@ -10,6 +10,7 @@
 #include "engine/phase.h"
 #include "engine/reach.h"
 #include "engine/signal.h"
+#include "engine/uploads.h"
 #include "store/identity.h"
 #include "store/space.h"
 
@@ -61,7 +62,7 @@ static enum code put_run_spec(struct ctx *cx, const TaskRunSpec *spec, uint64_t 
 {
     struct store_spec s = {.kind = STORE_SPEC_RUN, .name = STR("")};
     TRY(pb_encode(cx, &TaskRunSpec_type, spec, &s.body));
-    TRY(store_spec_put(cx, &s));
+    TRY(engine_uploads_put_spec(cx, &s));
     *out = s.id;
     return CODE_OK;
 }
@@ -151,7 +152,7 @@ static enum code get_spec(struct ctx *cx, const struct engine_new_run *n, struct
 {
     struct store_spec *s;
     if (!n->spec_id)
-        return store_spec_put_task(cx, n->task_id, n->spec, out);
+        return engine_uploads_put_task(cx, n->task_id, n->spec, out);
     TRY(store_spec_get(cx, n->spec_id, &s));
     *out = *s;
     return CODE_OK;
@@ -264,7 +265,7 @@ static enum code make_task(struct ctx *cx, struct making *m)
     struct store_spec s;
     if (!tmpl)
         return fail(cx, CODE_INVALID_ARGUMENT, "task.spec.task_template: required");
-    TRY(store_spec_put_task(cx, t->id, t->spec, &s));
+    TRY(engine_uploads_put_task(cx, t->id, t->spec, &s));
     describe(m->a, &s);
     m->a->type = WORKFLOW_ACTION_TYPE_TASK;
     m->a->phase = COMMON_ACTION_PHASE_QUEUED;
@@ -313,7 +314,7 @@ static enum code make_trace(struct ctx *cx, struct making *m)
     if (t->outputs && t->outputs->report_uri.n)
         TRY(engine_reach_check(cx, m->run, "trace.outputs.report_uri", t->outputs->report_uri, OBJECT_WRITE));
     TRY(pb_encode(cx, &TaskTraceSpec_type, spec, &s.body));
-    TRY(store_spec_put(cx, &s));
+    TRY(engine_uploads_put_spec(cx, &s));
     describe(m->a, &s);
     m->a->type = WORKFLOW_ACTION_TYPE_TRACE;
     m->a->phase = engine_phase_is_terminal(t->phase) ? t->phase : COMMON_ACTION_PHASE_SUCCEEDED;
@@ -340,7 +341,7 @@ static enum code make_condition(struct ctx *cx, struct making *m)
     struct store_spec s = {.kind = STORE_SPEC_CONDITION, .name = c->name};
     TRY(engine_signal_check_type(cx, c->type));
     TRY(pb_encode(cx, &WorkflowConditionAction_type, c, &s.body));
-    TRY(store_spec_put(cx, &s));
+    TRY(engine_uploads_put_spec(cx, &s));
     describe(m->a, &s);
     m->a->type = WORKFLOW_ACTION_TYPE_CONDITION;
     m->a->phase = COMMON_ACTION_PHASE_PAUSED;

@@ -7,6 +7,7 @@
 #include "engine/abort.h"
 #include "engine/engine_int.h"
 #include "engine/retention_int.h"
+#include "engine/uploads.h"
 #include "lane/lane.h"
 #include "store/boot.h"
 
@@ -172,6 +173,7 @@ static struct engine *make(struct app *app)
     e->app = app;
     e->tasks = engine_tasks_new();
     e->queue = engine_queue_new(start_worker, e);
+    e->uploads = engine_uploads_new();
     pthread_mutex_init(&e->lock, NULL);
     pthread_cond_init(&e->idle, NULL);
     e->workers = mem_alloc_array(ENGINE_WORKERS, sizeof(*e->workers));
@@ -218,6 +220,7 @@ void engine_stop(struct engine *e)
     mem_free(e->workers);
     engine_queue_free(e->queue);
     engine_tasks_free(e->tasks);
+    engine_uploads_free(e->uploads);
     pthread_cond_destroy(&e->idle);
     pthread_mutex_destroy(&e->lock);
     mem_free(e);

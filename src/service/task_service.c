@@ -1,5 +1,6 @@
 /* TaskService: deployed versions of tasks. Version order is the order of first deployment. */
 #include "base/time.h"
+#include "engine/uploads.h"
 #include "gen/flyteidl2_common.h"
 #include "gen/flyteidl2_core.h"
 #include "gen/flyteidl2_task.h"
@@ -64,7 +65,7 @@ enum code TaskService_DeployTask(struct ctx *cx, const TaskDeployTaskRequest *re
         return fail(cx, CODE_UNIMPLEMENTED, "triggers: this version does not run triggers yet; deploy without them");
     TRY(store_project_require(cx, req->task_id->project));
     TaskTaskSpec *kept = kept_spec(cx, req->spec);
-    TRY(store_spec_put_task(cx, req->task_id, kept, &spec));
+    TRY(engine_uploads_put_task(cx, req->task_id, kept, &spec));
     struct store_task row = {
         .task_name_id = spec.task_name_id,
         .version = req->task_id->version,

@@ -23,7 +23,7 @@ struct store_spec {
     str body;
 };
 
-/* Write entry. Stores what is new; sets id and task_name_id of *s. */
+/* What clients send is stored by engine/uploads.h, which calls these. Write entry. Stores what is new; sets id and task_name_id of *s. */
 must_check_ enum code store_spec_put(struct ctx *cx, struct store_spec *s);
 /* Write entry. The row of a task's spec, stored. id: as the caller names the task; NULL or without a name = as its
  * template does. */

@@ -408,7 +408,7 @@ enum code object_reach_drop(struct ctx *cx, struct object_store *s, const struct
     return object_reach_grant(cx, s, run, NULL, STR(""));
 }
 
-/* Sweeps: test/api/test_retention.py. */
+/* Sweeps: retention_test.c, test/api/test_retention.py. */
 str object_reach_place(str key)
 {
     return str_head(key, 0);
@@ -419,8 +419,10 @@ void object_reach_each(struct ctx *cx, str bytes, void (*fn)(void *arg, str plac
     (void)cx, (void)bytes, (void)fn, (void)arg;
 }
 
-enum code object_delete_many(struct ctx *cx, struct object_store *s, str bucket, const str *keys, size_t n)
+enum code object_delete_old(struct ctx *cx, struct object_store *s, str bucket, const str *keys, size_t n,
+                            int64_t before_ns)
 {
+    (void)before_ns;
     for (size_t i = 0; i < n; i++)
         (void)!object_delete(cx, s, bucket, keys[i]);
     return CODE_OK;
