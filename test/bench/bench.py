@@ -261,10 +261,12 @@ def row_million(b):
     count = server.query("SELECT count(*) FROM action")[0][0]
     start_row(b, "million", "million", server, 150, f"start after kill -9 with a 64 MiB WAL, {count:,} actions")
     for op, what in (("list-actions", "listing a page of 100"), ("open-watch", "opening a watch")):
-        got = {}
-        for name in ("big10", "big11"):
-            args = ("--connections", 1, "--count", 100, "--run", name)
-            got[name] = median([b.load(server, "million", op, *args)["p50_ms"] for _ in range(RUNS)])
+        raw = {"big10": [], "big11": []}
+        for _ in range(RUNS):  # by turns: what is asked first is asked of a server that has just started
+            for name in raw:
+                args = ("--connections", 1, "--count", 100, "--run", name)
+                raw[name].append(b.load(server, "million", op, *args)["p50_ms"])
+        got = {name: median(values) for name, values in raw.items()}
         b.say(f"run of 100,000 actions: {what}", f"{got['big10']:.2f} ms (of 100 actions: {got['big11']:.2f} ms)", "5 ms",
               got["big10"] <= 5, command(op, *args))
     server.stop()
