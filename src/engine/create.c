@@ -258,6 +258,19 @@ static enum code recover(struct ctx *cx, struct making *m)
     return CODE_OK;
 }
 
+/* The task's own, else the run's, which its root has. */
+static enum code set_queue(struct ctx *cx, struct making *m)
+{
+    struct store_action *root = m->parent;
+    m->a->queue = m->n->task->queue;
+    if (m->a->queue.n)
+        return CODE_OK;
+    if (!store_action_is_root(root->id))
+        TRY(store_action_get_by_id(cx, store_action_root(m->run->id), &root));
+    m->a->queue = root->queue;
+    return CODE_OK;
+}
+
 static enum code make_task(struct ctx *cx, struct making *m)
 {
     const WorkflowTaskAction *t = m->n->task;
@@ -270,7 +283,7 @@ static enum code make_task(struct ctx *cx, struct making *m)
     m->a->type = WORKFLOW_ACTION_TYPE_TASK;
     m->a->phase = COMMON_ACTION_PHASE_QUEUED;
     m->a->attempt = 1;
-    m->a->queue = t->queue;
+    TRY(set_queue(cx, m));
     if (t->cache_key && tmpl->metadata && tmpl->metadata->discoverable) {
         const TaskRunSpec *spec = run_spec_of(cx, m->run);
         m->a->cache_text = t->cache_key->value;

@@ -8,6 +8,7 @@
 #include "engine/pod.h"
 #include "engine/reach.h"
 #include "engine/secret.h"
+#include "engine/settings.h"
 #include "engine/template.h"
 #include "engine/uri.h"
 #include "lane/lane.h"
@@ -292,6 +293,7 @@ enum code engine_launch_build(struct ctx *cx, struct app *app, const struct stor
     l.folder = engine_uri_attempt(cx->mem, run, a->name, a->attempt);
     TRY(engine_pod_read(cx, task->template, &l.pod));
     TRY(lane_read(cx, app->lanes, read_store, &l));
+    TRY(engine_settings_bound(cx, l.run_spec->default_settings, &l.pod));
     struct exec_task t = {
         .key = {a->id, a->attempt},
         .project = run->project,
@@ -301,7 +303,7 @@ enum code engine_launch_build(struct ctx *cx, struct app *app, const struct stor
         .image = l.pod.image,
         .cpu_millis = l.pod.cpu_millis,
         .memory_bytes = l.pod.memory_bytes,
-        .gpus = l.pod.gpus,
+        .gpus = (int32_t)l.pod.gpus,
         .depth = a->depth,
     };
     if (meta && meta->runtime && meta->runtime->type == CORE_RUNTIME_METADATA_RUNTIME_TYPE_FLYTE_SDK)

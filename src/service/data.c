@@ -45,6 +45,8 @@ enum code service_data_check_folder(struct ctx *cx, const char *field, str uri, 
     struct store_project *other = NULL;
     str bucket, key, first, rest;
     TRY(service_data_check_object(cx, field, uri));
+    if (!project.n)
+        return CODE_OK;
     TRY(object_uri_parse(cx, field, uri, &bucket, &key));
     str_cut(key, '/', &first, &rest);
     if (!str_eq(first, project))

@@ -5,6 +5,7 @@
 #include "base/time.h"
 #include "engine/create.h"
 #include "engine/inputs_hash.h"
+#include "engine/settings.h"
 #include "gen/flyteidl2_core.h"
 #include "gen/flyteidl2_dataproxy.h"
 #include "gen/services.h"
@@ -171,8 +172,24 @@ enum code DataProxyService_CreateUploadLocation(struct ctx *cx, const DataproxyC
 struct upload_task {
     const DataproxyUploadInputsRequest *req;
     str project, domain;
+    str base_dir;                     /* found: as asked, else of the settings; empty = among the uploads */
     const CoreTaskTemplate *template; /* found */
 };
+
+/* The inputs go where the run will be (run_base_dir). */
+static enum code find_base_dir(struct ctx *cx, struct upload_task *t)
+{
+    SettingsSettings *settings;
+    t->base_dir = t->req->base_dir;
+    if (!t->base_dir.n) {
+        TRY(engine_settings_resolve(cx, t->domain, t->project, &settings));
+        t->base_dir = engine_settings_run_base_dir(settings);
+    }
+    if (!t->base_dir.n)
+        return CODE_OK;
+    return service_data_check_folder(cx, t->req->base_dir.n ? "base_dir" : "settings.run.run_base_dir",
+                                     object_uri_join(cx->mem, t->base_dir, t->project), t->project);
+}
 
 /* Checks the project and the folder, and finds the task's template. */
 static enum code find_upload_task(struct ctx *cx, void *arg)
@@ -182,9 +199,7 @@ static enum code find_upload_task(struct ctx *cx, void *arg)
     struct store_spec *spec;
     void *message;
     TRY(store_project_require(cx, t->project));
-    if (t->req->base_dir.n)
-        TRY(service_data_check_folder(cx, "base_dir", object_uri_join(cx->mem, t->req->base_dir, t->project),
-                                      t->project));
+    TRY(find_base_dir(cx, t));
     if (t->req->task_case == DataproxyUploadInputsRequest_task_spec_tag) {
         t->template = t->req->task_spec->task_template;
         return CODE_OK;
@@ -245,7 +260,7 @@ enum code DataProxyService_UploadInputs(struct ctx *cx, const DataproxyUploadInp
     TRY(pb_encode(cx, &TaskInputs_type, inputs, &bytes));
     TRY(inputs_key(cx, &t, org, bytes, &key));
     CommonOffloadedInputData *data = rsp->offloaded_input_data = pb_new(cx->mem, CommonOffloadedInputData);
-    TRY(put_inputs(cx, req->base_dir, key, bytes, &data->uri));
+    TRY(put_inputs(cx, t.base_dir, key, bytes, &data->uri));
     const CoreTaskMetadata *meta = t.template ? t.template->metadata : NULL;
     return engine_inputs_hash(cx, inputs, meta ? meta->cache_ignore_input_vars.p : NULL,
                               meta ? meta->cache_ignore_input_vars.n : 0, &data->inputs_hash);

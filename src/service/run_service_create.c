@@ -5,6 +5,7 @@
 #include "config/config.h"
 #include "engine/create.h"
 #include "engine/inputs_hash.h"
+#include "engine/settings.h"
 #include "engine/uri.h"
 #include "gen/services.h"
 #include "lane/lane.h"
@@ -24,6 +25,7 @@
 struct creation {
     const WorkflowCreateRunRequest *req;
     struct engine_new_run n;
+    SettingsSettings *settings; /* in force for the project and domain */
     TaskRunSpec run_spec;
     struct engine_made_run made;
 };
@@ -68,17 +70,12 @@ static enum code read_request_key(struct ctx *cx, struct creation *c)
 
 /* ---- the task --------------------------------------------------------------------------------------------------- */
 
-/* An entry on whatever lane. */
-static enum code read_deployed(struct ctx *cx, void *arg)
+static enum code read_deployed(struct ctx *cx, struct creation *c)
 {
-    struct creation *c = arg;
     const TaskTaskIdentifier *id = c->req->task_id;
     struct store_task *t;
     struct store_spec *s;
     void *msg;
-    TRY(store_project_require(cx, c->n.project));
-    if (c->req->task_case != WorkflowCreateRunRequest_task_id_tag)
-        return CODE_OK;
     TRY(store_task_find(cx, id->project, id->domain, id->name, id->version, &t));
     if (!t)
         return fail(cx, CODE_NOT_FOUND, "task not found: " STR_FMT "/" STR_FMT "/" STR_FMT " version " STR_FMT,
@@ -88,6 +85,15 @@ static enum code read_deployed(struct ctx *cx, void *arg)
     c->n.spec = msg;
     c->n.spec_id = t->spec_id;
     return CODE_OK;
+}
+
+/* An entry on whatever lane. */
+static enum code read_store(struct ctx *cx, void *arg)
+{
+    struct creation *c = arg;
+    TRY(store_project_require(cx, c->n.project));
+    TRY(engine_settings_resolve(cx, c->n.domain, c->n.project, &c->settings));
+    return c->req->task_case == WorkflowCreateRunRequest_task_id_tag ? read_deployed(cx, c) : CODE_OK;
 }
 
 static enum code read_task(struct ctx *cx, struct creation *c)
@@ -103,7 +109,7 @@ static enum code read_task(struct ctx *cx, struct creation *c)
     default:
         return fail(cx, CODE_INVALID_ARGUMENT, "task: one of task_id, task_spec, trigger_name is required");
     }
-    TRY(cx->db ? read_deployed(cx, c) : lane_read(cx, cx->app->lanes, read_deployed, c));
+    TRY(cx->db ? read_store(cx, c) : lane_read(cx, cx->app->lanes, read_store, c));
     if (!c->n.spec->task_template)
         return fail(cx, CODE_INVALID_ARGUMENT, "task_spec.task_template: required");
     return CODE_OK;
@@ -171,7 +177,7 @@ static enum code check_labels(struct ctx *cx, const TaskRunSpec *s)
     if (!s->labels)
         return CODE_OK;
     if (s->labels->values.n > LABELS_MAX)
-        return fail(cx, CODE_INVALID_ARGUMENT, "run_spec.labels: more than %d", LABELS_MAX);
+        return fail(cx, CODE_INVALID_ARGUMENT, "run_spec.labels: more than %d with those of the settings", LABELS_MAX);
     for (size_t i = 0; i < s->labels->values.n; i++)
         if (!s->labels->values.p[i].key.n || s->labels->values.p[i].key.n > 316 || s->labels->values.p[i].value.n > 63)
             return fail(cx, CODE_INVALID_ARGUMENT,
@@ -180,17 +186,21 @@ static enum code check_labels(struct ctx *cx, const TaskRunSpec *s)
     return CODE_OK;
 }
 
-/* An entry on whatever lane. */
+/* An entry on whatever lane. What the request does not say the settings have said. */
 static enum code check_folders(struct ctx *cx, void *arg)
 {
     struct creation *c = arg;
-    const TaskRunSpec *s = &c->run_spec;
+    static const TaskRunSpec nothing;
+    const TaskRunSpec *s = &c->run_spec, *asked = c->req->run_spec ? c->req->run_spec : &nothing;
+    bool raw_asked = asked->raw_data_storage && asked->raw_data_storage->raw_data_prefix.n;
     if (s->raw_data_storage && s->raw_data_storage->raw_data_prefix.n)
-        TRY(service_data_check_raw(cx, "run_spec.raw_data_storage.raw_data_prefix",
-                                   object_uri_join(cx->mem, s->raw_data_storage->raw_data_prefix, c->n.name),
-                                   c->n.project));
-    return s->run_base_dir.n ? service_data_check_folder(cx, "run_spec.run_base_dir", c->n.base_uri, c->n.project)
-                             : CODE_OK;
+        TRY(service_data_check_raw(
+            cx, raw_asked ? "run_spec.raw_data_storage.raw_data_prefix" : "settings.storage.raw_data_path",
+            object_uri_join(cx->mem, s->raw_data_storage->raw_data_prefix, c->n.name), c->n.project));
+    if (!s->run_base_dir.n)
+        return CODE_OK;
+    return service_data_check_folder(cx, asked->run_base_dir.n ? "run_spec.run_base_dir" : "settings.run.run_base_dir",
+                                     c->n.base_uri, c->n.project);
 }
 
 static enum code read_base(struct ctx *cx, struct creation *c)
@@ -208,16 +218,17 @@ static enum code read_base(struct ctx *cx, struct creation *c)
 static enum code read_run_spec(struct ctx *cx, struct creation *c)
 {
     TaskRunSpec *s = &c->run_spec;
-    bool deployed = c->req->task_case == WorkflowCreateRunRequest_task_id_tag;
+    bool deployed = c->req->task_case == WorkflowCreateRunRequest_task_id_tag, unlimited;
     if (c->req->run_spec)
         *s = *c->req->run_spec;
+    engine_settings_apply(cx, c->settings, c->n.spec, s, &unlimited);
     s->task_spec_source = deployed ? TASK_TASK_SPEC_SOURCE_DEPLOYED : TASK_TASK_SPEC_SOURCE_EPHEMERAL;
     read_start(c);
     TRY(check_relation(cx, c));
     TRY(check_labels(cx, s));
     TRY(read_base(cx, c));
     c->n.max_actions = s->max_action_concurrency;
-    if (!c->n.max_actions && cx->app && cx->app->config)
+    if (!c->n.max_actions && !unlimited && cx->app && cx->app->config)
         c->n.max_actions = (uint32_t)cx->app->config->run_max_action_concurrency;
     c->n.run_spec = s;
     return CODE_OK;
