@@ -91,7 +91,7 @@ static enum code read_deployed(struct ctx *cx, struct creation *c)
 static enum code read_store(struct ctx *cx, void *arg)
 {
     struct creation *c = arg;
-    TRY(store_project_require(cx, c->n.project));
+    TRY(store_project_require_active(cx, c->n.project));
     TRY(engine_settings_resolve(cx, c->n.domain, c->n.project, &c->settings));
     return c->req->task_case == WorkflowCreateRunRequest_task_id_tag ? read_deployed(cx, c) : CODE_OK;
 }
