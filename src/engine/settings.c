@@ -8,7 +8,6 @@
 #define BODY_MAX ((size_t)64 * 1024)
 #define PAIRS_MAX ((size_t)100)
 #define TEXT_MAX ((size_t)2048)
-#define NUMBER_MAX 1000000
 #define NAME_MAX_BYTES ((size_t)128)
 
 static void **slot(const void *group, const struct engine_settings_member *m)
@@ -63,9 +62,9 @@ static enum code check_value(struct ctx *cx, const char *name, const struct engi
         return check_text(cx, name, ((const SettingsStringSetting *)leaf)->string_value, TEXT_MAX);
     case ENGINE_SETTINGS_NUMBER:
         number = ((const SettingsInt64Setting *)leaf)->int_value;
-        if (number < 0 || number > NUMBER_MAX)
-            return fail(cx, CODE_INVALID_ARGUMENT, "settings.%s: %lld is not from 0 to %d", name, (long long)number,
-                        NUMBER_MAX);
+        if (number < 0 || number > UINT32_MAX)
+            return fail(cx, CODE_INVALID_ARGUMENT, "settings.%s: %lld is not from 0 to %u", name, (long long)number,
+                        UINT32_MAX);
         return CODE_OK;
     case ENGINE_SETTINGS_SWITCH:
         return CODE_OK;

@@ -77,19 +77,14 @@ enum code SettingsService_UpdateSettings(struct ctx *cx, const SettingsUpdateSet
     return CODE_OK;
 }
 
-/* The version is that of the level itself. */
+/* What is put together is no stored record and has no version. */
 enum code SettingsService_GetSettings(struct ctx *cx, const SettingsGetSettingsRequest *req,
                                       SettingsGetSettingsResponse *rsp)
 {
-    SettingsSettingsKey *key = req->key;
-    struct store_settings *rows;
     SettingsSettings *s;
-    size_t n;
-    TRY(check_key(cx, key));
-    TRY(engine_settings_resolve(cx, key->domain, key->project, &s));
-    TRY(store_settings_levels(cx, key->domain, key->project, &rows, &n));
-    bool own = n && str_eq(rows[n - 1].domain, key->domain) && str_eq(rows[n - 1].project, key->project);
-    rsp->settingsRecord = record(cx, key, s, own ? rows[n - 1].version : 0);
+    TRY(check_key(cx, req->key));
+    TRY(engine_settings_resolve(cx, req->key->domain, req->key->project, &s));
+    rsp->settingsRecord = record(cx, req->key, s, 0);
     return CODE_OK;
 }
 

@@ -1,5 +1,8 @@
 """What can be said when a run starts, without registering anything anew: of the run, and of a task."""
+import re
+
 import flyte
+import flyte.remote
 import launch
 import pytest
 from flyte.remote import Task
@@ -26,10 +29,6 @@ def start(sdk):
     return go
 
 
-def source(r):
-    return r.details().pb2.run_spec.task_spec_source
-
-
 # ---- of a task ---------------------------------------------------------------------------------------------------------
 
 
@@ -48,7 +47,7 @@ def test_a_deployed_task_with_another_environment(start, deployed):
 
 
 def test_a_deployed_task_with_other_limits(start, deployed):
-    r = start(deployed("sleeps").override(timeout=1), expect="timed_out", seconds=60.0)
+    start(deployed("sleeps").override(timeout=1), expect="timed_out", seconds=60.0)
     r = start(deployed("fills_memory").override(resources=flyte.Resources(cpu=1, memory="150Mi")), expect="failed", mib=600)
     assert r.details().action_details.pb2.error_info.code == "OOMKilled"
     assert start(deployed("fills_memory"), mib=200).outputs()[0] == 200
@@ -64,7 +63,7 @@ def test_a_deployed_task_with_and_without_cache(start, deployed):
 
 def test_children_with_overrides(start, tmp_path):
     got = start(launch.tries_overrides, folder=str(tmp_path)).outputs()[0]
-    assert got == {"tries": "3", "env": "call", "memory": "OOMKilled", "timeout": got["timeout"]}
+    assert got == {"tries": "3", "env": "call", "memory": "OOMKilled", "timeout": "MaxRuntimeExceededError"}
 
 
 # ---- of a run ----------------------------------------------------------------------------------------------------------
@@ -94,3 +93,13 @@ def test_what_a_run_says_is_kept(start, deployed):
     assert (spec.interruptible.value, spec.queue, spec.max_action_concurrency) == (True, "fast", 2)
     assert spec.security_context.run_as.k8s_service_account == "sa"
     assert (dict(spec.labels.values), dict(spec.annotations.values)) == ({"a": "b"}, {"c": "d"})
+
+
+def test_flags_of_flyte_run(cli, sdk):
+    done = cli("run", "--follow", "--env", "MINE=flag", "--label", "team=cli", "--queue", "slow", "--service-account", "robot",
+               "--max-action-concurrency", "2", "launch.py", "tree", "--names", '["MINE"]')
+    r = sdk.remote.Run.get(re.search(r"Created Run: ([a-z0-9-]+)", done.stdout).group(1))
+    assert r.outputs()[0] == {n: {"MINE": "flag"} for n in ("root", "child", "grandchild")}
+    spec = r.details().pb2.run_spec
+    assert (spec.queue, spec.max_action_concurrency, dict(spec.labels.values)) == ("slow", 2, {"team": "cli"})
+    assert spec.security_context.run_as.k8s_service_account == "robot"

@@ -106,7 +106,7 @@ def test_levels_are_put_together(server, service, seed):
         expected = put_together(levels[:depth])
         assert dict(_proto_to_flat(got.settings)) == {k: v for k, (v, _) in expected.items()}
         assert {k: leaf(got.settings, k).scope_level for k in expected} == {k: n for k, (_, n) in expected.items()}
-        assert (got.key, got.version > 0) == (key(*place), True)
+        assert (got.key, got.version) == (key(*place), 0)
         # What the SDK puts together itself from the levels for editing, but for maps, which it does not merge.
         seen = Settings.get_settings_for_edit(domain=place[0], project=place[1])
         assert seen.local_overrides() == levels[depth - 1]
@@ -253,7 +253,7 @@ def test_one_of_many_editors_wins(service, project):
         t.join()
     winners = [c for c in codes if isinstance(c, int)]
     assert len(winners) == 1 and codes.count(Code.FAILED_PRECONDITION) == 7
-    kept = service.get_settings(rpc.GetSettingsRequest(key=k)).settingsRecord
+    kept = service.get_settings_for_edit(rpc.GetSettingsForEditRequest(key=k)).levels[-1]
     assert (kept.version, kept.settings.run.max_action_concurrency.int_value) == (2, winners[0])
 
 
@@ -263,6 +263,7 @@ def test_one_of_many_editors_wins(service, project):
     ({"run.default_queue": ""}, "settings.run.default_queue"),
     ({"run.default_queue": "q" * 3000}, "settings.run.default_queue"),
     ({"run.max_action_concurrency": -1}, "settings.run.max_action_concurrency"),
+    ({"run.max_action_concurrency": 2 ** 32}, "settings.run.max_action_concurrency"),
     ({"run.run_base_dir": "/tmp/x"}, "settings.run.run_base_dir"),
     ({"run.run_base_dir": "s3://theirs/x"}, "settings.run.run_base_dir"),
     ({"run.run_base_dir": "s3://tern/flytesnacks"}, "settings.run.run_base_dir"),
