@@ -15,8 +15,6 @@ must_check_ enum code engine_settings_clean(struct ctx *cx, const SettingsSettin
  * comes from. project is empty when domain is. */
 must_check_ enum code engine_settings_resolve(struct ctx *cx, str domain, str project, SettingsSettings **out);
 
-/* The value where there is one, else empty. Accepts NULL. */
-str engine_settings_text(const SettingsStringSetting *s);
 /* The two that say where things are kept; empty = nothing said. */
 str engine_settings_run_base_dir(const SettingsSettings *s);
 str engine_settings_raw_data_path(const SettingsSettings *s);

@@ -5,19 +5,19 @@
 
 /* ---- runs -------------------------------------------------------------------------------------------------------- */
 
-str engine_settings_text(const SettingsStringSetting *s)
+static str text_of(const SettingsStringSetting *s)
 {
     return s && s->state == SETTINGS_SETTING_STATE_VALUE ? s->string_value : STR("");
 }
 
 str engine_settings_run_base_dir(const SettingsSettings *s)
 {
-    return s->run ? engine_settings_text(s->run->run_base_dir) : STR("");
+    return s->run ? text_of(s->run->run_base_dir) : STR("");
 }
 
 str engine_settings_raw_data_path(const SettingsSettings *s)
 {
-    return s->storage ? engine_settings_text(s->storage->raw_data_path) : STR("");
+    return s->storage ? text_of(s->storage->raw_data_path) : STR("");
 }
 
 static const SettingsStringMap *pairs_of(const SettingsStringMapSetting *s)
@@ -78,21 +78,30 @@ static void apply_annotations(struct ctx *cx, const SettingsStringMap *more, Tas
     run->annotations->values.p = (struct TaskAnnotations_ValuesEntry *)all;
 }
 
-/* The settings' come first: the last one of a name counts. */
+static bool has_variable(const TaskEnvs *envs, str name)
+{
+    for (size_t i = 0; i < envs->values.n; i++)
+        if (str_eq(envs->values.p[i]->key, name))
+            return true;
+    return false;
+}
+
 static void apply_variables(struct ctx *cx, const SettingsStringMap *more, TaskRunSpec *run)
 {
-    const TaskEnvs *own = run->envs;
-    size_t n = 0, given = own ? own->values.n : 0;
+    const TaskEnvs *own = run->envs ? run->envs : pb_new(cx->mem, TaskEnvs);
+    size_t n = own->values.n;
     if (!more)
         return;
-    CoreKeyValuePair **all = arena_new_array(cx->mem, CoreKeyValuePair *, given + more->entries.n);
-    for (; n < more->entries.n; n++) {
+    CoreKeyValuePair **all = arena_new_array(cx->mem, CoreKeyValuePair *, n + more->entries.n);
+    if (n)
+        memcpy(all, own->values.p, n * sizeof(*all));
+    for (size_t i = 0; i < more->entries.n; i++) {
+        if (has_variable(own, more->entries.p[i].key))
+            continue;
         all[n] = pb_new(cx->mem, CoreKeyValuePair);
-        all[n]->key = more->entries.p[n].key;
-        all[n]->value = more->entries.p[n].value;
+        all[n]->key = more->entries.p[i].key;
+        all[n++]->value = more->entries.p[i].value;
     }
-    for (size_t i = 0; i < given; i++)
-        all[n++] = own->values.p[i];
     run->envs = pb_new(cx->mem, TaskEnvs);
     run->envs->values.p = all;
     run->envs->values.n = n;
@@ -138,7 +147,7 @@ static TaskTaskResourceDefaults *resources(struct ctx *cx, const SettingsTaskRes
 static void apply_defaults(struct ctx *cx, const SettingsSettings *s, TaskRunSpec *run)
 {
     TaskDefaultSettings *d = pb_new(cx->mem, TaskDefaultSettings);
-    d->pod_template_name = engine_settings_text(s->pod_template_name);
+    d->pod_template_name = text_of(s->pod_template_name);
     d->task_resource_defaults = resources(cx, s->task_resource);
     run->default_settings = d->pod_template_name.n || d->task_resource_defaults ? d : NULL;
 }
@@ -148,7 +157,7 @@ void engine_settings_apply(struct ctx *cx, const SettingsSettings *s, const Task
 {
     str base = engine_settings_run_base_dir(s), raw = engine_settings_raw_data_path(s);
     if (!run->queue.n && s->run)
-        run->queue = engine_settings_text(s->run->default_queue);
+        run->queue = text_of(s->run->default_queue);
     if (!run->run_base_dir.n)
         run->run_base_dir = base;
     if (raw.n && (!run->raw_data_storage || !run->raw_data_storage->raw_data_prefix.n)) {
@@ -156,7 +165,7 @@ void engine_settings_apply(struct ctx *cx, const SettingsSettings *s, const Task
         run->raw_data_storage->raw_data_prefix = raw;
     }
     apply_concurrency(s->run ? s->run->max_action_concurrency : NULL, run, unlimited);
-    apply_account(cx, s->security ? engine_settings_text(s->security->service_account) : STR(""), task, run);
+    apply_account(cx, s->security ? text_of(s->security->service_account) : STR(""), task, run);
     apply_labels(cx, pairs_of(s->labels), run);
     apply_annotations(cx, pairs_of(s->annotations), run);
     apply_variables(cx, pairs_of(s->environment_variables), run);
@@ -179,7 +188,7 @@ static void bound(int64_t *have, int64_t amount)
 }
 
 static enum code each_amount(struct ctx *cx, CoreResources_ResourceEntry *const *list, size_t n, struct engine_pod *pod,
-                             void set(int64_t *have, int64_t amount))
+                             void (*set)(int64_t *have, int64_t amount))
 {
     int64_t milli;
     for (size_t i = 0; i < n; i++) {

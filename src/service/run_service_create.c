@@ -21,6 +21,7 @@
 /* The first SDK that may be given a start time: older ones made it part of the names of actions. */
 #define START_TIME_SDK INT64_C(2003006) /* 2.3.6 */
 #define LABELS_MAX 200
+#define PAIRS_MAX 1000
 
 struct creation {
     const WorkflowCreateRunRequest *req;
@@ -172,6 +173,16 @@ static enum code check_relation(struct ctx *cx, struct creation *c)
     return CODE_OK;
 }
 
+/* Before settings are added. */
+static enum code check_counts(struct ctx *cx, const TaskRunSpec *s)
+{
+    if (s->annotations && s->annotations->values.n > PAIRS_MAX)
+        return fail(cx, CODE_INVALID_ARGUMENT, "run_spec.annotations: more than %d", PAIRS_MAX);
+    if (s->envs && s->envs->values.n > PAIRS_MAX)
+        return fail(cx, CODE_INVALID_ARGUMENT, "run_spec.envs: more than %d", PAIRS_MAX);
+    return CODE_OK;
+}
+
 static enum code check_labels(struct ctx *cx, const TaskRunSpec *s)
 {
     if (!s->labels)
@@ -221,6 +232,8 @@ static enum code read_run_spec(struct ctx *cx, struct creation *c)
     bool deployed = c->req->task_case == WorkflowCreateRunRequest_task_id_tag, unlimited;
     if (c->req->run_spec)
         *s = *c->req->run_spec;
+    TRY(check_counts(cx, s));
+    TRY(check_labels(cx, s));
     engine_settings_apply(cx, c->settings, c->n.spec, s, &unlimited);
     s->task_spec_source = deployed ? TASK_TASK_SPEC_SOURCE_DEPLOYED : TASK_TASK_SPEC_SOURCE_EPHEMERAL;
     read_start(c);

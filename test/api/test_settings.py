@@ -166,8 +166,8 @@ def test_a_run_gets_what_it_does_not_say(server, project):
     assert dict(spec.labels.values) == {"team": "red", "cost": "2"}
     assert dict(spec.annotations.values) == {"a": "domain"}
     assert spec.security_context.run_as.k8s_service_account == "wide"
-    assert {e.key: e.value for e in spec.envs.values if e.key in names} == {"FROM_SETTINGS": "project", "KEPT": "run",
-                                                                            "MINE": "run"}
+    assert sorted((e.key, e.value) for e in spec.envs.values if e.key in names) == [
+        ("FROM_SETTINGS", "project"), ("KEPT", "run"), ("MINE", "run")]
     defaults = spec.default_settings
     assert defaults.pod_template_name == "base"
     assert [(e.name, e.value) for e in defaults.task_resource_defaults.requests] == [(1, "100m")]
@@ -214,6 +214,17 @@ def test_a_place_that_a_wider_level_cannot_judge(server, project):
     answer = wire.create_run(server.endpoint, {**wire.sleeper("nowhere", 0), "runId": where})
     put({}, "")
     assert answer.code == "invalid_argument" and answer.message.startswith("settings.run.run_base_dir: "), answer
+
+
+def test_a_run_says_so_much_and_no_more(server, project):
+    put({"labels": {f"k{n}": "v" for n in range(100)}}, "development", project)
+    for spec, message in [
+            ({"labels": {"values": {f"l{n}": "v" for n in range(101)}}}, "run_spec.labels: more than 200 with those of the settings"),
+            ({"annotations": {"values": {str(n): "" for n in range(1001)}}}, "run_spec.annotations: more than 1000"),
+            ({"envs": {"values": [{"key": str(n)} for n in range(1001)]}}, "run_spec.envs: more than 1000")]:
+        request = {**wire.sleeper("much", 0), "runId": {**wire.run_id("much"), "project": project}, "runSpec": spec}
+        answer = wire.create_run(server.endpoint, request)
+        assert (answer.code, answer.message) == ("invalid_argument", message)
 
 
 # ---- codes -------------------------------------------------------------------------------------------------------------
