@@ -25,7 +25,8 @@ void engine_settings_apply(struct ctx *cx, const SettingsSettings *s, const Task
                            bool *unlimited);
 
 /* What the run was given at its start, for one of its tasks: amounts for those it does not ask for, none above the upper
- * bounds. d may be NULL. Errors: INVALID_ARGUMENT. */
-must_check_ enum code engine_settings_bound(struct ctx *cx, const TaskDefaultSettings *d, struct engine_pod *pod);
+ * bounds. *notes tells of each, a line for the task's log. d may be NULL. Errors: INVALID_ARGUMENT. */
+must_check_ enum code engine_settings_bound(struct ctx *cx, const TaskDefaultSettings *d, struct engine_pod *pod,
+                                            str *notes);
 
 #endif

@@ -3,6 +3,8 @@
 #include "engine/settings.h"
 #include "engine/settings_int.h"
 
+#define NOTES_MAX 1024
+
 /* ---- runs -------------------------------------------------------------------------------------------------------- */
 
 static str text_of(const SettingsStringSetting *s)
@@ -205,11 +207,44 @@ static enum code each_amount(struct ctx *cx, CoreResources_ResourceEntry *const 
     return CODE_OK;
 }
 
-enum code engine_settings_bound(struct ctx *cx, const TaskDefaultSettings *d, struct engine_pod *pod)
+/* As the task's log says it. */
+static str amount_text(struct ctx *cx, int32_t name, int64_t amount)
+{
+    if (name == CORE_RESOURCES_RESOURCE_NAME_CPU)
+        return arena_printf(cx->mem, "%g CPU", (double)amount / 1000);
+    if (name == CORE_RESOURCES_RESOURCE_NAME_MEMORY)
+        return arena_printf(cx->mem, "%lld MiB of memory", (long long)(amount >> 20));
+    return arena_printf(cx->mem, "%lld GPU", (long long)amount);
+}
+
+static void say(struct ctx *cx, int32_t name, int64_t asked, int64_t got, buf *notes)
+{
+    str got_text = amount_text(cx, name, got);
+    if (asked == got)
+        return;
+    if (notes->n)
+        buf_char(notes, '\n');
+    if (asked)
+        buf_printf(notes, "The task asks for " STR_FMT ", the settings allow " STR_FMT,
+                   STR_ARG(amount_text(cx, name, asked)), STR_ARG(got_text));
+    else
+        buf_printf(notes, "The task gets " STR_FMT " by the settings", STR_ARG(got_text));
+}
+
+enum code engine_settings_bound(struct ctx *cx, const TaskDefaultSettings *d, struct engine_pod *pod, str *notes)
 {
     const TaskTaskResourceDefaults *r = d ? d->task_resource_defaults : NULL;
+    const struct engine_pod asked = *pod;
+    buf b;
+    *notes = STR("");
     if (!r)
         return CODE_OK;
     TRY(each_amount(cx, r->requests.p, r->requests.n, pod, give));
-    return each_amount(cx, r->max.p, r->max.n, pod, bound);
+    TRY(each_amount(cx, r->max.p, r->max.n, pod, bound));
+    buf_init_arena(&b, cx->mem, NOTES_MAX);
+    say(cx, CORE_RESOURCES_RESOURCE_NAME_CPU, asked.cpu_millis, pod->cpu_millis, &b);
+    say(cx, CORE_RESOURCES_RESOURCE_NAME_MEMORY, asked.memory_bytes, pod->memory_bytes, &b);
+    say(cx, CORE_RESOURCES_RESOURCE_NAME_GPU, asked.gpus, pod->gpus, &b);
+    *notes = buf_view(&b);
+    return CODE_OK;
 }

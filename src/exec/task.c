@@ -405,6 +405,8 @@ enum code exec_task_plan(struct ctx *cx, const struct exec_local_config *cfg, co
     } else {
         TRY(plan_process(cx, cfg, pythons, task, out, &lines, error_code));
     }
+    if (task->notes.n)
+        add_line(&lines, task->notes);
     out->text = buf_view(&lines);
     return CODE_OK;
 }

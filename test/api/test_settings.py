@@ -193,7 +193,10 @@ def test_settings_bound_what_tasks_ask_for(server, project):
     assert r.details().action_details.pb2.error_info.code == "OOMKilled"
     put({"task_resource.max.memory": "150Mi"}, "development", project)
     asks = launch.fills_memory.override(resources=flyte.Resources(cpu=1, memory="2Gi"))
-    assert run(asks, project, expect="failed", mib=600).details().action_details.pb2.error_info.code == "OOMKilled"
+    r = run(asks, project, expect="failed", mib=600)
+    assert r.details().action_details.pb2.error_info.code == "OOMKilled"
+    assert "The task asks for 2048 MiB of memory, the settings allow 150 MiB of memory" in server.cli(
+        "get", "logs", "--project", project, r.name, "a0").stdout
     put({"task_resource.max.memory": "2Gi"}, "development", project)
     assert run(asks, project, mib=200).outputs()[0] == 200
 

@@ -84,11 +84,17 @@ static void amounts_for_tasks(void **state)
 {
     static const struct {
         struct engine_pod asked, got;
+        const char *notes;
     } cases[] = {
-        {{.cpu_millis = 0}, {.cpu_millis = 500, .memory_bytes = 1 << 30}},
-        {{.cpu_millis = 100, .memory_bytes = 4096}, {.cpu_millis = 100, .memory_bytes = 4096}},
+        {{.cpu_millis = 0},
+         {.cpu_millis = 500, .memory_bytes = 1 << 30},
+         "The task gets 0.5 CPU by the settings\nThe task gets 1024 MiB of memory by the settings"},
+        {{.cpu_millis = 100, .memory_bytes = 4096}, {.cpu_millis = 100, .memory_bytes = 4096}, ""},
         {{.cpu_millis = 64000, .memory_bytes = INT64_C(1) << 40, .gpus = 8},
-         {.cpu_millis = 2000, .memory_bytes = INT64_C(2) << 30, .gpus = 1}},
+         {.cpu_millis = 2000, .memory_bytes = INT64_C(2) << 30, .gpus = 1},
+         "The task asks for 64 CPU, the settings allow 2 CPU\n"
+         "The task asks for 1048576 MiB of memory, the settings allow 2048 MiB of memory\n"
+         "The task asks for 8 GPU, the settings allow 1 GPU"},
     };
     struct unit *u = *state;
     CoreResources_ResourceEntry cpu = {.name = CORE_RESOURCES_RESOURCE_NAME_CPU, .value = STR("500m")},
@@ -99,19 +105,22 @@ static void amounts_for_tasks(void **state)
     CoreResources_ResourceEntry *requests[] = {&cpu, &memory}, *max[] = {&cpu_max, &memory_max, &gpu_max};
     TaskTaskResourceDefaults r = {.requests = {.p = requests, .n = 2}, .max = {.p = max, .n = 3}};
     TaskDefaultSettings d = {.task_resource_defaults = &r};
+    str notes;
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         struct engine_pod pod = cases[i].asked;
-        assert_ok(&u->cx, engine_settings_bound(&u->cx, &d, &pod));
+        assert_ok(&u->cx, engine_settings_bound(&u->cx, &d, &pod, &notes));
+        assert_str_equal(notes, cases[i].notes);
         assert_int_equal(pod.cpu_millis, cases[i].got.cpu_millis);
         assert_int_equal(pod.memory_bytes, cases[i].got.memory_bytes);
         assert_int_equal(pod.gpus, cases[i].got.gpus);
         pod = cases[i].asked;
-        assert_ok(&u->cx, engine_settings_bound(&u->cx, NULL, &pod));
+        assert_ok(&u->cx, engine_settings_bound(&u->cx, NULL, &pod, &notes));
+        assert_int_equal(notes.n, 0);
         assert_int_equal(pod.cpu_millis, cases[i].asked.cpu_millis);
     }
     memory.value = STR("much");
     struct engine_pod pod = {0};
-    assert_code(&u->cx, engine_settings_bound(&u->cx, &d, &pod), CODE_INVALID_ARGUMENT);
+    assert_code(&u->cx, engine_settings_bound(&u->cx, &d, &pod, &notes), CODE_INVALID_ARGUMENT);
 }
 
 int main(void)
