@@ -1,5 +1,5 @@
-/* What clients uploaded (code bundles, inputs, files). A stored spec that names it keeps it: an upload that is named is
- * made young again once a week, so its time runs from the last run or task that named it. Inputs are named by their runs'
+/* What clients uploaded (code bundles, inputs, files). A stored spec or artifact that names it keeps it: an upload that is
+ * named is made young again once a week, so its time runs from the last run or task that named it. Inputs are named by their runs'
  * inputs, which are not read here: nothing goes before the runs of its time. */
 #include "base/map.h"
 #include "base/time.h"
@@ -8,6 +8,7 @@
 #include "lane/lane.h"
 #include "object/object.h"
 #include "object/reach.h"
+#include "store/artifact.h"
 
 #define YOUNG_NS (7 * 24 * 3600 * NS_PER_S)
 
@@ -51,11 +52,24 @@ static enum code read_names(struct ctx *cx, struct engine_retention_sweep *s, st
     return engine_retention_each_spec(cx, s, look_at_spec, w);
 }
 
+struct by_artifact {
+    str folder;
+    bool named;
+};
+
+static enum code ask_artifacts(struct ctx *cx, void *arg)
+{
+    struct by_artifact *b = arg;
+    return store_artifact_names_object(cx, b->folder, &b->named);
+}
+
 static enum code is_named(struct ctx *cx, struct engine_retention_sweep *s, struct named *w, str place, bool *out)
 {
+    struct by_artifact b = {.folder = str_head(place, place.n - 1)};
     if (!w->read)
         TRY(read_names(cx, s, w));
-    *out = map_find(&w->places, place) != NULL;
+    TRY(lane_read(cx, s->e->app->lanes, ask_artifacts, &b));
+    *out = b.named || map_find(&w->places, place) != NULL;
     return CODE_OK;
 }
 
@@ -95,7 +109,11 @@ struct claim {
 static enum code claim_upload(struct ctx *cx, void *arg)
 {
     struct claim *c = arg;
-    return engine_uploads_claim(cx, c->uploads, c->place, &c->ok);
+    bool named;
+    TRY(store_artifact_names_object(cx, str_head(c->place, c->place.n - 1), &named));
+    TRY(engine_uploads_claim(cx, c->uploads, c->place, &c->ok));
+    c->ok = c->ok && !named;
+    return CODE_OK;
 }
 
 /* Not when it was named since the specs were read. */

@@ -188,27 +188,49 @@ static enum code one(struct ctx *cx, struct service_list *l, const struct servic
     return service_list_and(cx, l, condition.p, v, uses);
 }
 
-static enum code label_filter(struct ctx *cx, struct service_list *l, const struct service_list_spec *spec,
-                              const CommonFilter *f)
+static enum code pair_values(struct ctx *cx, struct service_list *l, const CommonFilter *f)
 {
-    str key = str_skip(f->field, strlen("labels."));
-    bool equal = f->function == COMMON_FILTER_FUNCTION_EQUAL, exists = f->function == COMMON_FILTER_FUNCTION_EXISTS;
-    if (!equal && !exists && f->function != COMMON_FILTER_FUNCTION_NOT_EXISTS)
-        return fail(cx, CODE_INVALID_ARGUMENT, "filters: labels know EQUAL, EXISTS and NOT_EXISTS");
-    if (equal && f->values.n != 1)
+    if (!f->values.n || (f->values.n > 1 && f->function == COMMON_FILTER_FUNCTION_EQUAL))
         return fail(cx, CODE_INVALID_ARGUMENT, "filters: " STR_FMT ": one value is required", STR_ARG(f->field));
-    struct db_value v[2] = {DB_S(key), equal ? DB_S(f->values.p[0]) : DB_N};
-    str sql = arena_printf(cx->mem, "%sEXISTS (%s AND x.key = ?%s)", equal || exists ? "" : "NOT ", spec->label_query,
-                           equal ? " AND x.value = ?" : "");
-    return service_list_and(cx, l, sql.p, v, equal ? 2 : 1);
+    buf_str(&l->where, STR(" AND x.value IN ("));
+    for (size_t i = 0; i < f->values.n; i++)
+        TRY(append(cx, l, i ? ", ?" : "?", &DB_S(f->values.p[i]), 1));
+    buf_char(&l->where, ')');
+    return CODE_OK;
+}
+
+static enum code pair_filter(struct ctx *cx, struct service_list *l, const struct service_list_pairs *pairs,
+                             const CommonFilter *f)
+{
+    const struct db_value key = DB_S(str_skip(f->field, strlen(pairs->prefix)));
+    bool value = f->function == COMMON_FILTER_FUNCTION_EQUAL || f->function == COMMON_FILTER_FUNCTION_VALUE_IN;
+    bool absent = f->function == COMMON_FILTER_FUNCTION_NOT_EXISTS;
+    if (!value && !absent && f->function != COMMON_FILTER_FUNCTION_EXISTS)
+        return fail(cx, CODE_INVALID_ARGUMENT, "filters: " STR_FMT " knows EQUAL, VALUE_IN, EXISTS and NOT_EXISTS",
+                    STR_ARG(f->field));
+    str sql = arena_printf(cx->mem, "%sEXISTS (%s AND x.key = ?", absent ? "NOT " : "", pairs->query);
+    TRY(service_list_and(cx, l, sql.p, &key, 1));
+    if (value)
+        TRY(pair_values(cx, l, f));
+    buf_char(&l->where, ')');
+    return CODE_OK;
+}
+
+static const struct service_list_pairs *find_pairs(const struct service_list_spec *spec, str name)
+{
+    for (size_t i = 0; i < spec->pair_count; i++)
+        if (str_starts(name, str_from(spec->pairs[i].prefix)))
+            return &spec->pairs[i];
+    return NULL;
 }
 
 enum code service_list_filter(struct ctx *cx, struct service_list *l, const struct service_list_spec *spec,
                               const CommonFilter *f)
 {
     const struct service_list_field *field = find_field(spec, f->field);
-    if (!field && spec->label_query && str_starts(f->field, STR("labels.")))
-        return label_filter(cx, l, spec, f);
+    const struct service_list_pairs *pairs = find_pairs(spec, f->field);
+    if (!field && pairs)
+        return pair_filter(cx, l, pairs, f);
     if (!field)
         return fail(cx, CODE_INVALID_ARGUMENT, "invalid filter field: " STR_FMT, STR_ARG(f->field));
     for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++) {
@@ -253,21 +275,46 @@ static enum code take_order(struct ctx *cx, struct service_list *l, const struct
     return CODE_OK;
 }
 
+/* The order is that of the cursor, one way or the other. */
+static enum code take_cursor(struct ctx *cx, struct service_list *l, const struct service_list_spec *spec,
+                             const CommonListRequest *req, uint64_t token)
+{
+    const CommonSort *sort = NULL;
+    if (req && (req->sort_by_fields.n || (req->sort_by && req->sort_by->key.n)))
+        sort = req->sort_by_fields.n ? req->sort_by_fields.p[0] : req->sort_by;
+    if (sort && (!str_eq(sort->key, STR("created_at")) || req->sort_by_fields.n > 1))
+        return fail(cx, CODE_INVALID_ARGUMENT, "invalid sort field: " STR_FMT "; only created_at", STR_ARG(sort->key));
+    bool up = sort && sort->direction == COMMON_SORT_DIRECTION_ASCENDING;
+    l->page.order = arena_printf(cx->mem, "%s %s", spec->cursor, up ? "ASC" : "DESC");
+    l->after =
+        token ? arena_printf(cx->mem, "%s %c %llu", spec->cursor, up ? '>' : '<', (unsigned long long)token) : STR("");
+    return CODE_OK;
+}
+
 enum code service_list_request(struct ctx *cx, struct service_list *l, const struct service_list_spec *spec,
                                const CommonListRequest *req)
 {
-    uint64_t offset = 0;
-    TRY(take_order(cx, l, spec, req));
+    uint64_t token = 0;
+    if (req && req->token.n && (!str_to_u64(req->token, &token) || token > INT64_MAX))
+        return fail(cx, CODE_INVALID_ARGUMENT, "invalid token: \"" STR_FMT "\"", STR_ARG(req->token));
+    if (spec->cursor) {
+        TRY(take_cursor(cx, l, spec, req, token));
+    } else {
+        TRY(take_order(cx, l, spec, req));
+        l->page.offset = token;
+    }
     if (!req)
         return CODE_OK;
-    if (req->token.n && (!str_to_u64(req->token, &offset) || offset > INT64_MAX))
-        return fail(cx, CODE_INVALID_ARGUMENT, "invalid token: \"" STR_FMT "\"", STR_ARG(req->token));
-    l->page.offset = offset;
     if (req->limit)
         l->limit = req->limit < SERVICE_LIST_MAX ? req->limit : SERVICE_LIST_MAX;
     for (size_t i = 0; i < req->filters.n; i++)
         TRY(service_list_filter(cx, l, spec, req->filters.p[i]));
     return CODE_OK;
+}
+
+enum code service_list_and_cursor(struct ctx *cx, struct service_list *l)
+{
+    return l->after.n ? service_list_and(cx, l, l->after.p, NULL, 0) : CODE_OK;
 }
 
 enum code service_list_done(struct ctx *cx, struct service_list *l)
@@ -287,4 +334,17 @@ str service_list_token(struct ctx *cx, const struct service_list *l, size_t *n)
         return STR("");
     *n = l->limit;
     return arena_printf(cx->mem, "%zu", l->page.offset + l->limit);
+}
+
+bool service_list_cut(const struct service_list *l, size_t *n)
+{
+    bool more = *n > l->limit;
+    if (more)
+        *n = l->limit;
+    return more;
+}
+
+str service_list_token_of(struct ctx *cx, uint64_t id)
+{
+    return arena_printf(cx->mem, "%llu", (unsigned long long)id);
 }

@@ -1,7 +1,8 @@
 /* common.ListRequest: filters, sorting and paging, as a store_page.
  *
  * A service says which fields its clients may name (a const table), which scope it adds, and its default order. Tokens
- * are decimal offsets. Errors are INVALID_ARGUMENT and name the field. */
+ * are decimal offsets; of a list with a cursor the last id, so that pages neither repeat nor lose entries while others are
+ * added or removed. Errors are INVALID_ARGUMENT and name the field. */
 #ifndef SERVICE_LIST_H
 #define SERVICE_LIST_H
 
@@ -27,13 +28,21 @@ struct service_list_field {
     const char *enum_name; /* full name in the IDL */
 };
 
+/* Filters by pairs: "labels.<key>". query: "SELECT 1 FROM run_label x WHERE x.run_id = r.id" and so on. */
+struct service_list_pairs {
+    const char *prefix; /* "labels." */
+    const char *query;
+};
+
 struct service_list_spec {
     const struct service_list_field *fields;
     size_t field_count;
     const char *default_order; /* SQL */
     const char *tie_break;     /* SQL, appended to the client's order */
-    /* For "labels.<key>" filters: "SELECT 1 FROM run_label x WHERE x.run_id = r.id" and so on; NULL = none. */
-    const char *label_query;
+    const struct service_list_pairs *pairs;
+    size_t pair_count;
+    /* A column of ids in order of creation, instead of both orders: newest first, and clients may sort by created_at only. */
+    const char *cursor;
 };
 
 #define SERVICE_LIST_ARGS_MAX 200
@@ -44,6 +53,7 @@ struct service_list {
     size_t arg_count;
     struct store_page page; /* complete after service_list_done() */
     size_t limit;           /* what the client asked for; page.limit is one more */
+    str after;              /* with a cursor: the condition on it, "" on the first page; the list's own to use */
 };
 
 void service_list_init(struct ctx *cx, struct service_list *l);
@@ -59,5 +69,10 @@ must_check_ enum code service_list_filter(struct ctx *cx, struct service_list *l
 must_check_ enum code service_list_done(struct ctx *cx, struct service_list *l);
 /* Cuts *n to the limit; the token of the next page, or "" when this is the last. */
 str service_list_token(struct ctx *cx, const struct service_list *l, size_t *n);
+/* The same with a cursor: true when there are more pages, whose token is the last row's id: service_list_token_of(). */
+bool service_list_cut(const struct service_list *l, size_t *n);
+str service_list_token_of(struct ctx *cx, uint64_t id);
+/* ANDs the condition on the cursor. */
+must_check_ enum code service_list_and_cursor(struct ctx *cx, struct service_list *l);
 
 #endif

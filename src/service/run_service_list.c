@@ -27,12 +27,17 @@ static const struct service_list_field run_fields[] = {
     {"duration_ms", "((a.ended_ns - a.created_ns) / 1000000)", SERVICE_LIST_INT, NULL},
 };
 
+static const struct service_list_pairs run_pairs[] = {
+    {"labels.", "SELECT 1 FROM run_label x WHERE x.run_id = r.id"},
+};
+
 static const struct service_list_spec run_list = {
     .fields = run_fields,
     .field_count = sizeof(run_fields) / sizeof(*run_fields),
     .default_order = "r.phase, r.created_ns DESC, r.id DESC",
     .tie_break = "r.id",
-    .label_query = "SELECT 1 FROM run_label x WHERE x.run_id = r.id",
+    .pairs = run_pairs,
+    .pair_count = 1,
 };
 
 static enum code run_scope(struct ctx *cx, const WorkflowListRunsRequest *req, struct service_list *l)

@@ -664,15 +664,20 @@ static inline void world_exit(struct world *w, struct world_attempt *a, int exit
 }
 
 /* The process writes outputs.pb and ends. */
-static inline void world_succeed(struct world *w, const char *action)
+static inline void world_succeed_with(struct world *w, const char *action, str outputs)
 {
     struct world_attempt *a = world_process(w, action);
     assert_non_null(a);
     assert_int_equal(a->state, EXEC_RUNNING);
     char key[160];
     snprintf(key, sizeof(key), "%s/outputs.pb", a->output + strlen("s3://tern/"));
-    world_store(str_from(key), STR(""));
+    world_store(str_from(key), outputs);
     world_exit(w, a, 0);
+}
+
+static inline void world_succeed(struct world *w, const char *action)
+{
+    world_succeed_with(w, action, STR(""));
 }
 
 /* The process writes error.pb and ends with 0, as the SDK does. */
