@@ -51,6 +51,7 @@ must_check_ enum code engine_retention_runs(struct ctx *cx, struct engine_retent
 must_check_ enum code engine_retention_work(struct ctx *cx, struct engine_retention_sweep *s);
 must_check_ enum code engine_retention_logs(struct ctx *cx, struct engine_retention_sweep *s);
 must_check_ enum code engine_retention_artifacts(struct ctx *cx, struct engine_retention_sweep *s);
+must_check_ enum code engine_retention_cache(struct ctx *cx, struct engine_retention_sweep *s);
 must_check_ enum code engine_retention_uploads(struct ctx *cx, struct engine_retention_sweep *s);
 must_check_ enum code engine_retention_images(struct ctx *cx, struct engine_retention_sweep *s);
 
