@@ -180,10 +180,13 @@ enum code engine_create_run(struct ctx *cx, const struct engine_new_run *n, stru
                                        .created_ns = clock.wall_ns,
                                        .name = STR("a0"),
                                        .queue = n->run_spec->queue,
-                                       .input_uri = n->input_uri};
+                                       .input_uri = n->input_uri,
+                                       .external = n->tracked};
     describe(made.root, &task);
     TRY(root_cache_key(cx, n, made.root));
     TRY(engine_change_insert(cx, &clock, made.root, made.run));
+    if (n->tracked)
+        TRY(engine_change_save(cx, &clock, made.root, made.run, COMMON_ACTION_PHASE_RUNNING, 1));
     fault_point("run.created");
     *out = made;
     return CODE_OK;
@@ -202,6 +205,8 @@ static enum code find_parent(struct ctx *cx, struct making *m)
 {
     const struct engine_new_action *n = m->n;
     TRY(store_run_get(cx, n->project, n->domain, n->run, &m->run));
+    if (m->run->source == WORKFLOW_RUN_SOURCE_TRACKED && !n->external)
+        return fail(cx, CODE_FAILED_PRECONDITION, "run " STR_FMT " is tracked: it runs elsewhere", STR_ARG(n->run));
     if (m->run->abort_ns)
         return fail(cx, CODE_ABORTED, "run " STR_FMT " was aborted", STR_ARG(n->run));
     TRY(store_action_find(cx, m->run->id, n->parent, &m->parent));
@@ -330,7 +335,9 @@ static enum code make_trace(struct ctx *cx, struct making *m)
     TRY(engine_uploads_put_spec(cx, &s));
     describe(m->a, &s);
     m->a->type = WORKFLOW_ACTION_TYPE_TRACE;
-    m->a->phase = engine_phase_is_terminal(t->phase) ? t->phase : COMMON_ACTION_PHASE_SUCCEEDED;
+    m->a->phase = m->n->goes_on                        ? COMMON_ACTION_PHASE_RUNNING
+                  : engine_phase_is_terminal(t->phase) ? t->phase
+                                                       : COMMON_ACTION_PHASE_SUCCEEDED;
     m->a->output_uri = t->outputs ? t->outputs->output_uri : STR("");
     return CODE_OK;
 }

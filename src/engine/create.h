@@ -9,6 +9,8 @@
 
 /* Where everything is kept unless run_base_dir says otherwise. */
 #define ENGINE_BASE_URI "s3://tern"
+/* Among the uploads of a project and domain: the folder of tracked runs, as their clients name it. */
+#define ENGINE_TRACKED "tracked-runs"
 
 /* ---- checks ----------------------------------------------------------------------------------------------------- */
 
@@ -28,6 +30,7 @@ struct engine_new_run {
     const TaskRunSpec *run_spec; /* without run_start_time */
     int64_t start_ns;            /* run_start_time; 0 = none */
     int32_t source;
+    bool tracked; /* it runs elsewhere and is reported: its root is RUNNING, and nothing is launched */
     uint32_t max_actions;
     str base_uri; /* without / at its end */
     str input_uri;
@@ -54,10 +57,11 @@ struct engine_new_action {
     const WorkflowTraceAction *trace;
     const WorkflowConditionAction *condition;
     bool external; /* an external executor owns it */
+    bool goes_on;  /* external: a trace is RUNNING until a report ends it */
 };
 
 /* Write entry. Errors: NOT_FOUND (run or parent), ABORTED (the run was aborted or the parent has ended),
- * ALREADY_EXISTS, INVALID_ARGUMENT (what the condition takes). */
+ * ALREADY_EXISTS, INVALID_ARGUMENT (what the condition takes), FAILED_PRECONDITION (nothing is launched in a tracked run). */
 must_check_ enum code engine_create_action(struct ctx *cx, const struct engine_new_action *n,
                                            struct store_action **out);
 

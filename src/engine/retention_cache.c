@@ -1,5 +1,5 @@
-/* Reusable results: those that were made or replaced too long ago, and the oldest ones when there are too many. Only the entries: what
- * they point to goes with the runs. */
+/* Reusable results: those that were made or replaced too long ago, and the oldest ones when there are too many. Only the
+ * entries: what they point to goes with the runs. */
 #include "engine/retention_int.h"
 #include "lane/lane.h"
 #include "store/cache.h"

@@ -1,6 +1,6 @@
 /* What clients uploaded (code bundles, inputs, files). A stored spec or artifact that names it keeps it: an upload that is
- * named is made young again once a week, so its time runs from the last run or task that named it. Inputs are named by their runs'
- * inputs, which are not read here: nothing goes before the runs of its time. */
+ * named is made young again once a week, so its time runs from the last run or task that named it. Inputs are named by
+ * their runs' inputs, which are not read here: nothing goes before the runs of its time. */
 #include "base/map.h"
 #include "base/time.h"
 #include "engine/retention_int.h"

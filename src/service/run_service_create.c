@@ -1,4 +1,5 @@
-/* RunService.CreateRun. On the write lane; with inline inputs, which must be stored first, on the work lane. */
+/* RunService.CreateRun, and TrackedRunService.CreateRun, which launches nothing. On the write lane; with inline inputs, which
+ * must be stored first, on the work lane. */
 #include "app.h"
 #include "base/codec.h"
 #include "base/time.h"
@@ -24,7 +25,7 @@
 #define PAIRS_MAX 1000
 
 struct creation {
-    const WorkflowCreateRunRequest *req;
+    const WorkflowCreateRunRequest *req; /* of a tracked run: made from its own request */
     struct engine_new_run n;
     SettingsSettings *settings; /* in force for the project and domain */
     TaskRunSpec run_spec;
@@ -226,24 +227,32 @@ static enum code read_base(struct ctx *cx, struct creation *c)
     return cx->db ? check_folders(cx, c) : lane_read(cx, cx->app->lanes, check_folders, c);
 }
 
+/* What the request says, in order by itself. */
+static enum code take_run_spec(struct ctx *cx, struct creation *c)
+{
+    TaskRunSpec *s = &c->run_spec;
+    bool deployed = c->req->task_case == WorkflowCreateRunRequest_task_id_tag;
+    if (c->req->run_spec)
+        *s = *c->req->run_spec;
+    s->task_spec_source = deployed ? TASK_TASK_SPEC_SOURCE_DEPLOYED : TASK_TASK_SPEC_SOURCE_EPHEMERAL;
+    c->n.run_spec = s;
+    TRY(check_counts(cx, s));
+    TRY(check_labels(cx, s));
+    return check_relation(cx, c);
+}
+
 static enum code read_run_spec(struct ctx *cx, struct creation *c)
 {
     TaskRunSpec *s = &c->run_spec;
-    bool deployed = c->req->task_case == WorkflowCreateRunRequest_task_id_tag, unlimited;
-    if (c->req->run_spec)
-        *s = *c->req->run_spec;
-    TRY(check_counts(cx, s));
-    TRY(check_labels(cx, s));
+    bool unlimited;
+    TRY(take_run_spec(cx, c));
     engine_settings_apply(cx, c->settings, c->n.spec, s, &unlimited);
-    s->task_spec_source = deployed ? TASK_TASK_SPEC_SOURCE_DEPLOYED : TASK_TASK_SPEC_SOURCE_EPHEMERAL;
-    read_start(c);
-    TRY(check_relation(cx, c));
     TRY(check_labels(cx, s));
+    read_start(c);
     TRY(read_base(cx, c));
     c->n.max_actions = s->max_action_concurrency;
     if (!c->n.max_actions && !unlimited && cx->app && cx->app->config)
         c->n.max_actions = (uint32_t)cx->app->config->run_max_action_concurrency;
-    c->n.run_spec = s;
     return CODE_OK;
 }
 
@@ -300,16 +309,19 @@ static bool must_write(const struct creation *c, const TaskInputs *in)
     return in->literals.n || in->context.n || !str_starts(c->n.spec->task_template->type, STR("core-"));
 }
 
+static enum code read_offloaded(struct ctx *cx, struct creation *c, const CommonOffloadedInputData *off)
+{
+    c->n.input_uri = off->uri;
+    while (c->n.input_uri.n && c->n.input_uri.p[c->n.input_uri.n - 1] == '/')
+        c->n.input_uri.n--;
+    c->n.inputs_hash = off->inputs_hash;
+    return service_data_check_object(cx, "offloaded_input_data.uri", c->n.input_uri);
+}
+
 static enum code read_inputs(struct ctx *cx, struct creation *c)
 {
-    const CommonOffloadedInputData *off = c->req->offloaded_input_data;
-    if (c->req->input_wrapper_case == WorkflowCreateRunRequest_offloaded_input_data_tag) {
-        c->n.input_uri = off->uri;
-        while (c->n.input_uri.n && c->n.input_uri.p[c->n.input_uri.n - 1] == '/')
-            c->n.input_uri.n--;
-        c->n.inputs_hash = off->inputs_hash;
-        return service_data_check_object(cx, "offloaded_input_data.uri", c->n.input_uri);
-    }
+    if (c->req->input_wrapper_case == WorkflowCreateRunRequest_offloaded_input_data_tag)
+        return read_offloaded(cx, c, c->req->offloaded_input_data);
     bool given = c->req->input_wrapper_case == WorkflowCreateRunRequest_inputs_tag;
     const TaskInputs *in = merge_defaults(cx, given ? c->req->inputs : NULL, c->n.spec);
     if (!must_write(c, in))
@@ -375,6 +387,8 @@ enum code RunService_CreateRun(struct ctx *cx, const WorkflowCreateRunRequest *r
 {
     struct creation c = {.req = req};
     TRY(read_id(cx, &c));
+    if (req->source == WORKFLOW_RUN_SOURCE_TRACKED)
+        return fail(cx, CODE_INVALID_ARGUMENT, "source: tracked runs are made by TrackedRunService");
     TRY(service_disk_require(cx));
     TRY(read_request_key(cx, &c));
     TRY(read_task(cx, &c));
@@ -382,6 +396,90 @@ enum code RunService_CreateRun(struct ctx *cx, const WorkflowCreateRunRequest *r
     TRY(read_inputs(cx, &c));
     c.n.source = req->source;
     TRY(cx->db ? create(cx, &c) : lane_write(cx, cx->app->lanes, create, &c));
+    rsp->run = reply(cx, &c.made);
+    return CODE_OK;
+}
+
+/* ---- tracked runs ------------------------------------------------------------------------------------------------ */
+
+/* The run's own, and those of the request, which count more. Too many are not compared: they will be refused. */
+static TaskLabels *all_labels(struct ctx *cx, const WorkflowCreateTrackedRunRequest *req)
+{
+    const TaskLabels *own = req->run_spec ? req->run_spec->labels : NULL;
+    size_t have = own ? own->values.n : 0, n = 0;
+    size_t compared = have + req->labels.n <= 2 * LABELS_MAX ? have : 0;
+    TaskLabels *all = pb_new(cx->mem, TaskLabels);
+    all->values.p = arena_new_array(cx->mem, struct TaskLabels_ValuesEntry, have + req->labels.n);
+    for (size_t i = 0; i < have; i++)
+        all->values.p[n++] = own->values.p[i];
+    for (size_t i = 0; i < req->labels.n; i++) {
+        size_t at = 0;
+        while (at < compared && !str_eq(all->values.p[at].key, req->labels.p[i].key))
+            at++;
+        all->values.p[at < compared ? at : n++] =
+            (struct TaskLabels_ValuesEntry){req->labels.p[i].key, req->labels.p[i].value};
+    }
+    all->values.n = n;
+    return n ? all : NULL;
+}
+
+/* The same request as RunService has it. */
+static WorkflowCreateRunRequest *as_run_request(struct ctx *cx, const WorkflowCreateTrackedRunRequest *req)
+{
+    WorkflowCreateRunRequest *as = pb_new(cx->mem, WorkflowCreateRunRequest);
+    as->source = WORKFLOW_RUN_SOURCE_TRACKED;
+    if (req->id_case == WorkflowCreateTrackedRunRequest_run_id_tag) {
+        as->id_case = WorkflowCreateRunRequest_run_id_tag;
+        as->run_id = req->run_id;
+    } else if (req->id_case == WorkflowCreateTrackedRunRequest_project_id_tag) {
+        as->id_case = WorkflowCreateRunRequest_project_id_tag;
+        as->project_id = req->project_id;
+    }
+    if (req->task_case == WorkflowCreateTrackedRunRequest_task_id_tag) {
+        as->task_case = WorkflowCreateRunRequest_task_id_tag;
+        as->task_id = req->task_id;
+    } else if (req->task_case == WorkflowCreateTrackedRunRequest_task_spec_tag) {
+        as->task_case = WorkflowCreateRunRequest_task_spec_tag;
+        as->task_spec = req->task_spec;
+    }
+    if (req->offloaded_input_data) {
+        as->input_wrapper_case = WorkflowCreateRunRequest_offloaded_input_data_tag;
+        as->offloaded_input_data = req->offloaded_input_data;
+    }
+    as->run_start_time = req->run_start_time;
+    as->run_spec = pb_new(cx->mem, TaskRunSpec);
+    if (req->run_spec)
+        *as->run_spec = *req->run_spec;
+    as->run_spec->labels = all_labels(cx, req);
+    return as;
+}
+
+/* Where its client uploads what it reports. */
+static str tracked_base(struct ctx *cx, const struct engine_new_run *n)
+{
+    return arena_printf(cx->mem,
+                        ENGINE_BASE_URI "/" OBJECT_UPLOADS "/" STR_FMT "/" STR_FMT "/" ENGINE_TRACKED "/" STR_FMT,
+                        STR_ARG(n->project), STR_ARG(n->domain), STR_ARG(n->name));
+}
+
+enum code TrackedRunService_CreateRun(struct ctx *cx, const WorkflowCreateTrackedRunRequest *req,
+                                      WorkflowCreateRunResponse *rsp)
+{
+    struct creation c = {.req = as_run_request(cx, req), .n.source = WORKFLOW_RUN_SOURCE_TRACKED, .n.tracked = true};
+    TRY(read_id(cx, &c));
+    if (req->id_case == WorkflowCreateTrackedRunRequest_run_id_tag && (c.n.name.p[0] == 'u' || c.n.name.p[0] == 'r'))
+        return fail(cx, CODE_INVALID_ARGUMENT, "run_id.name: names that begin with u or r are kept for the server");
+    TRY(service_disk_require(cx));
+    TRY(read_request_key(cx, &c));
+    TRY(read_task(cx, &c));
+    TRY(take_run_spec(cx, &c));
+    c.run_spec.run_start_time = NULL;
+    c.n.start_ns = nanos(req->run_start_time) ? nanos(req->run_start_time) : time_wall_ns();
+    c.n.base_uri = tracked_base(cx, &c.n);
+    if (req->offloaded_input_data)
+        TRY(read_offloaded(cx, &c, req->offloaded_input_data));
+    c.n.inputs_hash = STR(""); /* its results are not reused here */
+    TRY(create(cx, &c));
     rsp->run = reply(cx, &c.made);
     return CODE_OK;
 }

@@ -1,4 +1,4 @@
-/* RunService: ListRuns and ListActions. */
+/* RunService and TrackedRunService: ListRuns and ListActions. */
 #include "gen/services.h"
 #include "service/action_message.h"
 #include "service/list.h"
@@ -74,13 +74,16 @@ static enum code run_scope(struct ctx *cx, const WorkflowListRunsRequest *req, s
     }
 }
 
-enum code RunService_ListRuns(struct ctx *cx, const WorkflowListRunsRequest *req, WorkflowListRunsResponse *rsp)
+static enum code list_runs(struct ctx *cx, const WorkflowListRunsRequest *req, bool tracked,
+                           WorkflowListRunsResponse *rsp)
 {
     struct service_list l;
     struct store_run_row *rows;
     size_t n;
     service_list_init(cx, &l);
     TRY(run_scope(cx, req, &l));
+    if (tracked)
+        TRY(service_list_and(cx, &l, "r.source = ?", &DB_I(WORKFLOW_RUN_SOURCE_TRACKED), 1));
     if (req->paused_actions_only)
         TRY(service_list_and(cx, &l,
                              "EXISTS (SELECT 1 FROM action x WHERE x.run_id = r.id AND x.ended_ns IS NULL "
@@ -95,6 +98,16 @@ enum code RunService_ListRuns(struct ctx *cx, const WorkflowListRunsRequest *req
     for (size_t i = 0; i < n; i++)
         TRY(service_run_message(cx, &rows[i].run, rows[i].root, STR(""), &rsp->runs.p[i]));
     return CODE_OK;
+}
+
+enum code RunService_ListRuns(struct ctx *cx, const WorkflowListRunsRequest *req, WorkflowListRunsResponse *rsp)
+{
+    return list_runs(cx, req, false, rsp);
+}
+
+enum code TrackedRunService_ListRuns(struct ctx *cx, const WorkflowListRunsRequest *req, WorkflowListRunsResponse *rsp)
+{
+    return list_runs(cx, req, true, rsp);
 }
 
 static const struct service_list_field action_fields[] = {

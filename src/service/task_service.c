@@ -237,7 +237,8 @@ enum code TaskService_ListVersions(struct ctx *cx, const TaskListVersionsRequest
         {"version", "k.version", SERVICE_LIST_TEXT, NULL},
         {"created_at", "k.created_ns", SERVICE_LIST_TIME, NULL},
     };
-    static const struct service_list_spec spec = {fields, 2, "k.created_ns DESC, k.id DESC", "k.id DESC", NULL, 0, NULL};
+    static const struct service_list_spec spec = {
+        .fields = fields, .field_count = 2, .default_order = "k.created_ns DESC, k.id DESC", .tie_break = "k.id DESC"};
     struct service_list l;
     struct store_task *rows;
     size_t n;
