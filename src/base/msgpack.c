@@ -1,5 +1,5 @@
 /* Canonical MessagePack: a reader that knows where values end, and a writer that sorts maps. Pure but for the arena. */
-#include "engine/msgpack.h"
+#include "base/msgpack.h"
 
 #include "base/buf.h"
 
@@ -126,7 +126,7 @@ static bool copy_value(struct ctx *cx, str *rest, buf *out, int depth)
     return true;
 }
 
-str engine_msgpack_canonical(struct ctx *cx, str bytes)
+str msgpack_canonical(struct ctx *cx, str bytes)
 {
     buf out;
     str rest = bytes;
