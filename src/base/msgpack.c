@@ -1,4 +1,4 @@
-/* Canonical MessagePack: a reader that knows where values end, and a writer that sorts maps. Pure but for the arena. */
+/* Reading MessagePack, and a writer that sorts maps. Pure but for the arena. */
 #include "base/msgpack.h"
 
 #include "base/buf.h"
@@ -7,72 +7,150 @@
 
 #define DEPTH_MAX 64
 
-/* Head of a value: how many bytes follow as they are, or how many values are inside. */
-struct head {
-    size_t head_bytes; /* type byte and length */
-    size_t data_bytes;
-    uint64_t items; /* of an array, pairs of a map */
-    bool array, map;
-};
+/* ---- one value --------------------------------------------------------------------------------------------------- */
 
-static bool big_endian(str s, size_t at, size_t n, uint64_t *out)
+static uint64_t big_endian(const char *p, size_t n)
 {
     uint64_t v = 0;
-    if (s.n < at + n)
-        return false;
     for (size_t i = 0; i < n; i++)
-        v = v << 8 | (unsigned char)s.p[at + i];
-    *out = v;
-    return true;
+        v = v << 8 | (unsigned char)p[i];
+    return v;
 }
 
-/* Types 0xc0 to 0xdf: bytes of the length field, bytes of data beyond it (ext has a type byte), kind. */
-static const struct {
-    unsigned char length_bytes, data_bytes;
-    enum { FIXED, SIZED, ARRAY, MAP, INVALID } kind;
+static void set_unsigned(struct msgpack *out, uint64_t v)
+{
+    out->kind = v > INT64_MAX ? MSGPACK_UINT : MSGPACK_INT;
+    out->integer = v > INT64_MAX ? 0 : (int64_t)v;
+    out->uinteger = v;
+}
+
+static void set_signed(struct msgpack *out, uint64_t v, size_t bytes)
+{
+    unsigned shift = 64 - 8 * (unsigned)bytes;
+    out->kind = MSGPACK_INT;
+    out->integer = (int64_t)(v << shift) >> shift;
+}
+
+static void set_real(struct msgpack *out, uint64_t v, size_t bytes)
+{
+    out->kind = MSGPACK_REAL;
+    out->single = bytes == 4;
+    if (out->single) {
+        float f;
+        uint32_t half = (uint32_t)v;
+        memcpy(&f, &half, sizeof(f));
+        out->real = (double)f;
+    } else {
+        memcpy(&out->real, &v, sizeof(out->real));
+    }
+}
+
+/* Types 0xc0 to 0xdf: bytes of the number after the type, which is the value, or the length of the data or the count of
+ * items; fixed is the length where no number says it. */
+static const struct row {
+    enum { NONE, NIL, BOOL, UNSIGNED, SIGNED, REAL, STR_, BIN, EXT, ARRAY, MAP } kind;
+    unsigned char number, fixed;
 } types[32] = {
-    [0x00] = {0, 0, FIXED},  [0x01] = {0, 0, INVALID}, [0x02] = {0, 0, FIXED}, [0x03] = {0, 0, FIXED},
-    [0x04] = {1, 0, SIZED},  [0x05] = {2, 0, SIZED},   [0x06] = {4, 0, SIZED}, [0x07] = {1, 1, SIZED},
-    [0x08] = {2, 1, SIZED},  [0x09] = {4, 1, SIZED},   [0x0a] = {0, 4, FIXED}, [0x0b] = {0, 8, FIXED},
-    [0x0c] = {0, 1, FIXED},  [0x0d] = {0, 2, FIXED},   [0x0e] = {0, 4, FIXED}, [0x0f] = {0, 8, FIXED},
-    [0x10] = {0, 1, FIXED},  [0x11] = {0, 2, FIXED},   [0x12] = {0, 4, FIXED}, [0x13] = {0, 8, FIXED},
-    [0x14] = {0, 2, FIXED},  [0x15] = {0, 3, FIXED},   [0x16] = {0, 5, FIXED}, [0x17] = {0, 9, FIXED},
-    [0x18] = {0, 17, FIXED}, [0x19] = {1, 0, SIZED},   [0x1a] = {2, 0, SIZED}, [0x1b] = {4, 0, SIZED},
-    [0x1c] = {2, 0, ARRAY},  [0x1d] = {4, 0, ARRAY},   [0x1e] = {2, 0, MAP},   [0x1f] = {4, 0, MAP},
+    [0x00] = {NIL, 0, 0},      [0x01] = {NONE, 0, 0},     [0x02] = {BOOL, 0, 0},     [0x03] = {BOOL, 0, 0},
+    [0x04] = {BIN, 1, 0},      [0x05] = {BIN, 2, 0},      [0x06] = {BIN, 4, 0},      [0x07] = {EXT, 1, 0},
+    [0x08] = {EXT, 2, 0},      [0x09] = {EXT, 4, 0},      [0x0a] = {REAL, 4, 0},     [0x0b] = {REAL, 8, 0},
+    [0x0c] = {UNSIGNED, 1, 0}, [0x0d] = {UNSIGNED, 2, 0}, [0x0e] = {UNSIGNED, 4, 0}, [0x0f] = {UNSIGNED, 8, 0},
+    [0x10] = {SIGNED, 1, 0},   [0x11] = {SIGNED, 2, 0},   [0x12] = {SIGNED, 4, 0},   [0x13] = {SIGNED, 8, 0},
+    [0x14] = {EXT, 0, 1},      [0x15] = {EXT, 0, 2},      [0x16] = {EXT, 0, 4},      [0x17] = {EXT, 0, 8},
+    [0x18] = {EXT, 0, 16},     [0x19] = {STR_, 1, 0},     [0x1a] = {STR_, 2, 0},     [0x1b] = {STR_, 4, 0},
+    [0x1c] = {ARRAY, 2, 0},    [0x1d] = {ARRAY, 4, 0},    [0x1e] = {MAP, 2, 0},      [0x1f] = {MAP, 4, 0},
 };
 
-static bool read_typed(str s, unsigned char type, struct head *h)
+static bool take_bytes(str *s, uint64_t n, str *out)
 {
-    uint64_t length = 0;
-    size_t row = type - 0xc0u;
-    if (types[row].kind == INVALID || !big_endian(s, 1, types[row].length_bytes, &length))
+    if (n > s->n)
         return false;
-    h->head_bytes = 1u + types[row].length_bytes;
-    h->array = types[row].kind == ARRAY;
-    h->map = types[row].kind == MAP;
-    if (h->array || h->map)
-        h->items = length;
-    else
-        h->data_bytes = types[row].data_bytes + (size_t)length;
+    *out = str_head(*s, (size_t)n);
+    *s = str_skip(*s, (size_t)n);
     return true;
 }
 
-static bool read_head(str s, struct head *h)
+static bool take_data(str *s, enum msgpack_kind kind, uint64_t n, struct msgpack *out)
 {
-    *h = (struct head){.head_bytes = 1};
-    if (s.n == 0)
+    out->kind = kind;
+    if (kind == MSGPACK_EXT) {
+        if (s->n == 0)
+            return false;
+        out->ext = (int8_t)s->p[0];
+        *s = str_skip(*s, 1);
+    }
+    return take_bytes(s, n, &out->bytes);
+}
+
+static void set_items(struct msgpack *out, enum msgpack_kind kind, uint64_t items)
+{
+    out->kind = kind;
+    out->items = items;
+}
+
+static bool next_typed(str *s, unsigned char type, struct msgpack *out)
+{
+    const struct row *row = &types[type - 0xc0];
+    str number;
+    if (!take_bytes(s, row->number, &number))
         return false;
-    unsigned char type = (unsigned char)s.p[0];
+    uint64_t v = row->number ? big_endian(number.p, number.n) : row->fixed;
+    switch (row->kind) {
+    case NONE:
+        return false;
+    case NIL:
+        out->kind = MSGPACK_NIL;
+        return true;
+    case BOOL:
+        out->kind = MSGPACK_BOOL;
+        out->boolean = type == 0xc3;
+        return true;
+    case UNSIGNED:
+        set_unsigned(out, v);
+        return true;
+    case SIGNED:
+        set_signed(out, v, row->number);
+        return true;
+    case REAL:
+        set_real(out, v, row->number);
+        return true;
+    case STR_:
+        return take_data(s, MSGPACK_STR, v, out);
+    case BIN:
+        return take_data(s, MSGPACK_BIN, v, out);
+    case EXT:
+        return take_data(s, MSGPACK_EXT, v, out);
+    case ARRAY:
+        set_items(out, MSGPACK_ARRAY, v);
+        return true;
+    case MAP:
+        set_items(out, MSGPACK_MAP, v);
+        return true;
+    }
+    return false;
+}
+
+bool msgpack_next(str *rest, struct msgpack *out)
+{
+    if (rest->n == 0)
+        return false;
+    unsigned char type = (unsigned char)rest->p[0];
+    *rest = str_skip(*rest, 1);
+    *out = (struct msgpack){.kind = MSGPACK_NIL};
     if (type >= 0xc0 && type <= 0xdf)
-        return read_typed(s, type, h);
-    h->map = type >= 0x80 && type <= 0x8f;
-    h->array = type >= 0x90 && type <= 0x9f;
-    if (h->map || h->array)
-        h->items = type & 0x0f;
-    else if (type >= 0xa0 && type <= 0xbf)
-        h->data_bytes = type & 0x1f;
+        return next_typed(rest, type, out);
+    if (type >= 0xa0 && type <= 0xbf)
+        return take_data(rest, MSGPACK_STR, type & 0x1f, out);
+    if (type < 0x80)
+        set_unsigned(out, type);
+    else if (type >= 0xe0)
+        set_signed(out, type, 1);
+    else
+        set_items(out, type <= 0x8f ? MSGPACK_MAP : MSGPACK_ARRAY, type & 0x0f);
     return true;
 }
+
+/* ---- the canonical form ------------------------------------------------------------------------------------------ */
 
 static bool copy_value(struct ctx *cx, str *rest, buf *out, int depth);
 
@@ -113,14 +191,14 @@ static bool copy_map(struct ctx *cx, str *rest, uint64_t items, buf *out, int de
 
 static bool copy_value(struct ctx *cx, str *rest, buf *out, int depth)
 {
-    struct head h;
-    if (depth > DEPTH_MAX || !read_head(*rest, &h) || rest->n < h.head_bytes || rest->n - h.head_bytes < h.data_bytes)
+    struct msgpack v;
+    const char *from = rest->p;
+    if (depth > DEPTH_MAX || !msgpack_next(rest, &v))
         return false;
-    buf_add(out, rest->p, h.head_bytes + h.data_bytes);
-    *rest = str_skip(*rest, h.head_bytes + h.data_bytes);
-    if (h.map)
-        return copy_map(cx, rest, h.items, out, depth + 1);
-    for (uint64_t i = 0; i < h.items; i++)
+    buf_add(out, from, (size_t)(rest->p - from));
+    if (v.kind == MSGPACK_MAP)
+        return copy_map(cx, rest, v.items, out, depth + 1);
+    for (uint64_t i = 0; v.kind == MSGPACK_ARRAY && i < v.items; i++)
         if (!copy_value(cx, rest, out, depth + 1))
             return false;
     return true;
