@@ -20,6 +20,9 @@ must_check_ enum code service_data_check_folder(struct ctx *cx, const char *fiel
 /* The same for raw data, which tasks may also put into a bucket of object.upstreams. */
 must_check_ enum code service_data_check_raw(struct ctx *cx, const char *field, str uri, str project);
 
+/* A whole object of inputs, outputs or one value, of at most 32 MiB. Errors also: NOT_FOUND. */
+must_check_ enum code service_data_read(struct ctx *cx, const char *field, str uri, str *bytes);
+
 /* The attempt's report, which grows while the task flushes it. NOT_FOUND when there is none. Reads an object. */
 must_check_ enum code service_report_key(struct ctx *cx, const struct store_attempt *t, str *bucket, str *key);
 

@@ -24,8 +24,6 @@
 #define UPLOAD_LIFETIME_MAX_S 3600
 #define UPLOAD_SIZE_MAX (INT64_C(5) << 30)
 #define DOWNLOAD_LIFETIME_MAX_S 3600
-/* Inputs or outputs that are answered inside a message. */
-#define INLINE_MAX ((size_t)32 << 20)
 #define SEGMENT_MAX 255
 #define UPLOAD_HEADERS 3
 
@@ -295,12 +293,11 @@ static enum code find_action(struct ctx *cx, void *arg)
 /* An empty message when there is no such object. *uri becomes empty then. */
 static enum code read_message(struct ctx *cx, const char *what, const struct pb_type *type, str *uri, void **out)
 {
-    str bucket, key, bytes = STR("");
+    str bytes = STR("");
     if (uri->n) {
-        TRY(object_uri_parse(cx, what, *uri, &bucket, &key));
-        enum code code = object_get(cx, cx->app->objects, bucket, key, INLINE_MAX, &bytes);
+        enum code code = service_data_read(cx, what, *uri, &bytes);
         if (code != CODE_OK && code != CODE_NOT_FOUND)
-            return fail_wrap(cx, "failed to read %s from " STR_FMT, what, STR_ARG(*uri));
+            return code;
         if (code == CODE_NOT_FOUND) {
             ctx_clear_err(cx);
             *uri = STR("");
