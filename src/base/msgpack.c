@@ -1,7 +1,5 @@
-/* Reading MessagePack, and a writer that sorts maps. Pure but for the arena. */
+/* Reading and writing MessagePack. Pure but for the arena. */
 #include "base/msgpack.h"
-
-#include "base/buf.h"
 
 #include <stdlib.h>
 
@@ -34,8 +32,7 @@ static void set_signed(struct msgpack *out, uint64_t v, size_t bytes)
 static void set_real(struct msgpack *out, uint64_t v, size_t bytes)
 {
     out->kind = MSGPACK_REAL;
-    out->single = bytes == 4;
-    if (out->single) {
+    if (bytes == 4) {
         float f;
         uint32_t half = (uint32_t)v;
         memcpy(&f, &half, sizeof(f));
@@ -148,6 +145,89 @@ bool msgpack_next(str *rest, struct msgpack *out)
     else
         set_items(out, type <= 0x8f ? MSGPACK_MAP : MSGPACK_ARRAY, type & 0x0f);
     return true;
+}
+
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
+
+static void put(buf *b, unsigned type, uint64_t v, size_t bytes)
+{
+    buf_char(b, (char)type);
+    while (bytes--)
+        buf_char(b, (char)(v >> 8 * bytes));
+}
+
+void msgpack_put_nil(buf *b)
+{
+    put(b, 0xc0, 0, 0);
+}
+
+void msgpack_put_bool(buf *b, bool v)
+{
+    put(b, v ? 0xc3 : 0xc2, 0, 0);
+}
+
+void msgpack_put_integer(buf *b, int64_t v)
+{
+    uint64_t u = (uint64_t)v;
+    if (v >= -32 && v <= 127)
+        put(b, (unsigned)v & 0xff, 0, 0);
+    else if (v >= 0)
+        put(b,
+            v <= 0xff         ? 0xcc
+            : v <= 0xffff     ? 0xcd
+            : v <= UINT32_MAX ? 0xce
+                              : 0xcf,
+            u,
+            v <= 0xff         ? 1
+            : v <= 0xffff     ? 2
+            : v <= UINT32_MAX ? 4
+                              : 8);
+    else
+        put(b,
+            v >= INT8_MIN    ? 0xd0
+            : v >= INT16_MIN ? 0xd1
+            : v >= INT32_MIN ? 0xd2
+                             : 0xd3,
+            u,
+            v >= INT8_MIN    ? 1
+            : v >= INT16_MIN ? 2
+            : v >= INT32_MIN ? 4
+                             : 8);
+}
+
+void msgpack_put_real(buf *b, double v)
+{
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof(bits));
+    put(b, 0xcb, bits, 8);
+}
+
+/* Few items are said in the type itself. */
+static void put_items(buf *b, size_t n, size_t few, unsigned small, unsigned type16)
+{
+    if (n < few)
+        put(b, small | (unsigned)n, 0, 0);
+    else
+        put(b, n <= 0xffff ? type16 : type16 + 1, n, n <= 0xffff ? 2 : 4);
+}
+
+void msgpack_put_str(buf *b, str s)
+{
+    if (s.n >= 32 && s.n <= 0xff)
+        put(b, 0xd9, s.n, 1);
+    else
+        put_items(b, s.n, 32, 0xa0, 0xda);
+    buf_str(b, s);
+}
+
+void msgpack_put_array(buf *b, size_t items)
+{
+    put_items(b, items, 16, 0x90, 0xdc);
+}
+
+void msgpack_put_map(buf *b, size_t pairs)
+{
+    put_items(b, pairs, 16, 0x80, 0xde);
 }
 
 /* ---- the canonical form ------------------------------------------------------------------------------------------ */

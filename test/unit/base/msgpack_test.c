@@ -42,9 +42,9 @@ static void test_numbers(void **state)
     assert_int_equal(v.kind, MSGPACK_UINT);
     assert_true(v.uinteger == UINT64_MAX);
     v = ONE("\xca\x3d\xcc\xcc\xcd");
-    assert_true(v.kind == MSGPACK_REAL && v.single && (float)v.real == 0.1f);
+    assert_true(v.kind == MSGPACK_REAL && (float)v.real == 0.1f);
     v = ONE("\xcb\x3f\xb9\x99\x99\x99\x99\x99\x9a");
-    assert_true(v.kind == MSGPACK_REAL && !v.single && v.real == 0.1);
+    assert_true(v.kind == MSGPACK_REAL && v.real == 0.1);
 }
 
 static void test_bytes(void **state)
@@ -94,6 +94,36 @@ static void test_cut_off(void **state)
     assert_false(msgpack_next(&never, &v));
 }
 
+static void test_written_is_read(void **state)
+{
+    struct unit *u = *state;
+    for (int bits = 0; bits < 64; bits++)
+        for (int64_t off = -1; off <= 1; off++)
+            for (int sign = -1; sign <= 1; sign += 2) {
+                int64_t v = (int64_t)(((UINT64_C(1) << bits) + (uint64_t)off) * (uint64_t)sign);
+                buf b;
+                buf_init_arena(&b, &u->mem, 16);
+                msgpack_put_integer(&b, v);
+                struct msgpack read = one(b.p, b.n);
+                assert_int_equal(read.kind, MSGPACK_INT);
+                assert_int_equal(read.integer, v);
+            }
+    static const size_t sizes[] = {0, 1, 15, 16, 31, 32, 255, 256, 65535, 65536};
+    char *text = arena_alloc(&u->mem, 65536);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+        buf b;
+        buf_init_arena(&b, &u->mem, 70000);
+        msgpack_put_str(&b, str_make(text, sizes[i]));
+        assert_int_equal(one(b.p, b.n).bytes.n, sizes[i]);
+        buf_clear(&b);
+        msgpack_put_array(&b, sizes[i]);
+        assert_true(one(b.p, b.n).kind == MSGPACK_ARRAY && one(b.p, b.n).items == sizes[i]);
+        buf_clear(&b);
+        msgpack_put_map(&b, sizes[i]);
+        assert_true(one(b.p, b.n).kind == MSGPACK_MAP && one(b.p, b.n).items == sizes[i]);
+    }
+}
+
 static void test_canonical(void **state)
 {
     struct unit *u = *state;
@@ -110,6 +140,6 @@ static void test_canonical(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {unit_test(test_numbers), unit_test(test_bytes), unit_test(test_cut_off),
-                                       unit_test(test_canonical)};
+                                       unit_test(test_written_is_read), unit_test(test_canonical)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
