@@ -107,14 +107,16 @@ static size_t variant_of(const GoogleProtobufStruct *schema)
 }
 
 /* *out = NULL: nobody filled it in. */
-static enum code field_literal(struct launchform *f, const GoogleProtobufValue *field, CoreLiteral **out)
+static enum code field_literal(struct launchform *f, str name, const GoogleProtobufValue *field, CoreLiteral **out)
 {
+    struct launchform_path properties = {NULL, STR("properties")}, path = {&properties, name};
     const GoogleProtobufStruct *schema = launchform_as_object(field);
     const GoogleProtobufValue *v;
     CoreLiteralType *t;
     *out = NULL;
     if (!schema)
         return fail(f->cx, CODE_INVALID_ARGUMENT, "must be the schema of a field, is %s", launchform_kind(field));
+    f->path = &path;
     TRY(launchform_type(f, schema, FIELD_DEPTH, &t));
     TRY(field_value(f, schema, &v));
     if (!v && t->type_case == CoreLiteralType_union_type_tag)
@@ -136,7 +138,7 @@ enum code launchform_to_literals(struct ctx *cx, const GoogleProtobufStruct *for
     for (size_t i = 0; i < fields->fields.n; i++) {
         str name = fields->fields.p[i].key;
         CoreLiteral *l;
-        if (field_literal(&f, fields->fields.p[i].value, &l) != CODE_OK)
+        if (field_literal(&f, name, fields->fields.p[i].value, &l) != CODE_OK)
             return fail_wrap(cx, STR_FMT, STR_ARG(str_head(name, NAME_SHOWN)));
         if (l)
             add(cx->mem, out, name)->value = l;

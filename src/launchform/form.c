@@ -141,7 +141,9 @@ static enum code add_field(struct launchform *f, struct form *form, str name, co
 {
     struct arena *mem = f->cx->mem;
     const CoreLiteralType *t = variable ? variable->type : NULL;
+    struct launchform_path properties = {NULL, STR("properties")}, path = {&properties, name};
     GoogleProtobufValue *field = launchform_object(mem), *v = NULL;
+    f->path = &path;
     TRY(launchform_schema(f, t, FIELD_DEPTH, &field->struct_value));
     if (literal) {
         TRY(launchform_value(f, literal, DEFAULT_DEPTH, &v));

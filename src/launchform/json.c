@@ -188,6 +188,42 @@ const char *launchform_kind(const GoogleProtobufValue *v)
     return names[v ? v->kind_case : 0];
 }
 
+/* ---- paths ------------------------------------------------------------------------------------------------------- */
+
+/* RFC 6901: ~ and / inside a key; what a URI cannot have is %XX. */
+static void put_pointer_key(buf *b, str key)
+{
+    static const char plain[] = "-._$";
+    for (size_t i = 0; i < key.n; i++) {
+        unsigned char c = (unsigned char)key.p[i];
+        bool letter = (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z');
+        if (letter || (c && strchr(plain, c)))
+            buf_char(b, (char)c);
+        else if (c == '~' || c == '/')
+            buf_str(b, c == '~' ? STR("~0") : STR("~1"));
+        else
+            buf_printf(b, "%%%02X", c);
+    }
+}
+
+static void put_path(buf *b, const struct launchform_path *path)
+{
+    if (!path)
+        return;
+    put_path(b, path->up);
+    buf_char(b, '/');
+    put_pointer_key(b, path->key);
+}
+
+str launchform_path_text(struct arena *mem, const struct launchform_path *path)
+{
+    buf b;
+    buf_init_arena(&b, mem, SIZE_MAX / 2);
+    buf_char(&b, '#');
+    put_path(&b, path);
+    return buf_view(&b);
+}
+
 /* ---- copying ----------------------------------------------------------------------------------------------------- */
 
 static enum code copy_array(struct launchform *f, const GoogleProtobufListValue *list, int depth,
@@ -204,6 +240,16 @@ static enum code copy_array(struct launchform *f, const GoogleProtobufListValue 
     return CODE_OK;
 }
 
+/* A reference to a part of its own schema. */
+static GoogleProtobufValue *moved_ref(struct launchform *f, const GoogleProtobufStruct_FieldsEntry *e)
+{
+    str ref;
+    if (!f->ref_from.n || !str_eq(e->key, STR("$ref")) || !launchform_as_text(e->value, &ref) ||
+        !str_starts(ref, f->ref_from) || !str_starts(str_skip(ref, f->ref_from.n), STR("/")))
+        return NULL;
+    return launchform_text(f->cx->mem, arena_concat(f->cx->mem, f->ref_to, str_skip(ref, f->ref_from.n)));
+}
+
 enum code launchform_copy_object(struct launchform *f, const GoogleProtobufStruct *object, int depth,
                                  GoogleProtobufStruct **out)
 {
@@ -211,11 +257,22 @@ enum code launchform_copy_object(struct launchform *f, const GoogleProtobufStruc
     GoogleProtobufStruct *copy = pb_new(mem, GoogleProtobufStruct);
     for (size_t i = 0; i < object->fields.n; i++) {
         const GoogleProtobufStruct_FieldsEntry *e = &object->fields.p[i];
-        GoogleProtobufValue *v;
-        TRY(launchform_copy(f, e->value, depth + LAUNCHFORM_IN_OBJECT, &v));
+        GoogleProtobufValue *v = moved_ref(f, e);
+        if (!v)
+            TRY(launchform_copy(f, e->value, depth + LAUNCHFORM_IN_OBJECT, &v));
         launchform_put_key(mem, copy, e->key, v);
     }
     *out = copy;
+    return CODE_OK;
+}
+
+enum code launchform_move_schema(struct launchform *f, const GoogleProtobufStruct *schema, int depth, str from, str to,
+                                 GoogleProtobufStruct **out)
+{
+    f->ref_from = from;
+    f->ref_to = to;
+    TRY(launchform_copy_object(f, schema, depth, out));
+    f->ref_from = f->ref_to = STR("");
     return CODE_OK;
 }
 

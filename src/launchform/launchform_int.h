@@ -15,16 +15,24 @@
 /* Whole numbers up to here are exact in a double. */
 #define LAUNCHFORM_EXACT_MAX (INT64_C(1) << 53)
 
+/* Where in the form a schema is: the keys on the way to it, innermost first. */
+struct launchform_path {
+    const struct launchform_path *up;
+    str key;
+};
+
 /* One conversion, and what it has used. */
 struct launchform {
     struct ctx *cx;
     const struct launchform_source *source; /* NULL = none */
     size_t steps;
-    size_t read_bytes; /* of literals that were stored elsewhere */
-    size_t type_bytes; /* of the variants that values of unions name */
+    size_t read_bytes;                  /* of literals that were stored elsewhere */
+    size_t type_bytes;                  /* of the variants that values of unions name */
+    const struct launchform_path *path; /* of the schema that is being made or read */
     /* The class whose value was converted last, and whether its values are sent as MessagePack. */
     const GoogleProtobufStruct *class_schema;
     bool class_msgpack;
+    str ref_from, ref_to; /* of launchform_move_schema() */
     bool loose; /* set when a value was taken for what is not its usual form in JSON: union.c looks for better */
 };
 
@@ -61,11 +69,17 @@ bool launchform_says_none(const GoogleProtobufValue *v);
 /* "text", "a number" ..., for messages. */
 const char *launchform_kind(const GoogleProtobufValue *v);
 
+/* The path as the fragment of a URI: "#/properties/x". */
+str launchform_path_text(struct arena *mem, const struct launchform_path *path);
+
 /* A copy whose numbers are all finite, see launchform.h. */
 must_check_ enum code launchform_copy(struct launchform *f, const GoogleProtobufValue *v, int depth,
                                       GoogleProtobufValue **out);
 must_check_ enum code launchform_copy_object(struct launchform *f, const GoogleProtobufStruct *v, int depth,
                                              GoogleProtobufStruct **out);
+/* A copy of a schema in which references ($ref) into `from` go into `to`. */
+must_check_ enum code launchform_move_schema(struct launchform *f, const GoogleProtobufStruct *schema, int depth,
+                                             str from, str to, GoogleProtobufStruct **out);
 
 /* ---- types: schema.c and type.c ---------------------------------------------------------------------------------- */
 

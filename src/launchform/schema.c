@@ -39,14 +39,14 @@ static GoogleProtobufValue *of_type(struct arena *mem, const char *type, const c
     return v;
 }
 
-/* The type's own schema, as the SDK wrote it. What it calls title is the name of the class; additionalProperties would make
- * a map of it. */
+/* The type's own schema, as the SDK wrote it, at its place in the form. What it calls title is the name of the class;
+ * additionalProperties would make a map of it. */
 static enum code class_schema(struct launchform *f, const GoogleProtobufStruct *metadata, int depth,
                               GoogleProtobufStruct **out)
 {
     struct arena *mem = f->cx->mem;
     GoogleProtobufStruct *schema;
-    TRY(launchform_copy_object(f, metadata, depth, &schema));
+    TRY(launchform_move_schema(f, metadata, depth, STR("#"), launchform_path_text(mem, f->path), &schema));
     GoogleProtobufStruct *kept = pb_new(mem, GoogleProtobufStruct);
     for (size_t i = 0; i < schema->fields.n; i++) {
         GoogleProtobufStruct_FieldsEntry *e = &schema->fields.p[i];
@@ -130,26 +130,39 @@ static enum code container_schema(struct launchform *f, const CoreLiteralType *i
                                   int depth, GoogleProtobufStruct **out)
 {
     struct arena *mem = f->cx->mem;
+    struct launchform_path path = {f->path, str_from(key)};
     GoogleProtobufValue *v = of_type(mem, type, NULL), *items = launchform_object(mem);
+    f->path = &path;
     TRY(launchform_schema(f, inner, depth + LAUNCHFORM_IN_OBJECT, &items->struct_value));
+    f->path = path.up;
     launchform_put(mem, v, key, items);
     *out = v->struct_value;
+    return CODE_OK;
+}
+
+static enum code member_schema(struct launchform *f, const CoreLiteralType *variant, size_t i, int depth,
+                               GoogleProtobufValue **out)
+{
+    struct arena *mem = f->cx->mem;
+    struct launchform_path members = {f->path, STR("oneOf")}, path = {&members, arena_printf(mem, "%zu", i)};
+    GoogleProtobufValue *member = launchform_object(mem);
+    f->path = &path;
+    if (launchform_schema(f, variant, depth, &member->struct_value) != CODE_OK)
+        return fail_wrap(f->cx, "variant %zu", i);
+    f->path = members.up;
+    str tag = variant->structure ? variant->structure->tag : STR("");
+    launchform_set(mem, member->struct_value, STR("title"), launchform_text(mem, launchform_type_title(variant)));
+    launchform_set(mem, member->struct_value, STR("structure"), launchform_text(mem, tag));
+    *out = member;
     return CODE_OK;
 }
 
 static enum code union_schema(struct launchform *f, const CoreUnionType *t, int depth, GoogleProtobufStruct **out)
 {
     struct arena *mem = f->cx->mem;
-    GoogleProtobufValue *v = launchform_object(mem), *members = launchform_array(mem);
+    GoogleProtobufValue *v = launchform_object(mem), *members = launchform_array(mem), *member = NULL;
     for (size_t i = 0; i < t->variants.n; i++) {
-        const CoreLiteralType *variant = t->variants.p[i];
-        GoogleProtobufValue *member = launchform_object(mem);
-        if (launchform_schema(f, variant, depth + LAUNCHFORM_IN_OBJECT + LAUNCHFORM_IN_ARRAY, &member->struct_value) !=
-            CODE_OK)
-            return fail_wrap(f->cx, "variant %zu", i);
-        str tag = variant->structure ? variant->structure->tag : STR("");
-        launchform_set(mem, member->struct_value, STR("title"), launchform_text(mem, launchform_type_title(variant)));
-        launchform_set(mem, member->struct_value, STR("structure"), launchform_text(mem, tag));
+        TRY(member_schema(f, t->variants.p[i], i, depth + LAUNCHFORM_IN_OBJECT + LAUNCHFORM_IN_ARRAY, &member));
         launchform_append(mem, members, member);
     }
     launchform_put(mem, v, "oneOf", members);

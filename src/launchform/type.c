@@ -95,24 +95,30 @@ static enum code class_metadata(struct launchform *f, const GoogleProtobufStruct
                                 GoogleProtobufStruct **out)
 {
     struct arena *mem = f->cx->mem;
-    GoogleProtobufStruct *metadata = pb_new(mem, GoogleProtobufStruct);
-    GoogleProtobufValue *title = NULL;
+    GoogleProtobufStruct kept = {0};
+    bool named = false;
     str class;
-    if (launchform_get_text(schema, STR("dataclass"), &class))
-        title = launchform_text(mem, class);
     for (size_t i = 0; i < schema->fields.n; i++) {
         const GoogleProtobufStruct_FieldsEntry *e = &schema->fields.p[i];
         TRY(launchform_step(f, depth, 0));
-        if (title && str_cmp(e->key, STR("title")) > 0) {
-            launchform_put_key(mem, metadata, STR("title"), title);
-            title = NULL;
+        if (!named && str_cmp(e->key, STR("title")) >= 0 && launchform_get_text(schema, STR("dataclass"), &class)) {
+            launchform_put_key(mem, &kept, STR("title"), launchform_text(mem, class));
+            named = true;
         }
         if (!is_form_key(e->key))
-            launchform_put_key(mem, metadata, e->key, e->value);
+            launchform_put_key(mem, &kept, e->key, e->value);
     }
-    if (title)
-        launchform_put_key(mem, metadata, STR("title"), title);
-    *out = metadata;
+    return launchform_move_schema(f, &kept, depth, launchform_path_text(mem, f->path), STR("#"), out);
+}
+
+/* Of a list's items or a map's values. */
+static enum code inner_type(struct launchform *f, const GoogleProtobufStruct *schema, const char *key, int depth,
+                            CoreLiteralType **out)
+{
+    struct launchform_path path = {f->path, str_from(key)};
+    f->path = &path;
+    TRY(launchform_type(f, schema, depth + LAUNCHFORM_IN_OBJECT, out));
+    f->path = path.up;
     return CODE_OK;
 }
 
@@ -131,7 +137,7 @@ static enum code object_type(struct launchform *f, const GoogleProtobufStruct *s
     }
     if (values) {
         t->type_case = CoreLiteralType_map_value_type_tag;
-        return launchform_type(f, values, depth + LAUNCHFORM_IN_OBJECT, &t->map_value_type);
+        return inner_type(f, values, "additionalProperties", depth, &t->map_value_type);
     }
     set_simple(t, CORE_STRUCT);
     if (launchform_get(schema, STR("additionalProperties"))) /* any object: the type has no schema of its own */
@@ -140,6 +146,21 @@ static enum code object_type(struct launchform *f, const GoogleProtobufStruct *s
 }
 
 /* ---- all --------------------------------------------------------------------------------------------------------- */
+
+static enum code member_type(struct launchform *f, const GoogleProtobufValue *v, size_t i, int depth,
+                             CoreLiteralType **out)
+{
+    struct launchform_path members = {f->path, STR("oneOf")};
+    struct launchform_path path = {&members, arena_printf(f->cx->mem, "%zu", i)};
+    const GoogleProtobufStruct *member = launchform_as_object(v);
+    if (!member)
+        return fail(f->cx, CODE_INVALID_ARGUMENT, "oneOf[%zu]: must be an object, is %s", i, launchform_kind(v));
+    f->path = &path;
+    if (launchform_type(f, member, depth, out) != CODE_OK)
+        return fail_wrap(f->cx, "oneOf[%zu]", i);
+    f->path = members.up;
+    return CODE_OK;
+}
 
 static enum code union_type(struct launchform *f, const GoogleProtobufValue *members, int depth, CoreLiteralType *t)
 {
@@ -152,13 +173,8 @@ static enum code union_type(struct launchform *f, const GoogleProtobufValue *mem
     t->union_type = pb_new(mem, CoreUnionType);
     t->union_type->variants.p = arena_new_array(mem, CoreLiteralType *, list->values.n);
     for (size_t i = 0; i < list->values.n; i++) {
-        const GoogleProtobufStruct *member = launchform_as_object(list->values.p[i]);
-        if (!member)
-            return fail(f->cx, CODE_INVALID_ARGUMENT, "oneOf[%zu]: must be an object, is %s", i,
-                        launchform_kind(list->values.p[i]));
-        if (launchform_type(f, member, depth + LAUNCHFORM_IN_OBJECT + LAUNCHFORM_IN_ARRAY,
-                            &t->union_type->variants.p[i]) != CODE_OK)
-            return fail_wrap(f->cx, "oneOf[%zu]", i);
+        TRY(member_type(f, list->values.p[i], i, depth + LAUNCHFORM_IN_OBJECT + LAUNCHFORM_IN_ARRAY,
+                        &t->union_type->variants.p[i]));
         t->union_type->variants.n++;
     }
     return CODE_OK;
@@ -169,7 +185,7 @@ static enum code array_type(struct launchform *f, const GoogleProtobufStruct *sc
     const GoogleProtobufStruct *items = launchform_get_object(schema, STR("items"));
     t->type_case = CoreLiteralType_collection_type_tag;
     if (items)
-        return launchform_type(f, items, depth + LAUNCHFORM_IN_OBJECT, &t->collection_type);
+        return inner_type(f, items, "items", depth, &t->collection_type);
     t->collection_type = pb_new(f->cx->mem, CoreLiteralType);
     set_simple(t->collection_type, CORE_STRING);
     return CODE_OK;
