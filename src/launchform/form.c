@@ -71,11 +71,12 @@ struct form {
     GoogleProtobufValue *root, *properties, *required;
 };
 
-/* Of an object that is not sorted. */
-static GoogleProtobufStruct *made(GoogleProtobufStruct *object, const char *key)
+/* Of an object that was made here, and so is not sorted; NULL when it is none or not there. */
+static GoogleProtobufStruct *made(GoogleProtobufStruct *object, str key)
 {
     for (size_t i = 0; object && i < object->fields.n; i++)
-        if (str_eq(object->fields.p[i].key, str_from(key)))
+        if (str_eq(object->fields.p[i].key, key) &&
+            object->fields.p[i].value->kind_case == GoogleProtobufValue_struct_value_tag)
             return object->fields.p[i].value->struct_value;
     return NULL;
 }
@@ -83,12 +84,12 @@ static GoogleProtobufStruct *made(GoogleProtobufStruct *object, const char *key)
 /* A file's parts are three fields of the form, so each has its default. */
 static void set_blob_default(struct arena *mem, GoogleProtobufStruct *schema, const GoogleProtobufStruct *blob)
 {
-    GoogleProtobufStruct *properties = made(schema, "properties");
-    for (size_t i = 0; i < blob->fields.n; i++)
-        for (size_t j = 0; j < properties->fields.n; j++)
-            if (str_eq(blob->fields.p[i].key, properties->fields.p[j].key))
-                launchform_set(mem, properties->fields.p[j].value->struct_value, STR("default"),
-                               blob->fields.p[i].value);
+    GoogleProtobufStruct *properties = made(schema, STR("properties"));
+    for (size_t i = 0; i < blob->fields.n; i++) {
+        GoogleProtobufStruct *part = made(properties, blob->fields.p[i].key);
+        if (part)
+            launchform_set(mem, part, STR("default"), blob->fields.p[i].value);
+    }
 }
 
 static bool allows_none(const CoreLiteralType *t)

@@ -215,13 +215,19 @@ static void put_path(buf *b, const struct launchform_path *path)
     put_pointer_key(b, path->key);
 }
 
-str launchform_path_text(struct arena *mem, const struct launchform_path *path)
+enum code launchform_path_text(struct launchform *f, int depth, str *out)
 {
     buf b;
-    buf_init_arena(&b, mem, SIZE_MAX / 2);
+    size_t room = 1;
+    for (const struct launchform_path *p = f->path; p; p = p->up)
+        room += 1 + 3 * p->key.n;
+    TRY(launchform_step(f, depth, room));
+    buf_init_arena(&b, f->cx->mem, room);
+    buf_expect(&b, room);
     buf_char(&b, '#');
-    put_path(&b, path);
-    return buf_view(&b);
+    put_path(&b, f->path);
+    *out = buf_view(&b);
+    return CODE_OK;
 }
 
 /* ---- copying ----------------------------------------------------------------------------------------------------- */
@@ -240,14 +246,18 @@ static enum code copy_array(struct launchform *f, const GoogleProtobufListValue 
     return CODE_OK;
 }
 
-/* A reference to a part of its own schema. */
-static GoogleProtobufValue *moved_ref(struct launchform *f, const GoogleProtobufStruct_FieldsEntry *e)
+/* *out = NULL unless the entry is a reference to be moved. */
+static enum code move_ref(struct launchform *f, const GoogleProtobufStruct_FieldsEntry *e, int depth,
+                          GoogleProtobufValue **out)
 {
     str ref;
+    *out = NULL;
     if (!f->ref_from.n || !str_eq(e->key, STR("$ref")) || !launchform_as_text(e->value, &ref) ||
         !str_starts(ref, f->ref_from) || !str_starts(str_skip(ref, f->ref_from.n), STR("/")))
-        return NULL;
-    return launchform_text(f->cx->mem, arena_concat(f->cx->mem, f->ref_to, str_skip(ref, f->ref_from.n)));
+        return CODE_OK;
+    TRY(launchform_step(f, depth, f->ref_to.n + ref.n));
+    *out = launchform_text(f->cx->mem, arena_concat(f->cx->mem, f->ref_to, str_skip(ref, f->ref_from.n)));
+    return CODE_OK;
 }
 
 enum code launchform_copy_object(struct launchform *f, const GoogleProtobufStruct *object, int depth,
@@ -257,7 +267,8 @@ enum code launchform_copy_object(struct launchform *f, const GoogleProtobufStruc
     GoogleProtobufStruct *copy = pb_new(mem, GoogleProtobufStruct);
     for (size_t i = 0; i < object->fields.n; i++) {
         const GoogleProtobufStruct_FieldsEntry *e = &object->fields.p[i];
-        GoogleProtobufValue *v = moved_ref(f, e);
+        GoogleProtobufValue *v;
+        TRY(move_ref(f, e, depth, &v));
         if (!v)
             TRY(launchform_copy(f, e->value, depth + LAUNCHFORM_IN_OBJECT, &v));
         launchform_put_key(mem, copy, e->key, v);

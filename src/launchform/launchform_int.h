@@ -69,8 +69,8 @@ bool launchform_says_none(const GoogleProtobufValue *v);
 /* "text", "a number" ..., for messages. */
 const char *launchform_kind(const GoogleProtobufValue *v);
 
-/* The path as the fragment of a URI: "#/properties/x". */
-str launchform_path_text(struct arena *mem, const struct launchform_path *path);
+/* f->path as the fragment of a URI: "#/properties/x". */
+must_check_ enum code launchform_path_text(struct launchform *f, int depth, str *out);
 
 /* A copy whose numbers are all finite, see launchform.h. */
 must_check_ enum code launchform_copy(struct launchform *f, const GoogleProtobufValue *v, int depth,

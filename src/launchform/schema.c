@@ -46,18 +46,21 @@ static enum code class_schema(struct launchform *f, const GoogleProtobufStruct *
 {
     struct arena *mem = f->cx->mem;
     GoogleProtobufStruct *schema;
-    TRY(launchform_move_schema(f, metadata, depth, STR("#"), launchform_path_text(mem, f->path), &schema));
+    str place;
+    TRY(launchform_path_text(f, depth, &place));
+    TRY(launchform_move_schema(f, metadata, depth, STR("#"), place, &schema));
     GoogleProtobufStruct *kept = pb_new(mem, GoogleProtobufStruct);
+    bool titled = launchform_get(metadata, STR("title"));
     for (size_t i = 0; i < schema->fields.n; i++) {
         GoogleProtobufStruct_FieldsEntry *e = &schema->fields.p[i];
         if (str_eq(e->key, STR("title")))
-            launchform_set(mem, kept, STR("dataclass"), e->value);
-        else if (!str_eq(e->key, STR("additionalProperties")))
-            launchform_set(mem, kept, e->key, e->value);
+            launchform_put_key(mem, kept, STR("dataclass"), e->value);
+        else if (!str_eq(e->key, STR("additionalProperties")) && !(titled && str_eq(e->key, STR("dataclass"))))
+            launchform_put_key(mem, kept, e->key, e->value);
     }
     /* A class that refers to itself only says where its schema is ($ref), and other types say nothing. */
     if (!launchform_get(metadata, STR("type")))
-        launchform_set(mem, kept, STR("type"), constant(mem, "object"));
+        launchform_put_key(mem, kept, STR("type"), constant(mem, "object"));
     *out = kept;
     return CODE_OK;
 }

@@ -97,7 +97,7 @@ static enum code class_metadata(struct launchform *f, const GoogleProtobufStruct
     struct arena *mem = f->cx->mem;
     GoogleProtobufStruct kept = {0};
     bool named = false;
-    str class;
+    str class, place;
     for (size_t i = 0; i < schema->fields.n; i++) {
         const GoogleProtobufStruct_FieldsEntry *e = &schema->fields.p[i];
         TRY(launchform_step(f, depth, 0));
@@ -108,7 +108,8 @@ static enum code class_metadata(struct launchform *f, const GoogleProtobufStruct
         if (!is_form_key(e->key))
             launchform_put_key(mem, &kept, e->key, e->value);
     }
-    return launchform_move_schema(f, &kept, depth, launchform_path_text(mem, f->path), STR("#"), out);
+    TRY(launchform_path_text(f, depth, &place));
+    return launchform_move_schema(f, &kept, depth, place, STR("#"), out);
 }
 
 /* Of a list's items or a map's values. */

@@ -120,5 +120,8 @@ enum code launchform_union_as(struct launchform *f, const GoogleProtobufValue *v
     bool loose;
     if (i < t->variants.n && !launchform_says_none(v))
         TRY(try_variant(f, v, t->variants.p[i], depth + IN_UNION, &value, &loose));
-    return value ? finish(f, t, i, value, out) : launchform_literal(f, v, type, depth, out);
+    if (value)
+        return finish(f, t, i, value, out);
+    ctx_clear_err(f->cx);
+    return launchform_literal(f, v, type, depth, out);
 }

@@ -637,7 +637,7 @@ TYPES = st.recursive(st.sampled_from(LEAVES) | unions(DISTINCT), lambda t: t.fla
 ANY_TYPE = TYPES | unions(LEAVES)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_random_values(tern, data):
     python_type, values = data.draw(ANY_TYPE)
@@ -667,7 +667,7 @@ def as_json(v):
     return json_number(v) if isinstance(v, (int, float)) and not isinstance(v, bool) else v
 
 
-@settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(value=PACKED, cut=st.integers(0, 3))
 def test_random_messagepack(tern, value, cut):
     try:
