@@ -100,11 +100,6 @@ class Colour(enum.Enum):
     GREEN = "green"
 
 
-class Level(enum.IntEnum):
-    LOW = 1
-    HIGH = 2
-
-
 @dataclass
 class Leaf:
     a: int
@@ -219,7 +214,6 @@ CASES = {
     "union in list": (list[Union[int, str, None]], [1, "a", None]),
     "union in map": (dict[str, Union[int, list[str], None]], {"a": 1, "b": ["x"], "c": None}),
     "enum": (Colour, Colour.GREEN),
-    "int enum": (Level, Level.HIGH),
     "literal": (Literal["low", "high"], "high"),
     "list": (list[int], [1, 2, 3]),
     "list empty": (list[str], []),
