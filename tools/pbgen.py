@@ -339,17 +339,31 @@ def emit_services_header(schema, prefix):
     return out + ['#endif', '']
 
 
-def http_fields(options):
-    """The google.api.http rule of a method as C members."""
-    data = pd.Wire(options).bytes(HTTP_RULE)
-    if not data:
-        return ''
-    rule = pd.Wire(data)
-    for number, verb in HTTP_VERBS.items():
-        if rule.has(number):
-            body = f', .http_body = {c_string(rule.text(7).encode())}' if rule.has(7) else ''
-            return f', .http_verb = "{verb}", .http_path = {c_string(rule.text(number).encode())}{body}'
-    return ''
+def http_bindings(method, rule):
+    """(verb, path, body or None) of a google.api.http rule and its additional bindings."""
+    if rule.has(12):
+        sys.exit(f'pbgen: {method}: response_body is not supported')
+    custom = rule.messages(8)
+    found = [(verb, rule.text(number)) for number, verb in HTTP_VERBS.items() if rule.has(number)]
+    found += [(c.text(1), c.text(2)) for c in custom]
+    if len(found) != 1:
+        sys.exit(f'pbgen: {method}: a google.api.http rule has one pattern')
+    out = [(*found[0], rule.text(7) if rule.has(7) else None)]
+    for more in rule.messages(11):
+        out += http_bindings(method, more)
+    return out
+
+
+def http_rule(m):
+    data = pd.Wire(m.options).bytes(HTTP_RULE)
+    return http_bindings(m.name, pd.Wire(data)) if data else []
+
+
+def http_table(m, handler):
+    """The C array of a method's bindings."""
+    rows = [f'    {{{c_string(verb.encode())}, {c_string(path.encode())}, {c_string(body.encode()) if body else "NULL"}}},'
+            for verb, path, body in http_rule(m)]
+    return [f'static const struct pb_http {handler}_http[] = {{'] + rows + ['};'] if rows else []
 
 
 def method_row(schema, s, m, handler):
@@ -358,10 +372,12 @@ def method_row(schema, s, m, handler):
     cast = f'.stream = (pb_stream_fn *)(void (*)(void)){handler}' if stream else \
         f'.unary = (pb_unary_fn *)(void (*)(void)){handler}'
     pure = pd.Wire(m.options).int(34) == 1
+    rules = len(http_rule(m))
+    http = f', .http = {handler}_http, .http_count = {rules}' if rules else ''
     return [f'    {{.service = "{s.full_name}", .name = "{m.name}", .path = "/{s.full_name}/{m.name}",',
             f'     .input = &{take}_type, .output = &{give}_type, .client_stream = {str(m.client_stream).lower()},',
             f'     .server_stream = {str(m.server_stream).lower()}, .no_side_effects = {str(pure).lower()}, '
-            f'{cast}{http_fields(m.options)}}},']
+            f'{cast}{http}}},']
 
 
 def emit_registry(schema, prefix, set_file):
@@ -375,6 +391,8 @@ def emit_registry(schema, prefix, set_file):
     out += [f'#include "gen/{c_package(p)}.h"' for p in sorted(schema.packages())] + ['']
     out += [f'extern __typeof__({h}) {h} __attribute__((weak));' for _, _, h in rows] + ['']
     out += [f'extern const struct pb_enum {c_name(e)}_enum;' for e in enums] + ['']
+    for _, m, h in rows:
+        out += http_table(m, h)
     out += [f'{"" if not prefix else "static "}const struct pb_method {prefix or "pb_"}methods[] = {{']
     for s, m, h in rows:
         out += method_row(schema, s, m, h)

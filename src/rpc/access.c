@@ -185,7 +185,7 @@ void access_preflight(struct http_exchange *x, const struct access *a)
 {
     const struct http_header headers[] = {
         {STR("access-control-allow-origin"), a->origin},
-        {STR("access-control-allow-methods"), STR("GET, POST")},
+        {STR("access-control-allow-methods"), STR("GET, POST, PUT, PATCH, DELETE")},
         {STR("access-control-allow-headers"),
          STR("content-type, content-encoding, accept-encoding, authorization, connect-protocol-version, "
              "connect-timeout-ms, connect-content-encoding, connect-accept-encoding, grpc-timeout, grpc-encoding, "
