@@ -37,7 +37,8 @@ void message_envelope_put(buf *b, uint8_t flags, str payload);
 must_check_ enum code message_flags(struct ctx *cx, const struct message_form *form, uint8_t flags);
 
 /* Inflates payload and checks its size. Errors: INVALID_ARGUMENT, RESOURCE_EXHAUSTED. */
-must_check_ enum code message_payload(struct ctx *cx, const struct message_form *form, str payload, bool gzip, str *out);
+must_check_ enum code message_payload(struct ctx *cx, const struct message_form *form, str payload, bool gzip,
+                                      str *out);
 /* Decodes payload; *out borrows from it. Errors: INVALID_ARGUMENT, RESOURCE_EXHAUSTED. */
 must_check_ enum code message_read(struct ctx *cx, const struct message_form *form, str payload, bool gzip,
                                    const struct pb_type *type, void **out);

@@ -83,8 +83,8 @@ static enum code open_head(struct ctx *cx, struct call *c, const struct head *h)
 }
 
 /* On a worker, or on the loop for what is small. */
-static enum code read_message(struct ctx *cx, const struct call *c, const struct message_form *form, str payload, bool gzip,
-                              void **out)
+static enum code read_message(struct ctx *cx, const struct call *c, const struct message_form *form, str payload,
+                              bool gzip, void **out)
 {
     TRY(message_payload(cx, form, payload, gzip, &payload));
     return rest_read(cx, c->rest, payload, out);
@@ -206,8 +206,8 @@ bool rest_open(struct rpc *r, struct http_exchange *x, const struct head *h, con
         return true;
     }
     if (b->method->pb->client_stream) {
-        const struct err e = {CODE_UNIMPLEMENTED, "an RPC that streams requests cannot be called by REST; use gRPC or Connect",
-                              NULL};
+        const struct err e = {CODE_UNIMPLEMENTED,
+                              "an RPC that streams requests cannot be called by REST; use gRPC or Connect", NULL};
         dispatch_refuse_rest(x, 405, &e, "");
         return true;
     }

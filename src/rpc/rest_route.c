@@ -62,7 +62,8 @@ static enum code bind(struct ctx *cx, struct rpc *r, const struct method *m, con
     struct rest_binding *b = arena_new(&r->mem, struct rest_binding);
     str path = str_from(rule->path);
     TRY(rest_template_parse(cx, path, &t));
-    *b = (struct rest_binding){.method = m, .http = str_from(rule->verb), .action = t.verb, .body = str_from(rule->body)};
+    *b = (struct rest_binding){
+        .method = m, .http = str_from(rule->verb), .action = t.verb, .body = str_from(rule->body)};
     b->var_count = t.var_count;
     b->vars = t.var_count ? memcpy(arena_new_array(&r->mem, struct rest_var, t.var_count), t.vars,
                                    t.var_count * sizeof(*t.vars))

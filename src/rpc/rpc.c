@@ -90,6 +90,8 @@ static void route(struct rpc *r, struct http_exchange *x, const struct head *h, 
     const struct rpc_page *page = page_find(r, h->req->path);
     if (page)
         page_open(r, x, h, page, a);
+    else if (rest_owns(r, h->req->path))
+        dispatch_refuse(x, h, 404, CODE_NOT_FOUND, "there is nothing at this path");
     else
         dispatch_refuse(x, h, 404, CODE_UNIMPLEMENTED, "there is nothing at this path; runs are listed at /");
 }

@@ -76,7 +76,7 @@ struct rpc {
     uint32_t *routes; /* hash table: index + 1 of a method */
     size_t route_mask;
     struct rest_node *rest; /* the tree of REST's paths */
-    _Atomic uint32_t port; /* 0 = not told */
+    _Atomic uint32_t port;  /* 0 = not told */
     _Atomic bool draining;
     _Atomic int64_t inflight_bytes;
     struct arena_budget decoded; /* of all runs (D-34) */
