@@ -172,6 +172,11 @@ lint: ## the rules that the compiler does not check, and the format
 format: ## format every C file
 	clang-format -i $(C_FILES)
 
+# ---- Swagger documents of the IDL, which are in the tree --------------------------------------------------------------
+.PHONY: swagger
+swagger: $(BUILD)/gen/third_party.binpb ## write clients/openapi anew after a change of idl/
+	$(PYTHON) tools/swagger.py --protoc $(PROTOC) --idl idl --deps $< --out clients/openapi
+
 # ---- pb against the official Python protobuf: random messages of every type, the published IDL, the rules -----------
 PB_VENV ?= build/venv-pb
 $(PB_VENV)/ready: test/pb/requirements.txt

@@ -18,6 +18,7 @@ import subprocess
 import sys
 
 import pb_descriptor as pd
+import pb_http
 import pb_rules
 
 KINDS = {1: 'DOUBLE', 2: 'FLOAT', 3: 'INT64', 4: 'UINT64', 5: 'INT32', 6: 'FIXED64', 7: 'FIXED32', 8: 'BOOL',
@@ -37,8 +38,6 @@ unsigned void volatile while errno stdin stdout stderr NULL'''.split())
 WKT = {'Any': 'ANY', 'Timestamp': 'TIMESTAMP', 'Duration': 'DURATION', 'Struct': 'STRUCT', 'Value': 'VALUE',
        'ListValue': 'LIST', 'FieldMask': 'FIELD_MASK'}
 WKT.update({f'{t}Value': 'WRAPPER' for t in 'Double Float Int64 UInt64 Int32 UInt32 Bool String Bytes'.split()})
-HTTP_RULE = 72295728  # google.api.http
-HTTP_VERBS = {2: 'GET', 3: 'PUT', 4: 'POST', 5: 'DELETE', 6: 'PATCH'}
 
 
 def camel(package):
@@ -339,30 +338,10 @@ def emit_services_header(schema, prefix):
     return out + ['#endif', '']
 
 
-def http_bindings(method, rule):
-    """(verb, path, body or None) of a google.api.http rule and its additional bindings."""
-    if rule.has(12):
-        sys.exit(f'pbgen: {method}: response_body is not supported')
-    custom = rule.messages(8)
-    found = [(verb, rule.text(number)) for number, verb in HTTP_VERBS.items() if rule.has(number)]
-    found += [(c.text(1), c.text(2)) for c in custom]
-    if len(found) != 1:
-        sys.exit(f'pbgen: {method}: a google.api.http rule has one pattern')
-    out = [(*found[0], rule.text(7) if rule.has(7) else None)]
-    for more in rule.messages(11):
-        out += http_bindings(method, more)
-    return out
-
-
-def http_rule(m):
-    data = pd.Wire(m.options).bytes(HTTP_RULE)
-    return http_bindings(m.name, pd.Wire(data)) if data else []
-
-
 def http_table(m, handler):
     """The C array of a method's bindings."""
     rows = [f'    {{{c_string(verb.encode())}, {c_string(path.encode())}, {c_string(body.encode()) if body else "NULL"}}},'
-            for verb, path, body in http_rule(m)]
+            for verb, path, body in pb_http.bindings(m)]
     return [f'static const struct pb_http {handler}_http[] = {{'] + rows + ['};'] if rows else []
 
 
@@ -372,7 +351,7 @@ def method_row(schema, s, m, handler):
     cast = f'.stream = (pb_stream_fn *)(void (*)(void)){handler}' if stream else \
         f'.unary = (pb_unary_fn *)(void (*)(void)){handler}'
     pure = pd.Wire(m.options).int(34) == 1
-    rules = len(http_rule(m))
+    rules = len(pb_http.bindings(m))
     http = f', .http = {handler}_http, .http_count = {rules}' if rules else ''
     return [f'    {{.service = "{s.full_name}", .name = "{m.name}", .path = "/{s.full_name}/{m.name}",',
             f'     .input = &{take}_type, .output = &{give}_type, .client_stream = {str(m.client_stream).lower()},',
