@@ -46,6 +46,7 @@ def request(path):
     files = descriptor_pb2.FileDescriptorSet.FromString(path.read_bytes()).file
     for f in files:
         if f.name == descriptor_pb2.DESCRIPTOR.name:
+            f.Clear()
             descriptor_pb2.DESCRIPTOR.CopyToProto(f)
     return plugin_pb2.CodeGeneratorRequest(file_to_generate=protos, proto_file=files,
                                            parameter='json_names_for_fields=false,allow_delete_body=true')

@@ -162,66 +162,65 @@ static str request(struct unit *u, const char *method, const char *path, const c
     return out;
 }
 
+static const struct {
+    const char *method, *path, *query, *body, *want;
+} requests[] = {
+    {"GET", "/v1/secrets/a", "", "", "{\"id\":{\"name\":\"a\"}}"},
+    {"GET", "/v1/secrets/a%2Fb%20c+d", "", "", "{\"id\":{\"name\":\"a/b c+d\"}}"},
+    {"GET", "/v1/secrets/a:b", "", "", "{\"id\":{\"name\":\"a:b\"}}"},
+    {"GET", "/v1/secrets/a%3Aread", "", "", "{\"id\":{\"name\":\"a:read\"}}"},
+    {"GET", "/v1/%73ecrets/a", "", "", "{\"id\":{\"name\":\"a\"}}"},
+    {"GET", "/v1/secrets/special", "", "", "{}"},
+    {"GET", "/v1/secrets/special:b", "", "", "{\"id\":{\"name\":\"special:b\"}}"},
+    {"POST", "/v1/secrets/a:read", "", "", "{\"id\":{\"name\":\"a\"}}"},
+    {"GET", "/v1/projects/p/secrets/a", "id.domain=d+%2B&id.organization=o%26", "",
+     "{\"id\":{\"name\":\"a\",\"organization\":\"o&\",\"domain\":\"d +\",\"project\":\"p\"}}"},
+    {"GET", "/v1/deep/a/x", "", "", "{\"id\":{\"name\":\"a/x\"}}"},
+    {"GET", "/v1/deep/a/x%2Fy%20z", "", "", "{\"id\":{\"name\":\"a/x%2Fy z\"}}"},
+    {"GET", "/v1/deep/a/x/b", "", "", "{\"id\":{\"name\":\"a/x/b\"}}"},
+    {"GET", "/v1/deep/a/x/b/c/%2f%41", "", "", "{\"id\":{\"name\":\"a/x/b/c/%2fA\"}}"},
+    {"GET", "/v1/any/a/b/c:read", "", "", "{\"id\":{\"name\":\"a/b/c\"}}"},
+    {"BREW", "/v1/every", "id.name=x", "", "{\"id\":{\"name\":\"x\"}}"},
+    {"HEAD2", "/v1/secrets/a", "", "", "{\"id\":{\"name\":\"a\"}}"},
+    {"PUT", "/v1/secrets/a", "", "{\"id\":{\"name\":\"b\",\"domain\":\"d\"},\"secretSpec\":{\"stringValue\":\"v\"}}",
+     "{\"id\":{\"name\":\"a\",\"domain\":\"d\"},\"secretSpec\":{\"stringValue\":\"v\"}}"},
+    {"PUT", "/v1/secrets/a", "", "", "{\"id\":{\"name\":\"a\"}}"},
+    {"PATCH", "/v1/secrets/a", "id.domain=d", "{\"string_value\":\"v\"}",
+     "{\"id\":{\"name\":\"a\",\"domain\":\"d\"},\"secretSpec\":{\"stringValue\":\"v\"}}"},
+    {"GET", "/api/v1/t.T/Pure", "&id.name=x&", "", "{\"id\":{\"name\":\"x\"}}"},
+    {"POST", "/api/v1/t.T/Pure", "", "{\"id\":{\"name\":\"x\"}}", "{\"id\":{\"name\":\"x\"}}"},
+    /* what is refused */
+    {"GET", "/v1/secrets/%zz", "", "", "path: id.name is not percent-encoded right"},
+    {"GET", "/v1/secrets/%ff", "", "", "path: id.name: not UTF-8"},
+    {"GET", "/v1/secrets/a", "id.name=b", "", "query: id.name: given twice"},
+    {"GET", "/v1/secrets/a", "x=%", "", "query: \"x=%\" is not percent-encoded right"},
+    {"GET", "/v1/secrets/a", "nope", "", "query: nope: flyteidl2.secret.GetSecretRequest has no field \"nope\""},
+    {"GET", "/v1/secrets/a", "", "{}", "body: this request has none; its fields go in path and query"},
+    {"PUT", "/v1/secrets/a", "id.domain=d", "{}", "query: \"id.domain\": all fields of this request go in its body"},
+    {"PUT", "/v1/secrets/a", "", "{\"nope\":1}",
+     "JSON of flyteidl2.secret.UpdateSecretRequest: no field named \"nope\" at byte 8"},
+    {"PATCH", "/v1/secrets/a", "secretSpec.type=0", "", "query: secret_spec is given by the body"},
+    {"PATCH", "/v1/secrets/a", "", "[]",
+     "JSON of flyteidl2.secret.UpdateSecretRequest.secret_spec: expected an object at byte 0"},
+    /* what is not there */
+    {"GET", "/v1/secrets/", "", "", "nothing"},
+    {"GET", "/v1/secrets", "", "", "nothing"},
+    {"GET", "/v1/secrets/a/", "", "", "nothing"},
+    {"GET", "//v1/secrets/a", "", "", "nothing"},
+    {"GET", "/v1/deep/b/x", "", "", "nothing"},
+    {"GET", "/v1/any/a/b/c", "", "", "nothing"},
+    {"DELETE", "/v1/secrets/a", "", "", "GET, HEAD2, PUT, PATCH"},
+    {"GET", "/api/v1/t.T/Plain", "", "", "POST"},
+    {"GET", "/api/v1/t.T/Get", "", "", "nothing"},
+};
+
 static void paths_and_queries_make_requests(void **state)
 {
     struct unit *u = *state;
-    static const struct {
-        const char *method, *path, *query, *body, *want;
-    } cases[] = {
-        {"GET", "/v1/secrets/a", "", "", "{\"id\":{\"name\":\"a\"}}"},
-        {"GET", "/v1/secrets/a%2Fb%20c+d", "", "", "{\"id\":{\"name\":\"a/b c+d\"}}"},
-        {"GET", "/v1/secrets/a:b", "", "", "{\"id\":{\"name\":\"a:b\"}}"},
-        {"GET", "/v1/secrets/a%3Aread", "", "", "{\"id\":{\"name\":\"a:read\"}}"},
-        {"GET", "/v1/%73ecrets/a", "", "", "{\"id\":{\"name\":\"a\"}}"},
-        {"GET", "/v1/secrets/special", "", "", "{}"},
-        {"GET", "/v1/secrets/special:b", "", "", "{\"id\":{\"name\":\"special:b\"}}"},
-        {"POST", "/v1/secrets/a:read", "", "", "{\"id\":{\"name\":\"a\"}}"},
-        {"GET", "/v1/projects/p/secrets/a", "id.domain=d+%2B&id.organization=o%26", "",
-         "{\"id\":{\"name\":\"a\",\"organization\":\"o&\",\"domain\":\"d +\",\"project\":\"p\"}}"},
-        {"GET", "/v1/deep/a/x", "", "", "{\"id\":{\"name\":\"a/x\"}}"},
-        {"GET", "/v1/deep/a/x%2Fy%20z", "", "", "{\"id\":{\"name\":\"a/x%2Fy z\"}}"},
-        {"GET", "/v1/deep/a/x/b", "", "", "{\"id\":{\"name\":\"a/x/b\"}}"},
-        {"GET", "/v1/deep/a/x/b/c/%2f%41", "", "", "{\"id\":{\"name\":\"a/x/b/c/%2fA\"}}"},
-        {"GET", "/v1/any/a/b/c:read", "", "", "{\"id\":{\"name\":\"a/b/c\"}}"},
-        {"BREW", "/v1/every", "id.name=x", "", "{\"id\":{\"name\":\"x\"}}"},
-        {"HEAD2", "/v1/secrets/a", "", "", "{\"id\":{\"name\":\"a\"}}"},
-        {"PUT", "/v1/secrets/a", "",
-         "{\"id\":{\"name\":\"b\",\"domain\":\"d\"},\"secretSpec\":{\"stringValue\":\"v\"}}",
-         "{\"id\":{\"name\":\"a\",\"domain\":\"d\"},\"secretSpec\":{\"stringValue\":\"v\"}}"},
-        {"PUT", "/v1/secrets/a", "", "", "{\"id\":{\"name\":\"a\"}}"},
-        {"PATCH", "/v1/secrets/a", "id.domain=d", "{\"string_value\":\"v\"}",
-         "{\"id\":{\"name\":\"a\",\"domain\":\"d\"},\"secretSpec\":{\"stringValue\":\"v\"}}"},
-        {"GET", "/api/v1/t.T/Pure", "&id.name=x&", "", "{\"id\":{\"name\":\"x\"}}"},
-        {"POST", "/api/v1/t.T/Pure", "", "{\"id\":{\"name\":\"x\"}}", "{\"id\":{\"name\":\"x\"}}"},
-        /* what is refused */
-        {"GET", "/v1/secrets/%zz", "", "", "path: id.name is not percent-encoded right"},
-        {"GET", "/v1/secrets/%ff", "", "", "path: id.name: not UTF-8"},
-        {"GET", "/v1/secrets/a", "id.name=b", "", "query: id.name: given twice"},
-        {"GET", "/v1/secrets/a", "x=%", "", "query: \"x=%\" is not percent-encoded right"},
-        {"GET", "/v1/secrets/a", "nope", "", "query: nope: flyteidl2.secret.GetSecretRequest has no field \"nope\""},
-        {"GET", "/v1/secrets/a", "", "{}", "body: this request has none; its fields go in path and query"},
-        {"PUT", "/v1/secrets/a", "id.domain=d", "{}",
-         "query: \"id.domain\": all fields of this request go in its body"},
-        {"PUT", "/v1/secrets/a", "", "{\"nope\":1}",
-         "JSON of flyteidl2.secret.UpdateSecretRequest: no field named \"nope\" at byte 8"},
-        {"PATCH", "/v1/secrets/a", "secretSpec.type=0", "", "query: secret_spec is given by the body"},
-        {"PATCH", "/v1/secrets/a", "", "[]",
-         "JSON of flyteidl2.secret.UpdateSecretRequest.secret_spec: expected an object at byte 0"},
-        /* what is not there */
-        {"GET", "/v1/secrets/", "", "", "nothing"},
-        {"GET", "/v1/secrets", "", "", "nothing"},
-        {"GET", "/v1/secrets/a/", "", "", "nothing"},
-        {"GET", "//v1/secrets/a", "", "", "nothing"},
-        {"GET", "/v1/deep/b/x", "", "", "nothing"},
-        {"GET", "/v1/any/a/b/c", "", "", "nothing"},
-        {"DELETE", "/v1/secrets/a", "", "", "GET, HEAD2, PUT, PATCH"},
-        {"GET", "/api/v1/t.T/Plain", "", "", "POST"},
-        {"GET", "/api/v1/t.T/Get", "", "", "nothing"},
-    };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        str got = request(u, cases[i].method, cases[i].path, cases[i].query, cases[i].body);
-        if (!str_eq(got, str_from(cases[i].want)))
-            fail_msg("%s %s?%s %s: " STR_FMT, cases[i].method, cases[i].path, cases[i].query, cases[i].body,
+    for (size_t i = 0; i < sizeof(requests) / sizeof(*requests); i++) {
+        str got = request(u, requests[i].method, requests[i].path, requests[i].query, requests[i].body);
+        if (!str_eq(got, str_from(requests[i].want)))
+            fail_msg("%s %s?%s %s: " STR_FMT, requests[i].method, requests[i].path, requests[i].query, requests[i].body,
                      STR_ARG(got));
     }
 }
