@@ -30,9 +30,9 @@ WELL_KNOWN = {'Timestamp': {'type': 'string', 'format': 'date-time'},
               'Any': {'type': 'object', 'properties': {'@type': {'type': 'string'}}},
               'DoubleValue': REAL, 'FloatValue': REAL, 'Int64Value': I64, 'UInt64Value': U64, 'Int32Value': I32,
               'UInt32Value': U32, 'BoolValue': {'type': 'boolean'}, 'StringValue': TEXT, 'BytesValue': BYTES}
-STATUS = {'type': 'object', 'description': 'An error: google.rpc.Status.', 'required': ['code', 'message', 'details'],
-          'properties': {'code': {'type': 'integer', 'description': 'Of google.rpc.Code.'}, 'message': {'type': 'string'},
-                         'details': {'type': 'array', 'items': {'$ref': '#/components/schemas/google.protobuf.Any'}}}}
+STATUS = 'google.rpc.Status'
+ERROR = {'description': 'An error: google.rpc.Status.', 'content': {'application/json': {'schema': {
+    'allOf': [{'$ref': f'#/components/schemas/{STATUS}'}], 'required': ['code', 'message', 'details']}}}}
 ABOUT = '''Every RPC of the API as HTTP and JSON. RPCs without a google.api.http rule are called at
 `/api/v1/<package.Service>/<Method>`: by POST with the request as JSON, and by GET with its fields in the query when they have no
 side effects. RPCs that stream answers give one JSON document a line: `{"result": ...}`, at last perhaps `{"error": ...}`.'''
@@ -43,6 +43,25 @@ OWN_LIMITS = {'MIN_LEN': 'minLength', 'MAX_LEN': 'maxLength', 'MIN_ITEMS': 'minI
 
 def number_in(arg):
     return int(re.search(r'-?\d+', arg.split('=', 1)[1].replace('INT64_C', '').replace('UINT64_C', '')).group())
+
+
+def text_in(arg):
+    return json.loads(arg.split('= ', 1)[1])
+
+
+def list_in(arg):
+    return {int(n) for n in re.search(r'{(.*)}', arg).group(1).split(',')[1:]}
+
+
+def forbids_zero(r):
+    """Whether the rule refuses the value that an absent field has."""
+    if r.op == 'PATTERN':
+        return not re.search(text_in(r.arg), '')
+    if r.op in ('IN', 'NOT_IN'):
+        return (0 in list_in(r.arg)) == (r.op == 'NOT_IN')
+    if r.op in ('GT', 'GTE'):
+        return number_in(r.arg) >= (r.op == 'GTE')
+    return r.op in ('MIN_LEN', 'MIN_ITEMS', 'MIN_PAIRS', 'LEN') and number_in(r.arg) > 0
 
 
 class Api:
@@ -92,13 +111,12 @@ class Api:
             elif r.op == 'LEN':
                 out['minLength'] = out['maxLength'] = number_in(r.arg)
             elif r.op == 'PATTERN':
-                out['pattern'] = json.loads(r.arg.split('= ', 1)[1])
+                out['pattern'] = text_in(r.arg)
             elif r.op == 'UNIQUE':
                 out['uniqueItems'] = True
             elif r.op in ('IN', 'NOT_IN') and f.type == pd.ENUM:
-                listed = {int(n) for n in re.search(r'{(.*)}', r.arg).group(1).split(',')[1:]}
                 out = {'type': 'string', 'enum': [name for name, n in self.enums[f.type_name].values
-                                                  if (n in listed) == (r.op == 'IN')]}
+                                                  if (n in list_in(r.arg)) == (r.op == 'IN')]}
             elif r.op == 'REQUIRED' and schema.get('type') == 'string':
                 out.setdefault('minLength', 1)
         return out
@@ -122,12 +140,8 @@ class Api:
     def is_required(self, m, f):
         if f.oneof >= 0:
             return False
-        for r in self.rules_of(m, f):
-            if r.op == 'REQUIRED' or (r.op in ('MIN_LEN', 'MIN_ITEMS', 'MIN_PAIRS', 'LEN') and number_in(r.arg) > 0 and not f.optional):
-                return True
-            if r.op == 'PATTERN' and not f.optional and not re.search(json.loads(r.arg.split('= ', 1)[1]), ''):
-                return True
-        return False
+        counts = not f.optional and (f.repeated or f.type != pd.MESSAGE)  # rules of what is absent otherwise do not
+        return any(r.op == 'REQUIRED' or (counts and forbids_zero(r)) for r in self.rules_of(m, f))
 
     # ---- messages
 
@@ -139,7 +153,7 @@ class Api:
             if not members:
                 continue
             one = [{'required': [name]} for name in members]
-            must = strict and any(r.op == 'ONEOF' and json.loads(r.arg.split('= ', 1)[1]) == oneof.name
+            must = strict and any(r.op == 'ONEOF' and text_in(r.arg) == oneof.name
                                   for r in self.rules.rules.get(m.full_name, []))
             if len(members) == len(m.fields):
                 out.append({'maxProperties': 1, **({'minProperties': 1} if must else {})})
@@ -193,7 +207,7 @@ class Api:
         if schema.get('type') == 'string':
             schema['minLength'] = max(1, schema.get('minLength', 1))
         text = schema.pop('description', None)
-        return {'name': path, 'in': 'path', 'required': True, **({'description': text} if text else {}), 'schema': schema}
+        return {'name': path_name(path), 'in': 'path', 'required': True, **({'description': text} if text else {}), 'schema': schema}
 
     def query_parameters(self, m, bound, path=(), names=(), must=True):
         """Depth first; a message that is inside itself is left out there."""
@@ -250,7 +264,7 @@ class Api:
         result, media = self.ref(method.output, False), 'application/json'
         if method.server_stream:
             media = 'application/x-ndjson'
-            result = {'type': 'object', 'properties': {'result': result, 'error': {'$ref': '#/components/schemas/google.rpc.Status'}}}
+            result = {'type': 'object', 'properties': {'result': result, 'error': {'$ref': f'#/components/schemas/{STATUS}'}}}
         return {'200': {'description': 'One document a line.' if method.server_stream else 'The answer.',
                         'content': {media: {'schema': result}}},
                 'default': {'$ref': '#/components/responses/error'}}
@@ -277,21 +291,24 @@ class Api:
                     continue
                 bindings = pb_http.bindings(method) or default_bindings(service, method)
                 for i, (verb, path, body) in enumerate(bindings):
-                    at = re.sub(r'{([^}=]+)=[^}]*}', r'{\1}', path)
+                    at = re.sub(r'{([^}=]+)(=[^}]*)?}', lambda found: '{' + path_name(found.group(1)) + '}', path)
                     out.setdefault(at, {})[verb.lower()] = self.operation(service, method, verb, path, body, i == 0)
         return dict(sorted(out.items()))
 
     def document(self, version):
         paths = self.paths()
-        self.todo.append((GOOGLE + 'Any', False))
+        self.todo.append((STATUS, False))
         self.define()
-        self.schemas['google.rpc.Status'] = STATUS
         tags = [{'name': s.full_name, **({'description': s.comment} if s.comment else {})} for s in self.services
                 if any(not m.client_stream for m in s.methods)]
-        error = {'description': 'An error.', 'content': {'application/json': {'schema': {'$ref': '#/components/schemas/google.rpc.Status'}}}}
         return {'openapi': '3.1.0', 'info': {'title': 'Tern', 'version': version, 'description': ABOUT},
                 'servers': [{'url': '/'}], 'tags': tags, 'paths': paths,
-                'components': {'schemas': dict(sorted(self.schemas.items())), 'responses': {'error': error}}}
+                'components': {'schemas': dict(sorted(self.schemas.items())), 'responses': {'error': ERROR}}}
+
+
+def path_name(field):
+    """Nobody sends the names of path parameters; dots in them are too much for many programs."""
+    return field.replace('.', '_')
 
 
 def default_bindings(service, method):

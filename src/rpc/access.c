@@ -166,7 +166,7 @@ enum code access_check(struct ctx *cx, struct rpc *r, const struct http_peer *pe
             *out = a;
             return CODE_OK;
         }
-    return fail(cx, CODE_PERMISSION_DENIED, "pages of \"%.100s\" may not call this server (security.origins)",
+    return fail(cx, CODE_PERMISSION_DENIED, "pages of \"%.100s\" may not call this server (security.allowed_origins)",
                 arena_cstr(cx->mem, origin));
 }
 

@@ -285,7 +285,7 @@ static void the_server_answers_in_json(void **state)
          "{\"code\":5,\"message\":\"there is nothing at this path\",\"details\":[]}"},
         {"GET", "/v1/secrets/a", "Origin: http://evil.example\r\n", "", 403,
          "{\"code\":7,\"message\":\"pages of \\\"http://evil.example\\\" may not call this server "
-         "(security.origins)\",\"details\":[]}"},
+         "(security.allowed_origins)\",\"details\":[]}"},
         {"GET", "/v1/secrets/a", "Grpc-Timeout: 5\r\n", "", 400,
          "{\"code\":3,\"message\":\"grpc-timeout must be at most eight digits and a unit, like 5S\",\"details\":[]}"},
         {"GET", "/v1/watch/early", "", "", 404, "{\"code\":5,\"message\":\"none\",\"details\":[]}"},
