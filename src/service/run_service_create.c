@@ -1,25 +1,18 @@
 /* RunService.CreateRun. On the write lane; with inline inputs, which must be stored first, on the work lane. */
 #include "app.h"
-#include "base/codec.h"
 #include "base/time.h"
-#include "config/config.h"
-#include "engine/create.h"
-#include "engine/inputs_hash.h"
-#include "engine/uri.h"
+#include "engine/disk.h"
+#include "engine/prepare.h"
 #include "gen/services.h"
 #include "lane/lane.h"
 #include "object/object.h"
 #include "rpc/call.h"
 #include "service/data.h"
-#include "service/disk.h"
+#include "service/run_spec.h"
 #include "store/project.h"
 #include "store/task.h"
 
 #include <openssl/sha.h>
-
-/* The first SDK that may be given a start time: older ones made it part of the names of actions. */
-#define START_TIME_SDK INT64_C(2003006) /* 2.3.6 */
-#define LABELS_MAX 200
 
 struct creation {
     const WorkflowCreateRunRequest *req;
@@ -118,32 +111,11 @@ static int64_t nanos(const GoogleProtobufTimestamp *t)
     return t->seconds * NS_PER_S + t->nanos;
 }
 
-/* The three numbers that a version begins with, as one; 0 = none. */
-static int64_t sdk_version(const TaskTaskSpec *spec)
-{
-    const CoreTaskMetadata *m = spec->task_template->metadata;
-    str text = m && m->runtime ? m->runtime->version : STR(""), part;
-    int64_t v = 0, number;
-    if (text.n && text.p[0] == 'v')
-        text = str_skip(text, 1);
-    for (int i = 0; i < 3; i++) {
-        size_t digits = 0;
-        if (!str_next(&text, '.', &part))
-            return 0;
-        while (digits < part.n && part.p[digits] >= '0' && part.p[digits] <= '9')
-            digits++;
-        if (!str_to_i64(str_head(part, digits), &number) || number > 999)
-            return 0;
-        v = v * 1000 + number;
-    }
-    return v;
-}
-
 /* The time is kept beside the spec, so that equal specs are stored once. */
 static void read_start(struct creation *c)
 {
     c->n.start_ns = nanos(c->run_spec.run_start_time);
-    if (!c->n.start_ns && sdk_version(c->n.spec) >= START_TIME_SDK) {
+    if (!c->n.start_ns && engine_prepare_takes_start(c->n.spec)) {
         c->n.start_ns = nanos(c->req->run_start_time);
         if (!c->n.start_ns)
             c->n.start_ns = time_wall_ns();
@@ -166,43 +138,11 @@ static enum code check_relation(struct ctx *cx, struct creation *c)
     return CODE_OK;
 }
 
-static enum code check_labels(struct ctx *cx, const TaskRunSpec *s)
-{
-    if (!s->labels)
-        return CODE_OK;
-    if (s->labels->values.n > LABELS_MAX)
-        return fail(cx, CODE_INVALID_ARGUMENT, "run_spec.labels: more than %d", LABELS_MAX);
-    for (size_t i = 0; i < s->labels->values.n; i++)
-        if (!s->labels->values.p[i].key.n || s->labels->values.p[i].key.n > 316 || s->labels->values.p[i].value.n > 63)
-            return fail(cx, CODE_INVALID_ARGUMENT,
-                        "run_spec.labels: \"" STR_FMT "\": a key has 1 to 316 characters, a value at most 63",
-                        STR_ARG(str_head(s->labels->values.p[i].key, 64)));
-    return CODE_OK;
-}
-
 /* An entry on whatever lane. */
 static enum code check_folders(struct ctx *cx, void *arg)
 {
-    struct creation *c = arg;
-    const TaskRunSpec *s = &c->run_spec;
-    if (s->raw_data_storage && s->raw_data_storage->raw_data_prefix.n)
-        TRY(service_data_check_raw(cx, "run_spec.raw_data_storage.raw_data_prefix",
-                                   object_uri_join(cx->mem, s->raw_data_storage->raw_data_prefix, c->n.name),
-                                   c->n.project));
-    return s->run_base_dir.n ? service_data_check_folder(cx, "run_spec.run_base_dir", c->n.base_uri, c->n.project)
-                             : CODE_OK;
-}
-
-static enum code read_base(struct ctx *cx, struct creation *c)
-{
-    const TaskRunSpec *s = &c->run_spec;
-    str base = s->run_base_dir.n ? s->run_base_dir : STR(ENGINE_BASE_URI);
-    c->n.base_uri = object_uri_join(cx->mem, base,
-                                    arena_printf(cx->mem, STR_FMT "/" STR_FMT "/" STR_FMT, STR_ARG(c->n.project),
-                                                 STR_ARG(c->n.domain), STR_ARG(c->n.name)));
-    if (!s->run_base_dir.n && !s->raw_data_storage)
-        return CODE_OK;
-    return cx->db ? check_folders(cx, c) : lane_read(cx, cx->app->lanes, check_folders, c);
+    const struct creation *c = arg;
+    return service_run_spec_check_folders(cx, &c->run_spec, c->n.project, c->n.name, c->n.base_uri);
 }
 
 static enum code read_run_spec(struct ctx *cx, struct creation *c)
@@ -214,67 +154,15 @@ static enum code read_run_spec(struct ctx *cx, struct creation *c)
     s->task_spec_source = deployed ? TASK_TASK_SPEC_SOURCE_DEPLOYED : TASK_TASK_SPEC_SOURCE_EPHEMERAL;
     read_start(c);
     TRY(check_relation(cx, c));
-    TRY(check_labels(cx, s));
-    TRY(read_base(cx, c));
-    c->n.max_actions = s->max_action_concurrency;
-    if (!c->n.max_actions && cx->app && cx->app->config)
-        c->n.max_actions = (uint32_t)cx->app->config->run_max_action_concurrency;
+    TRY(service_run_spec_check_labels(cx, s));
     c->n.run_spec = s;
-    return CODE_OK;
+    engine_prepare_run(cx, &c->n);
+    if (!service_run_spec_has_folders(s))
+        return CODE_OK;
+    return cx->db ? check_folders(cx, c) : lane_read(cx, cx->app->lanes, check_folders, c);
 }
 
 /* ---- inputs ----------------------------------------------------------------------------------------------------- */
-
-static bool has(const TaskInputs *in, str name)
-{
-    for (size_t i = 0; i < in->literals.n; i++)
-        if (str_eq(in->literals.p[i]->name, name))
-            return true;
-    return false;
-}
-
-/* What was given, and the task's defaults for what was not. */
-static TaskInputs *merge_defaults(struct ctx *cx, const TaskInputs *given, const TaskTaskSpec *spec)
-{
-    TaskInputs *out = pb_new(cx->mem, TaskInputs);
-    if (given)
-        *out = *given;
-    TaskNamedLiteral **all = arena_new_array(cx->mem, TaskNamedLiteral *, out->literals.n + spec->default_inputs.n);
-    if (out->literals.n)
-        memcpy(all, out->literals.p, out->literals.n * sizeof(TaskNamedLiteral *));
-    out->literals.p = all;
-    for (size_t i = 0; i < spec->default_inputs.n; i++) {
-        const TaskNamedParameter *p = spec->default_inputs.p[i];
-        if (!p->parameter || p->parameter->behavior_case != CoreParameter_default_tag || has(out, p->name))
-            continue;
-        TaskNamedLiteral *lit = pb_new(cx->mem, TaskNamedLiteral);
-        lit->name = p->name;
-        lit->value = p->parameter->default_;
-        all[out->literals.n++] = lit;
-    }
-    return out;
-}
-
-static enum code write_inputs(struct ctx *cx, struct creation *c, const TaskInputs *in)
-{
-    const CoreTaskMetadata *m = c->n.spec->task_template->metadata;
-    unsigned char digest[SHA256_DIGEST_LENGTH];
-    str bytes;
-    TRY(pb_encode(cx, &TaskInputs_type, in, &bytes));
-    SHA256((const unsigned char *)bytes.p, bytes.n, digest);
-    /* By content, so that a request that is refused for its name has overwritten nothing. */
-    str name = codec_hex_encode(cx->mem, str_make((const char *)digest, 16));
-    c->n.input_uri = arena_printf(cx->mem, STR_FMT "/inputs/" STR_FMT, STR_ARG(c->n.base_uri), STR_ARG(name));
-    TRY(engine_uri_put(cx, cx->app, engine_uri_inputs(cx->mem, c->n.input_uri), bytes));
-    return engine_inputs_hash(cx, in, m ? m->cache_ignore_input_vars.p : NULL, m ? m->cache_ignore_input_vars.n : 0,
-                              &c->n.inputs_hash);
-}
-
-/* A task that runs inside the engine needs no object for no inputs. */
-static bool must_write(const struct creation *c, const TaskInputs *in)
-{
-    return in->literals.n || in->context.n || !str_starts(c->n.spec->task_template->type, STR("core-"));
-}
 
 static enum code read_inputs(struct ctx *cx, struct creation *c)
 {
@@ -287,10 +175,11 @@ static enum code read_inputs(struct ctx *cx, struct creation *c)
         return service_data_check_object(cx, "offloaded_input_data.uri", c->n.input_uri);
     }
     bool given = c->req->input_wrapper_case == WorkflowCreateRunRequest_inputs_tag;
-    const TaskInputs *in = merge_defaults(cx, given ? c->req->inputs : NULL, c->n.spec);
-    if (!must_write(c, in))
+    const TaskInputs *in =
+        engine_prepare_fill(cx, given ? c->req->inputs : NULL, engine_prepare_defaults(cx, c->n.spec));
+    if (!engine_prepare_must_store(&c->n, in))
         return CODE_OK;
-    return cx->db ? rpc_move(cx, LANE_WORK) : write_inputs(cx, c, in);
+    return cx->db ? rpc_move(cx, LANE_WORK) : engine_prepare_store(cx, &c->n, in);
 }
 
 /* ---- the run ---------------------------------------------------------------------------------------------------- */
@@ -351,7 +240,7 @@ enum code RunService_CreateRun(struct ctx *cx, const WorkflowCreateRunRequest *r
 {
     struct creation c = {.req = req};
     TRY(read_id(cx, &c));
-    TRY(service_disk_require(cx));
+    TRY(engine_disk_require(cx));
     TRY(read_request_key(cx, &c));
     TRY(read_task(cx, &c));
     TRY(read_run_spec(cx, &c));

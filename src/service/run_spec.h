@@ -1,0 +1,16 @@
+/* Checks of a RunSpec that a client sends, for a run or a trigger. */
+#ifndef SERVICE_RUN_SPEC_H
+#define SERVICE_RUN_SPEC_H
+
+#include "base/ctx.h"
+#include "gen/flyteidl2_task.h"
+
+/* Read or write entry. run: the run's name, and base_uri where it would be kept. Errors:
+ * INVALID_ARGUMENT naming the field. */
+must_check_ enum code service_run_spec_check_folders(struct ctx *cx, const TaskRunSpec *s, str project, str run,
+                                                     str base_uri);
+/* Whether that has anything to look at. */
+bool service_run_spec_has_folders(const TaskRunSpec *s);
+must_check_ enum code service_run_spec_check_labels(struct ctx *cx, const TaskRunSpec *s);
+
+#endif
