@@ -3,6 +3,7 @@
 #include "base/time.h"
 #include "engine/disk.h"
 #include "engine/prepare.h"
+#include "engine/trigger.h"
 #include "gen/services.h"
 #include "lane/lane.h"
 #include "object/object.h"
@@ -18,6 +19,7 @@ struct creation {
     const WorkflowCreateRunRequest *req;
     struct engine_new_run n;
     TaskRunSpec run_spec;
+    struct engine_trigger trigger; /* row is NULL when none starts it */
     struct engine_made_run made;
 };
 
@@ -61,17 +63,12 @@ static enum code read_request_key(struct ctx *cx, struct creation *c)
 
 /* ---- the task --------------------------------------------------------------------------------------------------- */
 
-/* An entry on whatever lane. */
-static enum code read_deployed(struct ctx *cx, void *arg)
+static enum code read_deployed(struct ctx *cx, struct creation *c)
 {
-    struct creation *c = arg;
     const TaskTaskIdentifier *id = c->req->task_id;
     struct store_task *t;
     struct store_spec *s;
     void *msg;
-    TRY(store_project_require(cx, c->n.project));
-    if (c->req->task_case != WorkflowCreateRunRequest_task_id_tag)
-        return CODE_OK;
     TRY(store_task_find(cx, id->project, id->domain, id->name, id->version, &t));
     if (!t)
         return fail(cx, CODE_NOT_FOUND, "task not found: " STR_FMT "/" STR_FMT "/" STR_FMT " version " STR_FMT,
@@ -83,20 +80,40 @@ static enum code read_deployed(struct ctx *cx, void *arg)
     return CODE_OK;
 }
 
+static enum code read_trigger(struct ctx *cx, struct creation *c)
+{
+    const CommonTriggerName *id = c->req->trigger_name;
+    struct store_trigger *row;
+    if (!str_eq(id->project, c->n.project) || !str_eq(id->domain, c->n.domain))
+        return fail(cx, CODE_INVALID_ARGUMENT, "trigger_name: must be of the run's project and domain");
+    TRY(store_trigger_get(cx, id->project, id->domain, id->task_name, id->name, &row));
+    TRY(engine_trigger_load(cx, row, &c->trigger));
+    engine_trigger_run(cx, &c->trigger, &c->n);
+    return CODE_OK;
+}
+
+/* An entry on whatever lane. */
+static enum code read_stored(struct ctx *cx, void *arg)
+{
+    struct creation *c = arg;
+    TRY(store_project_require(cx, c->n.project));
+    switch (c->req->task_case) {
+    case WorkflowCreateRunRequest_task_id_tag:
+        return read_deployed(cx, c);
+    case WorkflowCreateRunRequest_trigger_name_tag:
+        return read_trigger(cx, c);
+    default:
+        return CODE_OK;
+    }
+}
+
 static enum code read_task(struct ctx *cx, struct creation *c)
 {
-    switch (c->req->task_case) {
-    case WorkflowCreateRunRequest_task_spec_tag:
-        c->n.spec = c->req->task_spec;
-        break;
-    case WorkflowCreateRunRequest_task_id_tag:
-        break;
-    case WorkflowCreateRunRequest_trigger_name_tag:
-        return fail(cx, CODE_NOT_FOUND, "trigger \"" STR_FMT "\" not found", STR_ARG(c->req->trigger_name->name));
-    default:
+    if (!c->req->task_case)
         return fail(cx, CODE_INVALID_ARGUMENT, "task: one of task_id, task_spec, trigger_name is required");
-    }
-    TRY(cx->db ? read_deployed(cx, c) : lane_read(cx, cx->app->lanes, read_deployed, c));
+    if (c->req->task_case == WorkflowCreateRunRequest_task_spec_tag)
+        c->n.spec = c->req->task_spec;
+    TRY(cx->db ? read_stored(cx, c) : lane_read(cx, cx->app->lanes, read_stored, c));
     if (!c->n.spec->task_template)
         return fail(cx, CODE_INVALID_ARGUMENT, "task_spec.task_template: required");
     return CODE_OK;
@@ -148,9 +165,11 @@ static enum code check_folders(struct ctx *cx, void *arg)
 static enum code read_run_spec(struct ctx *cx, struct creation *c)
 {
     TaskRunSpec *s = &c->run_spec;
-    bool deployed = c->req->task_case == WorkflowCreateRunRequest_task_id_tag;
+    bool deployed = c->req->task_case != WorkflowCreateRunRequest_task_spec_tag;
     if (c->req->run_spec)
         *s = *c->req->run_spec;
+    else if (c->trigger.row)
+        *s = *c->n.run_spec;
     s->task_spec_source = deployed ? TASK_TASK_SPEC_SOURCE_DEPLOYED : TASK_TASK_SPEC_SOURCE_EPHEMERAL;
     read_start(c);
     TRY(check_relation(cx, c));
@@ -164,6 +183,14 @@ static enum code read_run_spec(struct ctx *cx, struct creation *c)
 
 /* ---- inputs ----------------------------------------------------------------------------------------------------- */
 
+/* A trigger that is started by hand has the start time as its kickoff time. */
+static enum code read_trigger_inputs(struct ctx *cx, struct creation *c, const TaskInputs *given)
+{
+    int64_t start_ns = c->n.start_ns ? c->n.start_ns : time_wall_ns();
+    const TaskInputs *kickoff = engine_trigger_kickoff(cx, &c->trigger, start_ns);
+    return engine_trigger_inputs(cx, &c->trigger, given, kickoff, &c->n);
+}
+
 static enum code read_inputs(struct ctx *cx, struct creation *c)
 {
     const CommonOffloadedInputData *off = c->req->offloaded_input_data;
@@ -174,9 +201,10 @@ static enum code read_inputs(struct ctx *cx, struct creation *c)
         c->n.inputs_hash = off->inputs_hash;
         return service_data_check_object(cx, "offloaded_input_data.uri", c->n.input_uri);
     }
-    bool given = c->req->input_wrapper_case == WorkflowCreateRunRequest_inputs_tag;
-    const TaskInputs *in =
-        engine_prepare_fill(cx, given ? c->req->inputs : NULL, engine_prepare_defaults(cx, c->n.spec));
+    const TaskInputs *given = c->req->input_wrapper_case == WorkflowCreateRunRequest_inputs_tag ? c->req->inputs : NULL;
+    if (c->trigger.row)
+        return cx->db ? rpc_move(cx, LANE_WORK) : read_trigger_inputs(cx, c, given);
+    const TaskInputs *in = engine_prepare_fill(cx, given, engine_prepare_defaults(cx, c->n.spec));
     if (!engine_prepare_must_store(&c->n, in))
         return CODE_OK;
     return cx->db ? rpc_move(cx, LANE_WORK) : engine_prepare_store(cx, &c->n, in);
