@@ -76,15 +76,24 @@ static int64_t started(const struct engine_fire *f)
     return now < f->started_wall_ns ? now : f->started_wall_ns;
 }
 
-/* When to look again. */
-static int64_t look(struct ctx *cx, struct engine_fire *f)
+static int64_t or_later(struct ctx *cx, enum code code, int64_t next_ns)
 {
-    int64_t next_ns;
-    enum code code = engine_fire_schedules(cx, f->e, started(f), &next_ns);
     if (code == CODE_OK)
         return next_ns;
     log_error(cx, "triggers cannot fire now", LOG_ERR(cx));
+    ctx_clear_err(cx);
     return time_wall_ns() + AGAIN_NS;
+}
+
+/* When to look again. */
+static int64_t look(struct ctx *cx, struct engine_fire *f)
+{
+    int64_t next_ns = 0;
+    enum code code = engine_fire_schedules(cx, f->e, started(f), &next_ns);
+    int64_t slot_ns = or_later(cx, code, next_ns);
+    code = engine_fire_artifacts(cx, f->e, &next_ns);
+    int64_t event_ns = or_later(cx, code, next_ns);
+    return slot_ns < event_ns ? slot_ns : event_ns;
 }
 
 static void *run(void *arg)

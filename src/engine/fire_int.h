@@ -38,6 +38,9 @@ int64_t engine_fire_backoff_ns(uint32_t failures);
  * INT64_MAX = when woken. started_ns: the start of this server by the wall clock; earlier slots were missed. */
 must_check_ enum code engine_fire_schedules(struct ctx *cx, struct engine *e, int64_t started_ns, int64_t *next_ns);
 
+/* The same for the triggers of one new version of an artifact. */
+must_check_ enum code engine_fire_artifacts(struct ctx *cx, struct engine *e, int64_t *next_ns);
+
 /* The thread. */
 struct engine_fire *engine_fire_start(struct engine *e);
 /* Accepts NULL. */

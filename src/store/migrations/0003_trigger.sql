@@ -52,3 +52,16 @@ CREATE TABLE task_trigger_revision (
 ) WITHOUT ROWID;
 CREATE INDEX task_trigger_revision_spec ON task_trigger_revision (spec_id); -- which specs may go
 CREATE INDEX task_triggered ON task (task_name_id) WHERE trigger_total > 0; -- summaries that may have to change
+
+-- New versions of artifacts for which triggers have to start runs. A row goes when all of them have.
+CREATE TABLE artifact_event (
+    id INTEGER PRIMARY KEY,
+    space_id INTEGER NOT NULL,
+    artifact BLOB NOT NULL,      -- core.ArtifactID, with everything
+    value BLOB NOT NULL,         -- core.Literal
+    run_id INTEGER,              -- that made it
+    done_id INTEGER NOT NULL DEFAULT 0, -- triggers up to this id have had their turn
+    due_ns INTEGER NOT NULL,     -- when to look at it, later after a failure
+    failures INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX artifact_event_due ON artifact_event (due_ns, id);
