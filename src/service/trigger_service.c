@@ -1,4 +1,5 @@
 /* TriggerService: what starts runs of a task by itself or by name. */
+#include "engine/uri.h"
 #include "gen/flyteidl2_common.h"
 #include "gen/services.h"
 #include "service/convert.h"
@@ -46,6 +47,13 @@ static enum code automation(struct ctx *cx, const struct store_trigger *t, TaskT
     return CODE_OK;
 }
 
+/* A client that changes one input of a run by name reads the others there, from the file itself. */
+static void name_file(struct ctx *cx, TriggerTriggerSpec *spec)
+{
+    if (spec->input_wrapper_case == TriggerTriggerSpec_offloaded_input_data_tag)
+        spec->offloaded_input_data->uri = engine_uri_inputs(cx->mem, spec->offloaded_input_data->uri);
+}
+
 static enum code details(struct ctx *cx, const struct store_trigger *t, TriggerTriggerDetails **out)
 {
     TriggerTriggerDetails *d = pb_new(cx->mem, TriggerTriggerDetails);
@@ -57,6 +65,7 @@ static enum code details(struct ctx *cx, const struct store_trigger *t, TriggerT
     d->metadata = metadata(cx, t);
     d->status = status(cx, t);
     d->spec = msg;
+    name_file(cx, d->spec);
     d->spec->active = t->active;
     d->spec->task_version = t->task_version;
     d->spec->description = d->description = t->description;

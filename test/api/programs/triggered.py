@@ -20,10 +20,3 @@ def report(when: datetime, text: str = "a default", n: int = 7) -> str:
 
     return f"{when:%Y-%m-%dT%H:%M:%S} {text} {n} {os.environ.get('WHO', '')}"
 
-
-plain = flyte.TaskEnvironment(name="plain")
-
-
-@plain.task
-def nothing(text: str = "x", trigger_time: datetime = datetime(2000, 1, 1)) -> str:
-    return f"{text} {trigger_time:%Y}"
