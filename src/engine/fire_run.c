@@ -70,6 +70,21 @@ void engine_fire_make_failed(struct ctx *cx, struct engine_fire_run *r)
     set_failed(cx, r);
 }
 
+/* In memory of their own: inputs may be large, and a piece is many runs. */
+static enum code store_inputs(struct ctx *cx, struct engine_fire_run *r, const TaskInputs *bound)
+{
+    struct arena mem, *outer = cx->mem;
+    arena_init(&mem, 0);
+    cx->mem = &mem;
+    enum code code = engine_trigger_inputs(cx, &r->t, NULL, bound, &r->n);
+    cx->mem = outer;
+    cx->err.details = NULL;
+    r->n.input_uri = arena_str(outer, r->n.input_uri);
+    r->n.inputs_hash = arena_str(outer, r->n.inputs_hash);
+    arena_done(&mem);
+    return code;
+}
+
 bool engine_fire_prepare(struct ctx *cx, struct engine_fire_run *r, const TaskInputs *bound)
 {
     r->n.project = r->t.row->project;
@@ -79,7 +94,7 @@ bool engine_fire_prepare(struct ctx *cx, struct engine_fire_run *r, const TaskIn
         if (!engine_prepare_takes_start(r->n.spec))
             r->n.start_ns = 0;
         engine_prepare_run(cx, &r->n);
-        note(cx, r, engine_trigger_inputs(cx, &r->t, NULL, bound, &r->n));
+        note(cx, r, store_inputs(cx, r, bound));
     }
     if (r->code == CODE_OK)
         return true;

@@ -19,6 +19,7 @@
 struct due {
     struct store_trigger row; /* as it is to be stored */
     int64_t slot_ns;          /* that it waits for */
+    uint32_t failures;        /* of that slot, so far */
     struct engine_schedule schedule;
     struct engine_fire_run run;
     bool fires; /* false: only steps on */
@@ -51,7 +52,7 @@ static int64_t choose_slot(struct ctx *cx, const struct piece *p, struct due *d)
     if (slot_s > until_s)
         return d->slot_ns;
     size_t n = engine_schedule_last(&d->schedule, slot_s, until_s, p->catch_up, slots);
-    if (n ? slots[0] == slot_s : false)
+    if (n && slots[0] == slot_s)
         return d->slot_ns;
     log_info(cx, "slots of a trigger were missed and are not caught up", LOG_STR("trigger", d->row.name),
              LOG_STR("task", d->row.task_name), LOG_INT("caught_up", n));
@@ -87,7 +88,8 @@ static void set_stuck(struct ctx *cx, const struct piece *p, struct due *d, cons
 {
     d->stuck = true;
     d->row.next_ns = d->slot_ns;
-    d->row.due_ns = p->now_ns + engine_fire_backoff_ns(d->row.failures++);
+    d->row.due_ns = p->now_ns + engine_fire_backoff_ns(d->failures);
+    d->row.failures = d->failures + 1;
     log_warn(cx, "a trigger cannot fire now and will again", LOG_STR("trigger", d->row.name),
              LOG_STR("task", d->row.task_name), LOG_INT("failures", d->row.failures), LOG_CSTR("error", error));
 }
@@ -98,6 +100,7 @@ static enum code load(struct ctx *cx, const struct piece *p, struct due *d)
 {
     struct store_project *project;
     d->slot_ns = d->row.next_ns;
+    d->failures = d->row.failures;
     if (read_schedule(cx, d) != CODE_OK) {
         set_stuck(cx, p, d, cx->err.msg);
         ctx_clear_err(cx);

@@ -17,6 +17,7 @@
 
 #define DESCRIPTION_MAX 255
 #define PARTITIONS_MAX 100
+#define SPEC_MAX ((size_t)1 << 20)
 
 /* ---- checks ------------------------------------------------------------------------------------------------------ */
 
@@ -93,6 +94,9 @@ static enum code put_spec(struct ctx *cx, const TriggerTriggerSpec *spec, struct
     kept.active = false; /* these are columns */
     kept.task_version = kept.description = STR("");
     TRY(pb_encode(cx, &TriggerTriggerSpec_type, &kept, &s.body));
+    if (s.body.n > SPEC_MAX)
+        return fail(cx, CODE_INVALID_ARGUMENT, "spec: more than %d KiB; store large inputs with UploadInputs",
+                    (int)(SPEC_MAX >> 10));
     TRY(store_spec_put(cx, &s));
     row->spec_id = s.id;
     return CODE_OK;
