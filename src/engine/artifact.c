@@ -3,6 +3,8 @@
 
 #include "base/time.h"
 #include "engine/artifact_int.h"
+#include "engine/fire.h"
+#include "store/run.h"
 #include "store/space.h"
 
 #include <openssl/sha.h>
@@ -130,21 +132,22 @@ static enum code digest_content(struct ctx *cx, const ArtifactArtifactSpec *spec
 enum code engine_artifact_prepare(struct ctx *cx, const ArtifactCreateArtifactRequest *req, struct engine_artifact *out)
 {
     const ArtifactArtifactIdentifier *id = req->artifact_id;
-    ArtifactArtifactSpec spec = *req->spec;
+    ArtifactArtifactSpec *spec = pb_new(cx->mem, ArtifactArtifactSpec);
     struct store_artifact_pair *pairs =
         arena_new_array(cx->mem, struct store_artifact_pair, METADATA_MAX + ENGINE_ARTIFACT_PARTITIONS_MAX);
-    *out = (struct engine_artifact){.parts.pairs = pairs};
+    *spec = *req->spec;
+    *out = (struct engine_artifact){.parts.pairs = pairs, .spec = spec};
     out->row = (struct store_artifact){
         .project = id->name->project, .domain = id->name->domain, .name = id->name->name, .version = id->version};
     TRY(check_version(cx, id->version));
-    TRY(stamp_value(cx, id, &spec));
-    TRY(take_source(cx, id->name, &spec, &out->row));
-    TRY(complete_parents(cx, id, &spec));
-    TRY(take_metadata(cx, spec.info, out, pairs));
-    TRY(engine_artifact_partitions(cx, &spec, out, pairs + out->parts.pair_count));
-    TRY(engine_artifact_objects(cx, &spec, &out->parts));
-    TRY(digest_content(cx, &spec, &out->row.digest));
-    TRY(pb_encode(cx, &ArtifactArtifactSpec_type, &spec, &out->row.spec));
+    TRY(stamp_value(cx, id, spec));
+    TRY(take_source(cx, id->name, spec, &out->row));
+    TRY(complete_parents(cx, id, spec));
+    TRY(take_metadata(cx, spec->info, out, pairs));
+    TRY(engine_artifact_partitions(cx, spec, out, pairs + out->parts.pair_count));
+    TRY(engine_artifact_objects(cx, spec, &out->parts));
+    TRY(digest_content(cx, spec, &out->row.digest));
+    TRY(pb_encode(cx, &ArtifactArtifactSpec_type, spec, &out->row.spec));
     if (out->row.spec.n > SPEC_MAX)
         return fail(cx, CODE_INVALID_ARGUMENT,
                     "spec: %zu bytes, at most %zu; keep large values in a file, folder or data frame", out->row.spec.n,
@@ -192,6 +195,20 @@ static enum code compare_schema(struct ctx *cx, const struct store_artifact_name
     return pb_encode(cx, &ArtifactPartitionSchemaMismatch_type, &m, &a->row.mismatch);
 }
 
+/* Triggers that wait for it start their runs. */
+static enum code tell_triggers(struct ctx *cx, const struct engine_artifact *a)
+{
+    CoreArtifactKey key = {.project = a->row.project, .domain = a->row.domain, .name = a->row.name};
+    CoreArtifactID id = {.artifact_key = &key,
+                         .version = a->row.version,
+                         .partitions = a->spec->partitions,
+                         .time_partition = a->spec->time_partition};
+    struct store_run *run = NULL;
+    if (a->row.source_run.n)
+        TRY(store_run_find(cx, a->row.project, a->row.domain, a->row.source_run, &run));
+    return engine_fire_artifact(cx, &id, a->spec->value, run ? run->id : 0);
+}
+
 /* Every new version of every artifact comes through here, once. */
 static enum code add_version(struct ctx *cx, const struct store_artifact_name *n, struct engine_artifact *a,
                              uint64_t created_by)
@@ -200,7 +217,8 @@ static enum code add_version(struct ctx *cx, const struct store_artifact_name *n
     a->row.space_id = n->space_id;
     a->row.created_ns = time_wall_ns();
     a->row.created_by = created_by;
-    return store_artifact_insert(cx, &a->row, &a->parts);
+    TRY(store_artifact_insert(cx, &a->row, &a->parts));
+    return tell_triggers(cx, a);
 }
 
 enum code engine_artifact_put(struct ctx *cx, struct engine_artifact *a, uint64_t created_by,

@@ -13,6 +13,7 @@ struct engine_artifact {
     struct store_artifact row;
     struct store_artifact_parts parts;
     const ArtifactArtifactPartitionSchema *schema; /* what its partitions are */
+    const ArtifactArtifactSpec *spec;              /* as it is stored */
 };
 
 /* From a request that satisfies the rules of the IDL: checks what these cannot say and brings it into the form that is

@@ -13,6 +13,7 @@
 #include "engine/uploads.h"
 #include "store/identity.h"
 #include "store/space.h"
+#include "store/trigger.h"
 
 /* ---- checks ----------------------------------------------------------------------------------------------------- */
 
@@ -118,10 +119,26 @@ static enum code insert_run(struct ctx *cx, const struct engine_new_run *n, cons
     TRY(store_space_put(cx, n->project, n->domain, &run->space_id));
     TRY(put_run_spec(cx, n->run_spec, &run->spec_id));
     TRY(store_identity_put_caller(cx, &run->created_by));
+    if (n->trigger) {
+        run->trigger_task_id = n->trigger->task_name_id;
+        run->trigger_name = n->trigger->name;
+        run->trigger_revision = n->trigger->revision;
+        TRY(store_trigger_touch(cx, n->trigger->id, now_ns));
+    }
     TRY(find_related(cx, n->run_spec, &run->related_id));
     TRY(store_run_insert(cx, run));
     TRY(put_labels(cx, n->run_spec, run->id));
     return n->request_key.n ? store_run_put_request(cx, n->request_key, run->id, now_ns) : CODE_OK;
+}
+
+static enum code end_failed(struct ctx *cx, const struct engine_clock *clock, const struct engine_new_run *n,
+                            const struct engine_made_run *made)
+{
+    const struct engine_ending end = {.phase = COMMON_ACTION_PHASE_FAILED,
+                                      .error_kind = CORE_EXECUTION_ERROR_ERROR_KIND_USER,
+                                      .code = n->error_code,
+                                      .error = n->error};
+    return engine_change_end(cx, clock, made->root, made->run, NULL, &end);
 }
 
 static enum code root_cache_key(struct ctx *cx, const struct engine_new_run *n, struct store_action *root)
@@ -187,6 +204,8 @@ enum code engine_create_run(struct ctx *cx, const struct engine_new_run *n, stru
     TRY(engine_change_insert(cx, &clock, made.root, made.run));
     if (n->tracked)
         TRY(engine_change_save(cx, &clock, made.root, made.run, COMMON_ACTION_PHASE_RUNNING, 1));
+    if (n->error_code.n)
+        TRY(end_failed(cx, &clock, n, &made));
     fault_point("run.created");
     *out = made;
     return CODE_OK;

@@ -22,9 +22,12 @@ str engine_create_run_name(struct arena *mem);
 
 /* ---- runs ------------------------------------------------------------------------------------------------------- */
 
+struct store_trigger;
+
 struct engine_new_run {
     str project, domain, name;
-    const TaskTaskIdentifier *task_id; /* what the task is called; NULL: as its template says */
+    const struct store_trigger *trigger; /* that starts it; NULL = none */
+    const TaskTaskIdentifier *task_id;   /* what the task is called; NULL: as its template says */
     const TaskTaskSpec *spec;
     uint64_t spec_id;            /* of a deployed task; 0 = spec is to be stored */
     const TaskRunSpec *run_spec; /* without run_start_time */
@@ -34,8 +37,9 @@ struct engine_new_run {
     uint32_t max_actions;
     str base_uri; /* without / at its end */
     str input_uri;
-    str inputs_hash; /* for the cache key of a discoverable task; "" = not cached */
-    str request_key; /* 32 bytes (D-02); empty = none */
+    str inputs_hash;       /* for the cache key of a discoverable task; "" = not cached */
+    str request_key;       /* 32 bytes (D-02); empty = none */
+    str error_code, error; /* not empty: it cannot begin; the run is there, and has failed with this */
 };
 
 struct engine_made_run {

@@ -6,6 +6,7 @@
 #include "base/time.h"
 #include "engine/abort.h"
 #include "engine/engine_int.h"
+#include "engine/fire_int.h"
 #include "engine/retention_int.h"
 #include "engine/uploads.h"
 #include "lane/lane.h"
@@ -201,6 +202,7 @@ enum code engine_start(struct ctx *cx, struct app *app, struct engine **out)
         return c;
     }
     e->retention = engine_retention_start(e);
+    e->fire = engine_fire_start(e);
     return CODE_OK;
 }
 
@@ -209,6 +211,7 @@ void engine_stop(struct engine *e)
     if (!e)
         return;
     engine_retention_stop(e->retention);
+    engine_fire_stop(e->fire);
     engine_timer_stop(e->timer);
     pthread_mutex_lock(&e->lock);
     e->stopping = true;

@@ -6,6 +6,7 @@
 #include "engine/create.h"
 #include "engine/inputs_hash.h"
 #include "engine/settings.h"
+#include "engine/trigger.h"
 #include "gen/flyteidl2_core.h"
 #include "gen/flyteidl2_dataproxy.h"
 #include "gen/services.h"
@@ -195,10 +196,22 @@ static enum code find_base_dir(struct ctx *cx, struct upload_task *t)
                                      object_uri_join(cx->mem, t->base_dir, t->project), t->project);
 }
 
+static enum code find_trigger_template(struct ctx *cx, struct upload_task *t)
+{
+    const CommonTriggerName *id = t->req->trigger_name;
+    struct store_trigger *row;
+    struct engine_trigger trigger;
+    TRY(store_trigger_get(cx, id->project, id->domain, id->task_name, id->name, &row));
+    TRY(engine_trigger_load(cx, row, &trigger));
+    t->template = trigger.task->task_template;
+    return CODE_OK;
+}
+
 /* Checks the project and the folder, and finds the task's template. */
 static enum code find_upload_task(struct ctx *cx, void *arg)
 {
     struct upload_task *t = arg;
+    const TaskTaskIdentifier *id = t->req->task_id;
     struct store_task *row;
     struct store_spec *spec;
     void *message;
@@ -208,9 +221,8 @@ static enum code find_upload_task(struct ctx *cx, void *arg)
         t->template = t->req->task_spec->task_template;
         return CODE_OK;
     }
-    if (t->req->task_case != DataproxyUploadInputsRequest_task_id_tag)
-        return fail(cx, CODE_UNIMPLEMENTED, "trigger_name: this version does not run triggers yet");
-    const TaskTaskIdentifier *id = t->req->task_id;
+    if (t->req->task_case == DataproxyUploadInputsRequest_trigger_name_tag)
+        return find_trigger_template(cx, t);
     TRY(store_task_find(cx, id->project, id->domain, id->name, id->version, &row));
     if (!row)
         return fail(cx, CODE_NOT_FOUND, "task not found: " STR_FMT " version " STR_FMT, STR_ARG(id->name),

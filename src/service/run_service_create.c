@@ -1,34 +1,29 @@
 /* RunService.CreateRun, and TrackedRunService.CreateRun, which launches nothing. On the write lane; with inline inputs, which
  * must be stored first, on the work lane. */
 #include "app.h"
-#include "base/codec.h"
 #include "base/time.h"
-#include "config/config.h"
-#include "engine/create.h"
-#include "engine/inputs_hash.h"
+#include "engine/disk.h"
+#include "engine/prepare.h"
 #include "engine/settings.h"
-#include "engine/uri.h"
+#include "engine/trigger.h"
 #include "gen/services.h"
 #include "lane/lane.h"
 #include "object/object.h"
 #include "rpc/call.h"
 #include "service/data.h"
-#include "service/disk.h"
+#include "service/run_spec.h"
 #include "store/project.h"
 #include "store/task.h"
 
 #include <openssl/sha.h>
 
-/* The first SDK that may be given a start time: older ones made it part of the names of actions. */
-#define START_TIME_SDK INT64_C(2003006) /* 2.3.6 */
-#define LABELS_MAX 200
-#define PAIRS_MAX 1000
-
 struct creation {
     const WorkflowCreateRunRequest *req; /* of a tracked run: made from its own request */
     struct engine_new_run n;
-    SettingsSettings *settings; /* in force for the project and domain */
-    TaskRunSpec run_spec;
+    SettingsSettings *settings;    /* in force for the project and domain */
+    const TaskRunSpec *asked;      /* of the request, else of the trigger */
+    TaskRunSpec run_spec;          /* with what the settings add */
+    struct engine_trigger trigger; /* row is NULL when none starts it */
     struct engine_made_run made;
 };
 
@@ -89,29 +84,41 @@ static enum code read_deployed(struct ctx *cx, struct creation *c)
     return CODE_OK;
 }
 
+static enum code read_trigger(struct ctx *cx, struct creation *c)
+{
+    const CommonTriggerName *id = c->req->trigger_name;
+    struct store_trigger *row;
+    if (!str_eq(id->project, c->n.project) || !str_eq(id->domain, c->n.domain))
+        return fail(cx, CODE_INVALID_ARGUMENT, "trigger_name: must be of the run's project and domain");
+    TRY(store_trigger_get(cx, id->project, id->domain, id->task_name, id->name, &row));
+    TRY(engine_trigger_load(cx, row, &c->trigger));
+    (void)engine_trigger_run(cx, &c->trigger, &c->n);
+    return CODE_OK;
+}
+
 /* An entry on whatever lane. */
-static enum code read_store(struct ctx *cx, void *arg)
+static enum code read_stored(struct ctx *cx, void *arg)
 {
     struct creation *c = arg;
     TRY(store_project_require_active(cx, c->n.project));
     TRY(engine_settings_resolve(cx, c->n.domain, c->n.project, &c->settings));
-    return c->req->task_case == WorkflowCreateRunRequest_task_id_tag ? read_deployed(cx, c) : CODE_OK;
+    switch (c->req->task_case) {
+    case WorkflowCreateRunRequest_task_id_tag:
+        return read_deployed(cx, c);
+    case WorkflowCreateRunRequest_trigger_name_tag:
+        return read_trigger(cx, c);
+    default:
+        return CODE_OK;
+    }
 }
 
 static enum code read_task(struct ctx *cx, struct creation *c)
 {
-    switch (c->req->task_case) {
-    case WorkflowCreateRunRequest_task_spec_tag:
-        c->n.spec = c->req->task_spec;
-        break;
-    case WorkflowCreateRunRequest_task_id_tag:
-        break;
-    case WorkflowCreateRunRequest_trigger_name_tag:
-        return fail(cx, CODE_NOT_FOUND, "trigger \"" STR_FMT "\" not found", STR_ARG(c->req->trigger_name->name));
-    default:
+    if (!c->req->task_case)
         return fail(cx, CODE_INVALID_ARGUMENT, "task: one of task_id, task_spec, trigger_name is required");
-    }
-    TRY(cx->db ? read_store(cx, c) : lane_read(cx, cx->app->lanes, read_store, c));
+    if (c->req->task_case == WorkflowCreateRunRequest_task_spec_tag)
+        c->n.spec = c->req->task_spec;
+    TRY(cx->db ? read_stored(cx, c) : lane_read(cx, cx->app->lanes, read_stored, c));
     if (!c->n.spec->task_template)
         return fail(cx, CODE_INVALID_ARGUMENT, "task_spec.task_template: required");
     return CODE_OK;
@@ -126,32 +133,11 @@ static int64_t nanos(const GoogleProtobufTimestamp *t)
     return t->seconds * NS_PER_S + t->nanos;
 }
 
-/* The three numbers that a version begins with, as one; 0 = none. */
-static int64_t sdk_version(const TaskTaskSpec *spec)
-{
-    const CoreTaskMetadata *m = spec->task_template->metadata;
-    str text = m && m->runtime ? m->runtime->version : STR(""), part;
-    int64_t v = 0, number;
-    if (text.n && text.p[0] == 'v')
-        text = str_skip(text, 1);
-    for (int i = 0; i < 3; i++) {
-        size_t digits = 0;
-        if (!str_next(&text, '.', &part))
-            return 0;
-        while (digits < part.n && part.p[digits] >= '0' && part.p[digits] <= '9')
-            digits++;
-        if (!str_to_i64(str_head(part, digits), &number) || number > 999)
-            return 0;
-        v = v * 1000 + number;
-    }
-    return v;
-}
-
 /* The time is kept beside the spec, so that equal specs are stored once. */
 static void read_start(struct creation *c)
 {
     c->n.start_ns = nanos(c->run_spec.run_start_time);
-    if (!c->n.start_ns && sdk_version(c->n.spec) >= START_TIME_SDK) {
+    if (!c->n.start_ns && engine_prepare_takes_start(c->n.spec)) {
         c->n.start_ns = nanos(c->req->run_start_time);
         if (!c->n.start_ns)
             c->n.start_ns = time_wall_ns();
@@ -174,139 +160,48 @@ static enum code check_relation(struct ctx *cx, struct creation *c)
     return CODE_OK;
 }
 
-/* Before settings are added. */
-static enum code check_counts(struct ctx *cx, const TaskRunSpec *s)
-{
-    if (s->annotations && s->annotations->values.n > PAIRS_MAX)
-        return fail(cx, CODE_INVALID_ARGUMENT, "run_spec.annotations: more than %d", PAIRS_MAX);
-    if (s->envs && s->envs->values.n > PAIRS_MAX)
-        return fail(cx, CODE_INVALID_ARGUMENT, "run_spec.envs: more than %d", PAIRS_MAX);
-    return CODE_OK;
-}
-
-static enum code check_labels(struct ctx *cx, const TaskRunSpec *s)
-{
-    if (!s->labels)
-        return CODE_OK;
-    if (s->labels->values.n > LABELS_MAX)
-        return fail(cx, CODE_INVALID_ARGUMENT, "run_spec.labels: more than %d with those of the settings", LABELS_MAX);
-    for (size_t i = 0; i < s->labels->values.n; i++)
-        if (!s->labels->values.p[i].key.n || s->labels->values.p[i].key.n > 316 || s->labels->values.p[i].value.n > 63)
-            return fail(cx, CODE_INVALID_ARGUMENT,
-                        "run_spec.labels: \"" STR_FMT "\": a key has 1 to 316 characters, a value at most 63",
-                        STR_ARG(str_head(s->labels->values.p[i].key, 64)));
-    return CODE_OK;
-}
-
-/* An entry on whatever lane. What the request does not say the settings have said. */
+/* An entry on whatever lane. */
 static enum code check_folders(struct ctx *cx, void *arg)
 {
-    struct creation *c = arg;
-    static const TaskRunSpec nothing;
-    const TaskRunSpec *s = &c->run_spec, *asked = c->req->run_spec ? c->req->run_spec : &nothing;
-    bool raw_asked = asked->raw_data_storage && asked->raw_data_storage->raw_data_prefix.n;
-    if (s->raw_data_storage && s->raw_data_storage->raw_data_prefix.n)
-        TRY(service_data_check_raw(
-            cx, raw_asked ? "run_spec.raw_data_storage.raw_data_prefix" : "settings.storage.raw_data_path",
-            object_uri_join(cx->mem, s->raw_data_storage->raw_data_prefix, c->n.name), c->n.project));
-    if (!s->run_base_dir.n)
-        return CODE_OK;
-    return service_data_check_folder(cx, asked->run_base_dir.n ? "run_spec.run_base_dir" : "settings.run.run_base_dir",
-                                     c->n.base_uri, c->n.project);
-}
-
-static enum code read_base(struct ctx *cx, struct creation *c)
-{
-    const TaskRunSpec *s = &c->run_spec;
-    str base = s->run_base_dir.n ? s->run_base_dir : STR(ENGINE_BASE_URI);
-    c->n.base_uri = object_uri_join(cx->mem, base,
-                                    arena_printf(cx->mem, STR_FMT "/" STR_FMT "/" STR_FMT, STR_ARG(c->n.project),
-                                                 STR_ARG(c->n.domain), STR_ARG(c->n.name)));
-    if (!s->run_base_dir.n && !s->raw_data_storage)
-        return CODE_OK;
-    return cx->db ? check_folders(cx, c) : lane_read(cx, cx->app->lanes, check_folders, c);
+    const struct creation *c = arg;
+    return service_run_spec_check_folders(cx, &c->run_spec, c->asked, c->n.project, c->n.name, c->n.base_uri);
 }
 
 /* What the request says, in order by itself. */
 static enum code take_run_spec(struct ctx *cx, struct creation *c)
 {
+    static const TaskRunSpec nothing;
     TaskRunSpec *s = &c->run_spec;
-    bool deployed = c->req->task_case == WorkflowCreateRunRequest_task_id_tag;
-    if (c->req->run_spec)
-        *s = *c->req->run_spec;
+    bool deployed = c->req->task_case != WorkflowCreateRunRequest_task_spec_tag;
+    c->asked = c->req->run_spec ? c->req->run_spec : c->trigger.row ? c->n.run_spec : &nothing;
+    *s = *c->asked;
     s->task_spec_source = deployed ? TASK_TASK_SPEC_SOURCE_DEPLOYED : TASK_TASK_SPEC_SOURCE_EPHEMERAL;
     c->n.run_spec = s;
-    TRY(check_counts(cx, s));
-    TRY(check_labels(cx, s));
+    TRY(service_run_spec_check_counts(cx, s));
+    TRY(service_run_spec_check_labels(cx, s));
     return check_relation(cx, c);
 }
 
 static enum code read_run_spec(struct ctx *cx, struct creation *c)
 {
     TaskRunSpec *s = &c->run_spec;
-    bool unlimited;
     TRY(take_run_spec(cx, c));
-    engine_settings_apply(cx, c->settings, c->n.spec, s, &unlimited);
-    TRY(check_labels(cx, s));
+    engine_prepare_run(cx, c->settings, s, &c->n);
+    TRY(service_run_spec_check_labels(cx, s));
     read_start(c);
-    TRY(read_base(cx, c));
-    c->n.max_actions = s->max_action_concurrency;
-    if (!c->n.max_actions && !unlimited && cx->app && cx->app->config)
-        c->n.max_actions = (uint32_t)cx->app->config->run_max_action_concurrency;
-    return CODE_OK;
+    if (!service_run_spec_has_folders(s))
+        return CODE_OK;
+    return cx->db ? check_folders(cx, c) : lane_read(cx, cx->app->lanes, check_folders, c);
 }
 
 /* ---- inputs ----------------------------------------------------------------------------------------------------- */
 
-static bool has(const TaskInputs *in, str name)
+/* A trigger that is started by hand has the start time as its kickoff time. */
+static enum code read_trigger_inputs(struct ctx *cx, struct creation *c, const TaskInputs *given)
 {
-    for (size_t i = 0; i < in->literals.n; i++)
-        if (str_eq(in->literals.p[i]->name, name))
-            return true;
-    return false;
-}
-
-/* What was given, and the task's defaults for what was not. */
-static TaskInputs *merge_defaults(struct ctx *cx, const TaskInputs *given, const TaskTaskSpec *spec)
-{
-    TaskInputs *out = pb_new(cx->mem, TaskInputs);
-    if (given)
-        *out = *given;
-    TaskNamedLiteral **all = arena_new_array(cx->mem, TaskNamedLiteral *, out->literals.n + spec->default_inputs.n);
-    if (out->literals.n)
-        memcpy(all, out->literals.p, out->literals.n * sizeof(TaskNamedLiteral *));
-    out->literals.p = all;
-    for (size_t i = 0; i < spec->default_inputs.n; i++) {
-        const TaskNamedParameter *p = spec->default_inputs.p[i];
-        if (!p->parameter || p->parameter->behavior_case != CoreParameter_default_tag || has(out, p->name))
-            continue;
-        TaskNamedLiteral *lit = pb_new(cx->mem, TaskNamedLiteral);
-        lit->name = p->name;
-        lit->value = p->parameter->default_;
-        all[out->literals.n++] = lit;
-    }
-    return out;
-}
-
-static enum code write_inputs(struct ctx *cx, struct creation *c, const TaskInputs *in)
-{
-    const CoreTaskMetadata *m = c->n.spec->task_template->metadata;
-    unsigned char digest[SHA256_DIGEST_LENGTH];
-    str bytes;
-    TRY(pb_encode(cx, &TaskInputs_type, in, &bytes));
-    SHA256((const unsigned char *)bytes.p, bytes.n, digest);
-    /* By content, so that a request that is refused for its name has overwritten nothing. */
-    str name = codec_hex_encode(cx->mem, str_make((const char *)digest, 16));
-    c->n.input_uri = arena_printf(cx->mem, STR_FMT "/inputs/" STR_FMT, STR_ARG(c->n.base_uri), STR_ARG(name));
-    TRY(engine_uri_put(cx, cx->app, engine_uri_inputs(cx->mem, c->n.input_uri), bytes));
-    return engine_inputs_hash(cx, in, m ? m->cache_ignore_input_vars.p : NULL, m ? m->cache_ignore_input_vars.n : 0,
-                              &c->n.inputs_hash);
-}
-
-/* A task that runs inside the engine needs no object for no inputs. */
-static bool must_write(const struct creation *c, const TaskInputs *in)
-{
-    return in->literals.n || in->context.n || !str_starts(c->n.spec->task_template->type, STR("core-"));
+    int64_t start_ns = c->n.start_ns ? c->n.start_ns : time_wall_ns();
+    const TaskInputs *kickoff = engine_trigger_kickoff(cx, &c->trigger, start_ns);
+    return engine_trigger_inputs(cx, &c->trigger, given, kickoff, &c->n);
 }
 
 static enum code read_offloaded(struct ctx *cx, struct creation *c, const CommonOffloadedInputData *off)
@@ -322,11 +217,13 @@ static enum code read_inputs(struct ctx *cx, struct creation *c)
 {
     if (c->req->input_wrapper_case == WorkflowCreateRunRequest_offloaded_input_data_tag)
         return read_offloaded(cx, c, c->req->offloaded_input_data);
-    bool given = c->req->input_wrapper_case == WorkflowCreateRunRequest_inputs_tag;
-    const TaskInputs *in = merge_defaults(cx, given ? c->req->inputs : NULL, c->n.spec);
-    if (!must_write(c, in))
+    const TaskInputs *given = c->req->input_wrapper_case == WorkflowCreateRunRequest_inputs_tag ? c->req->inputs : NULL;
+    if (c->trigger.row)
+        return cx->db ? rpc_move(cx, LANE_WORK) : read_trigger_inputs(cx, c, given);
+    const TaskInputs *in = engine_prepare_fill(cx, given, engine_prepare_defaults(cx, c->n.spec));
+    if (!engine_prepare_must_store(&c->n, in))
         return CODE_OK;
-    return cx->db ? rpc_move(cx, LANE_WORK) : write_inputs(cx, c, in);
+    return cx->db ? rpc_move(cx, LANE_WORK) : engine_prepare_store(cx, &c->n, in);
 }
 
 /* ---- the run ---------------------------------------------------------------------------------------------------- */
@@ -389,7 +286,7 @@ enum code RunService_CreateRun(struct ctx *cx, const WorkflowCreateRunRequest *r
     TRY(read_id(cx, &c));
     if (req->source == WORKFLOW_RUN_SOURCE_TRACKED)
         return fail(cx, CODE_INVALID_ARGUMENT, "source: tracked runs are made by TrackedRunService");
-    TRY(service_disk_require(cx));
+    TRY(engine_disk_require(cx));
     TRY(read_request_key(cx, &c));
     TRY(read_task(cx, &c));
     TRY(read_run_spec(cx, &c));
@@ -407,7 +304,7 @@ static TaskLabels *all_labels(struct ctx *cx, const WorkflowCreateTrackedRunRequ
 {
     const TaskLabels *own = req->run_spec ? req->run_spec->labels : NULL;
     size_t have = own ? own->values.n : 0, n = 0;
-    size_t compared = have + req->labels.n <= 2 * LABELS_MAX ? have : 0;
+    size_t compared = have + req->labels.n <= 2 * SERVICE_RUN_SPEC_LABELS_MAX ? have : 0;
     TaskLabels *all = pb_new(cx->mem, TaskLabels);
     all->values.p = arena_new_array(cx->mem, struct TaskLabels_ValuesEntry, have + req->labels.n);
     for (size_t i = 0; i < have; i++)
@@ -469,7 +366,7 @@ enum code TrackedRunService_CreateRun(struct ctx *cx, const WorkflowCreateTracke
     TRY(read_id(cx, &c));
     if (req->id_case == WorkflowCreateTrackedRunRequest_run_id_tag && (c.n.name.p[0] == 'u' || c.n.name.p[0] == 'r'))
         return fail(cx, CODE_INVALID_ARGUMENT, "run_id.name: names that begin with u or r are kept for the server");
-    TRY(service_disk_require(cx));
+    TRY(engine_disk_require(cx));
     TRY(read_request_key(cx, &c));
     TRY(read_task(cx, &c));
     TRY(take_run_spec(cx, &c));

@@ -1,5 +1,6 @@
 /* TranslatorService: launch forms. Work lane: conversions may be long, and values may be stored in objects. */
 #include "app.h"
+#include "engine/trigger.h"
 #include "gen/services.h"
 #include "lane/lane.h"
 #include "launchform/launchform.h"
@@ -60,13 +61,44 @@ static enum code read_action(struct ctx *cx, const WorkflowLiteralsToLaunchFormJ
     return CODE_OK;
 }
 
+struct revision {
+    const CommonTriggerIdentifier *id;
+    const TriggerTriggerSpec *spec;
+};
+
+static enum code find_revision(struct ctx *cx, void *arg)
+{
+    struct revision *r = arg;
+    const CommonTriggerName *id = r->id->name;
+    struct store_trigger *row;
+    if (!id)
+        return fail(cx, CODE_INVALID_ARGUMENT, "trigger_id.name: required");
+    TRY(store_trigger_find_revision(cx, id->project, id->domain, id->task_name, id->name, r->id->revision, &row));
+    if (!row)
+        return fail(cx, CODE_NOT_FOUND, "trigger \"" STR_FMT "\" has no revision %llu", STR_ARG(id->name),
+                    (unsigned long long)r->id->revision);
+    return engine_trigger_spec(cx, row, &r->spec);
+}
+
+static enum code read_trigger(struct ctx *cx, const CommonTriggerIdentifier *id, struct launchform_literals *out)
+{
+    struct revision r = {.id = id};
+    const TaskInputs *own;
+    TRY(lane_read(cx, cx->app->lanes, find_revision, &r));
+    TRY(engine_trigger_own_inputs(cx, r.spec, &own));
+    if (!own)
+        return fail(cx, CODE_INVALID_ARGUMENT, "trigger_id: this revision of the trigger has no inputs of its own");
+    *out = (struct launchform_literals){.p = own->literals.p, .n = own->literals.n};
+    return CODE_OK;
+}
+
 enum code TranslatorService_LiteralsToLaunchFormJson(struct ctx *cx, const WorkflowLiteralsToLaunchFormJsonRequest *req,
                                                      WorkflowLiteralsToLaunchFormJsonResponse *rsp)
 {
     struct launchform_literals literals = {.p = req->literals.p, .n = req->literals.n};
     if (req->owner_case == WorkflowLiteralsToLaunchFormJsonRequest_trigger_id_tag)
-        return fail(cx, CODE_UNIMPLEMENTED, "trigger_id: this version does not run triggers yet");
-    if (req->literals_uri.n)
+        TRY(read_trigger(cx, req->trigger_id, &literals));
+    else if (req->literals_uri.n)
         TRY(read_action(cx, req, &literals));
     return launchform_from_literals(cx, req->variables, &literals, &source, &rsp->json);
 }

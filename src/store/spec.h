@@ -11,6 +11,7 @@ enum store_spec_kind {
     STORE_SPEC_TRACE,     /* flyteidl2.task.TraceSpec */
     STORE_SPEC_CONDITION, /* flyteidl2.workflow.ConditionAction */
     STORE_SPEC_RUN,       /* flyteidl2.task.RunSpec, without run_start_time */
+    STORE_SPEC_TRIGGER,   /* flyteidl2.trigger.TriggerSpec, see store/trigger.h */
 };
 
 struct store_spec {

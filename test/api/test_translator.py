@@ -544,7 +544,7 @@ REFUSED = [
     ("LaunchFormJsonToLiterals", {"json": {"properties": {"x": {"oneOf": 1}}}}, "invalid_argument", "x: oneOf: must be"),
     ("LaunchFormJsonToLiterals", {"json": {"properties": {"x": {"oneOf": [{}]}}}}, "invalid_argument", "x: oneOf[0]: type"),
     ("LiteralsToLaunchFormJson", {"triggerId": {"name": {"project": "p", "domain": "d", "name": "t", "taskName": "n"},
-                                                "revision": "1"}}, "unimplemented", "trigger_id: "),
+                                                "revision": "1"}}, "not_found", "has no revision 1"),
     ("LiteralsToLaunchFormJson", {"variables": {"variables": [{"key": "x"}, {"key": "x"}]}}, "invalid_argument",
      'variables: "x" is there twice'),
     ("LiteralsToLaunchFormJson", {"variables": {"variables": [{"key": "x", "value": {"type": INT}}]}, "literals": [

@@ -14,6 +14,7 @@
 #include "base/time.h"
 #include "engine/create.h"
 #include "engine/engine_int.h"
+#include "engine/fire_int.h"
 #include "engine/phase.h"
 #include "exec/exec.h"
 #include "gen/flyteidl2_core.h"
@@ -64,8 +65,9 @@ struct world {
     bool crash_late; /* after the change took effect */
     bool dead;
     bool exec_down; /* the executor cannot be reached */
-    bool manual;    /* attempts wait in EXEC_WAITING until the test moves them */
-    int topics;     /* fired */
+    bool objects_down;
+    bool manual; /* attempts wait in EXEC_WAITING until the test moves them */
+    int topics;  /* fired */
 };
 
 static struct world *w_;
@@ -171,6 +173,22 @@ struct engine_timer *engine_timer_start(struct engine_queue *q)
 void engine_timer_stop(struct engine_timer *t)
 {
     (void)t;
+}
+
+struct engine_fire *engine_fire_start(struct engine *e)
+{
+    (void)e;
+    return NULL;
+}
+
+void engine_fire_stop(struct engine_fire *f)
+{
+    (void)f;
+}
+
+void engine_fire_wake_after_commit(struct ctx *cx)
+{
+    (void)cx;
 }
 
 /* ---- exec/ ------------------------------------------------------------------------------------------------------ */
@@ -322,7 +340,7 @@ enum code object_put(struct ctx *cx, struct object_store *s, str bucket, str key
     (void)s;
     (void)bucket;
     (void)content_type;
-    if (!world_change(&late))
+    if (w_->objects_down || !world_change(&late))
         return world_dead(cx);
     world_store(key, bytes);
     return late ? world_dead(cx) : CODE_OK;
@@ -334,7 +352,7 @@ enum code object_get(struct ctx *cx, struct object_store *s, str bucket, str key
     (void)s;
     (void)bucket;
     (void)max;
-    if (w_->dead)
+    if (w_->dead || w_->objects_down)
         return world_dead(cx);
     if (!o)
         return fail(cx, CODE_NOT_FOUND, "no object");

@@ -1,5 +1,5 @@
 /* Free space. See disk.h. The last answer is kept for the process, which has one data folder. */
-#include "service/disk.h"
+#include "engine/disk.h"
 
 #include "app.h"
 #include "base/time.h"
@@ -24,7 +24,7 @@ static int64_t look(const struct app *app)
     return bytes;
 }
 
-enum code service_disk_require(struct ctx *cx)
+enum code engine_disk_require(struct ctx *cx)
 {
     const struct app *app = cx->app;
     if (!app || !app->config || !app->data_dir.n)
