@@ -58,6 +58,14 @@ LLHTTP_OBJ := $(patsubst $(LLHTTP)/%.c,$(BUILD)/obj/llhttp/%.o,$(wildcard $(LLHT
 # ---- files carried inside the binary: src/**/embed/* and migrations ---------------------------------------------
 EMBED := $(sort $(shell find src -path '*/embed/*' -type f -o -path '*/migrations/*.sql' -type f))
 
+# The description of the API that the server gives, made from the IDL.
+OPENAPI := $(BUILD)/gen/src/service/embed/openapi.json
+$(OPENAPI): $(PROTO) $(BUILD)/gen/third_party.binpb src/pb/validate_exceptions.def src/base/version.h tools/openapi.py \
+  tools/swagger.py $(wildcard tools/pb_*.py)
+	@mkdir -p $(@D)
+	$(PYTHON) tools/openapi.py --protoc $(PROTOC) --idl idl --deps $(BUILD)/gen/third_party.binpb \
+	  --exceptions src/pb/validate_exceptions.def --version src/base/version.h --out $@
+
 LIB_OBJ := $(filter-out $(MAIN_OBJ),$(OBJ)) $(GEN_OBJ) $(LLHTTP_OBJ) $(BUILD)/obj/embed.o
 
 .PHONY: all unit $(OUTER)
@@ -84,9 +92,9 @@ $(BUILD)/obj/llhttp/%.o: $(LLHTTP)/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<) $(CC) $(CPPFLAGS) $(CFLAGS) -DLLHTTP_STRICT_MODE=1 -c -o $@ $<
 
-$(BUILD)/gen/embed.S: $(EMBED) tools/embed.py
+$(BUILD)/gen/embed.S: $(EMBED) $(OPENAPI) tools/embed.py
 	@mkdir -p $(@D)
-	$(PYTHON) tools/embed.py $@ $(EMBED)
+	$(PYTHON) tools/embed.py $@ $(EMBED) $(OPENAPI)
 
 $(BUILD)/obj/embed.o: $(BUILD)/gen/embed.S
 	@mkdir -p $(@D)
@@ -171,6 +179,11 @@ lint: ## the rules that the compiler does not check, and the format
 
 format: ## format every C file
 	clang-format -i $(C_FILES)
+
+# ---- Swagger documents of the IDL, which are in the tree --------------------------------------------------------------
+.PHONY: swagger
+swagger: $(BUILD)/gen/third_party.binpb ## write clients/openapi anew after a change of idl/
+	$(PYTHON) tools/swagger.py --protoc $(PROTOC) --idl idl --deps $< --out clients/openapi
 
 # ---- pb against the official Python protobuf: random messages of every type, the published IDL, the rules -----------
 PB_VENV ?= build/venv-pb

@@ -21,6 +21,7 @@
 #include "rpc/rpc.h"
 #include "service/audit.h"
 #include "service/pages.h"
+#include "store/domain.h"
 #include "store/project.h"
 
 #include <errno.h>
@@ -61,7 +62,23 @@ static enum code lock_folder(struct ctx *cx, struct app *app)
     return CODE_OK;
 }
 
-/* What a new folder has from the beginning: projects, and the task that builds images. */
+static enum code seed_domains(struct ctx *cx, const struct config *cfg)
+{
+    struct store_domain *found;
+    size_t n;
+    TRY(store_domain_list(cx, &found, &n));
+    for (size_t i = 0; !n && i < cfg->domains_seed.n; i++) {
+        str id = cfg->domains_seed.p[i];
+        char *name = arena_cstr(cx->mem, id);
+        if (*name >= 'a' && *name <= 'z')
+            *name = (char)(*name - 'a' + 'A');
+        struct store_domain d = {.id = id, .name = str_from(name), .created_ns = time_wall_ns()};
+        TRY(store_domain_insert(cx, &d));
+    }
+    return CODE_OK;
+}
+
+/* What a new folder has from the beginning: projects, domains, and the task that builds images. */
 static enum code seed(struct ctx *cx, void *arg)
 {
     const struct config *cfg = ((struct app *)arg)->config;
@@ -75,6 +92,7 @@ static enum code seed(struct ctx *cx, void *arg)
         p.created_ns = p.updated_ns = time_wall_ns();
         TRY(store_project_insert(cx, &p));
     }
+    TRY(seed_domains(cx, cfg));
     return image_task_seed(cx);
 }
 
@@ -121,6 +139,7 @@ static enum code start_exec(struct ctx *cx, struct app *app)
     struct exec_local_config cfg = {
         .data_dir = app->data_dir,
         .python = c->exec_local_python,
+        .uv = c->exec_local_uv,
         .warm_pool = c->exec_local_warm_pool,
         .cgroup = true,
         .cpus = (double)c->exec_local_cpus,

@@ -146,6 +146,16 @@ def conform(build):
     return command(build, 'make', '--no-print-directory', f'BUILD={os.path.relpath(build, ROOT)}', 'conform')
 
 
+def cron(build):
+    """Cron expressions against a library of Go."""
+    if not shutil.which('go'):
+        return 0, 0, ['needs Go 1.24 or newer: https://go.dev/dl/']
+    if subprocess.run(['make', '--no-print-directory', f'BUILD={os.path.relpath(build, ROOT)}', 'cron-ready'], cwd=ROOT).returncode != 0:
+        return 0, 1, []
+    programs = {'CRON_ORACLE': os.path.join(build, 'tools', 'cron-oracle'), 'CRONSUM': os.path.join(build, 'test', 'cronsum')}
+    return pytest(build, 'test/cron', variables=programs)
+
+
 def sanitized(_, mode, *args):
     """A pytest run with the programs of MODE=asan or tsan; the fixtures look for what the sanitizer prints."""
     build = os.path.join(ROOT, 'build', mode)
@@ -205,6 +215,7 @@ SUITES = [
     Suite('exec', pytest, ('test/exec',)),
     Suite('object', pytest, ('test/object',)),
     Suite('conform', conform),
+    Suite('cron', cron),
     Suite('api', pytest, ('test/api', *BY_MODULE, '-m', 'not slow')),
     Suite('fault', fault, (*BY_TEST, '-m', 'quick')),
     Suite('browser', browser, long=True),

@@ -1,6 +1,7 @@
 """Reads a FileDescriptorSet (protoc --descriptor_set_out) into plain Python objects, with the standard library only.
 
-Used by pbgen.py. Only what a generator of C needs is kept; options that are extensions stay as bytes.
+Used by pbgen.py, swagger.py and openapi.py. Only what they need is kept; options that are extensions stay as bytes.
+Comments are there when protoc was told --include_source_info.
 """
 import struct
 from dataclasses import dataclass, field
@@ -89,6 +90,7 @@ class Field:
     type_name: str  # full name without the leading dot
     oneof: int  # index, -1 for none and for the synthetic ones of proto3 optional
     options: bytes
+    comment: str
 
 
 @dataclass(eq=False)
@@ -106,6 +108,7 @@ class Message:
     oneofs: list
     map_entry: bool
     options: bytes
+    comment: str
 
 
 @dataclass(eq=False)
@@ -114,6 +117,8 @@ class Enum:
     package: str
     path: list
     values: list  # (name, number) in order of declaration
+    comment: str
+    value_comments: list
 
 
 @dataclass(eq=False)
@@ -124,6 +129,7 @@ class Method:
     client_stream: bool
     server_stream: bool
     options: bytes
+    comment: str
 
 
 @dataclass(eq=False)
@@ -132,6 +138,7 @@ class Service:
     package: str
     name: str
     methods: list
+    comment: str
 
 
 @dataclass(eq=False)
@@ -147,49 +154,80 @@ class File:
 PACKABLE_NOT = {STRING, MESSAGE, BYTES, GROUP}
 
 
-def read_field(w):
+class Comments:
+    """Of one file: the comment before an element, an empty line, and the one behind it."""
+
+    def __init__(self, w):
+        self.texts = {}
+        for at in Wire(w.bytes(9)).messages(1):
+            texts = [text for text in (at.text(3), at.text(4)) if text]
+            if texts:
+                self.texts[tuple(packed_ints(at.fields.get(1, [])))] = '\n\n'.join(tidy(t) for t in texts)
+
+    def of(self, place):
+        return self.texts.get(place, '')
+
+
+def tidy(text):
+    return '\n'.join(line.removeprefix(' ') for line in text.strip('\n').split('\n')).strip()
+
+
+def packed_ints(values):
+    out = []
+    for data in values:
+        at = 0
+        while at < len(data):
+            value, at = read_varint(data, at)
+            out.append(value)
+    return out
+
+
+def read_field(w, comment):
     options = Wire(w.bytes(8))
     oneof = w.int(9, -1)
     optional = bool(w.int(17))
     repeated = w.int(4) == REPEATED
     packed = repeated and w.int(5) not in PACKABLE_NOT and bool(options.int(2, 1))
     return Field(w.text(1), w.text(10), w.int(3), w.int(5), repeated, optional, packed, w.text(6).lstrip('.'),
-                 -1 if optional else oneof, w.bytes(8))
+                 -1 if optional else oneof, w.bytes(8), comment)
 
 
-def read_enum(w, package, path):
+def read_enum(w, package, path, comments, place):
     path = path + [w.text(1)]
     values = [(v.text(1), v.int(2)) for v in w.messages(2)]
-    return Enum('.'.join([package] + path), package, path, values)
+    return Enum('.'.join([package] + path), package, path, values, comments.of(place),
+                [comments.of(place + (2, i)) for i in range(len(values))])
 
 
-def read_message(w, file, path):
+def read_message(w, file, path, comments, place):
     path = path + [w.text(1)]
-    fields = [read_field(f) for f in w.messages(2)]
+    fields = [read_field(f, comments.of(place + (2, i))) for i, f in enumerate(w.messages(2))]
     if any(f.type == GROUP for f in fields):
         raise ValueError(f'{file.name}: groups are not supported')
     oneofs = [Oneof(o.text(1), o.bytes(2)) for o in w.messages(8)]
     options = w.bytes(7)
     file.messages.append(Message('.'.join([file.package] + path), file.package, path, fields, oneofs,
-                                 bool(Wire(options).int(7)), options))
-    for nested in w.messages(3):
-        read_message(nested, file, path)
-    file.enums += [read_enum(e, file.package, path) for e in w.messages(4)]
+                                 bool(Wire(options).int(7)), options, comments.of(place)))
+    for i, nested in enumerate(w.messages(3)):
+        read_message(nested, file, path, comments, place + (3, i))
+    file.enums += [read_enum(e, file.package, path, comments, place + (4, i)) for i, e in enumerate(w.messages(4))]
 
 
-def read_service(w, package):
-    methods = [Method(m.text(1), m.text(2).lstrip('.'), m.text(3).lstrip('.'), bool(m.int(5)), bool(m.int(6)), m.bytes(4))
-               for m in w.messages(2)]
-    return Service(f'{package}.{w.text(1)}', package, w.text(1), methods)
+def read_service(w, package, comments, place):
+    methods = [Method(m.text(1), m.text(2).lstrip('.'), m.text(3).lstrip('.'), bool(m.int(5)), bool(m.int(6)), m.bytes(4),
+                      comments.of(place + (2, i)))
+               for i, m in enumerate(w.messages(2))]
+    return Service(f'{package}.{w.text(1)}', package, w.text(1), methods, comments.of(place))
 
 
 def read_file(w):
     file = File(w.text(1), w.text(2), w.texts(3))
     file.proto3 = w.text(12) == 'proto3'
-    for message in w.messages(4):
-        read_message(message, file, [])
-    file.enums += [read_enum(e, file.package, []) for e in w.messages(5)]
-    file.services = [read_service(s, file.package) for s in w.messages(6)]
+    comments = Comments(w)
+    for i, message in enumerate(w.messages(4)):
+        read_message(message, file, [], comments, (4, i))
+    file.enums += [read_enum(e, file.package, [], comments, (5, i)) for i, e in enumerate(w.messages(5))]
+    file.services = [read_service(s, file.package, comments, (6, i)) for i, s in enumerate(w.messages(6))]
     return file
 
 

@@ -18,6 +18,7 @@ import subprocess
 import sys
 
 import pb_descriptor as pd
+import pb_http
 import pb_rules
 
 KINDS = {1: 'DOUBLE', 2: 'FLOAT', 3: 'INT64', 4: 'UINT64', 5: 'INT32', 6: 'FIXED64', 7: 'FIXED32', 8: 'BOOL',
@@ -37,8 +38,6 @@ unsigned void volatile while errno stdin stdout stderr NULL'''.split())
 WKT = {'Any': 'ANY', 'Timestamp': 'TIMESTAMP', 'Duration': 'DURATION', 'Struct': 'STRUCT', 'Value': 'VALUE',
        'ListValue': 'LIST', 'FieldMask': 'FIELD_MASK'}
 WKT.update({f'{t}Value': 'WRAPPER' for t in 'Double Float Int64 UInt64 Int32 UInt32 Bool String Bytes'.split()})
-HTTP_RULE = 72295728  # google.api.http
-HTTP_VERBS = {2: 'GET', 3: 'PUT', 4: 'POST', 5: 'DELETE', 6: 'PATCH'}
 
 
 def camel(package):
@@ -339,17 +338,11 @@ def emit_services_header(schema, prefix):
     return out + ['#endif', '']
 
 
-def http_fields(options):
-    """The google.api.http rule of a method as C members."""
-    data = pd.Wire(options).bytes(HTTP_RULE)
-    if not data:
-        return ''
-    rule = pd.Wire(data)
-    for number, verb in HTTP_VERBS.items():
-        if rule.has(number):
-            body = f', .http_body = {c_string(rule.text(7).encode())}' if rule.has(7) else ''
-            return f', .http_verb = "{verb}", .http_path = {c_string(rule.text(number).encode())}{body}'
-    return ''
+def http_table(m, handler):
+    """The C array of a method's bindings."""
+    rows = [f'    {{{c_string(verb.encode())}, {c_string(path.encode())}, {c_string(body.encode()) if body else "NULL"}}},'
+            for verb, path, body in pb_http.bindings(m)]
+    return [f'static const struct pb_http {handler}_http[] = {{'] + rows + ['};'] if rows else []
 
 
 def method_row(schema, s, m, handler):
@@ -358,10 +351,12 @@ def method_row(schema, s, m, handler):
     cast = f'.stream = (pb_stream_fn *)(void (*)(void)){handler}' if stream else \
         f'.unary = (pb_unary_fn *)(void (*)(void)){handler}'
     pure = pd.Wire(m.options).int(34) == 1
+    rules = len(pb_http.bindings(m))
+    http = f', .http = {handler}_http, .http_count = {rules}' if rules else ''
     return [f'    {{.service = "{s.full_name}", .name = "{m.name}", .path = "/{s.full_name}/{m.name}",',
             f'     .input = &{take}_type, .output = &{give}_type, .client_stream = {str(m.client_stream).lower()},',
             f'     .server_stream = {str(m.server_stream).lower()}, .no_side_effects = {str(pure).lower()}, '
-            f'{cast}{http_fields(m.options)}}},']
+            f'{cast}{http}}},']
 
 
 def emit_registry(schema, prefix, set_file):
@@ -375,6 +370,8 @@ def emit_registry(schema, prefix, set_file):
     out += [f'#include "gen/{c_package(p)}.h"' for p in sorted(schema.packages())] + ['']
     out += [f'extern __typeof__({h}) {h} __attribute__((weak));' for _, _, h in rows] + ['']
     out += [f'extern const struct pb_enum {c_name(e)}_enum;' for e in enums] + ['']
+    for _, m, h in rows:
+        out += http_table(m, h)
     out += [f'{"" if not prefix else "static "}const struct pb_method {prefix or "pb_"}methods[] = {{']
     for s, m, h in rows:
         out += method_row(schema, s, m, h)

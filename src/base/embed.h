@@ -10,7 +10,7 @@ struct embed_file {
     size_t size;
 };
 
-/* Ends with a NULL name; sorted by name. */
+/* Ends with a NULL name; those from src/ are sorted by name. */
 extern const struct embed_file embed_files[];
 
 /* Empty (p = NULL) when there is none. */

@@ -166,6 +166,19 @@ enum code file_expand(struct ctx *cx, str path, str *out)
     return CODE_OK;
 }
 
+bool file_on_path(struct ctx *cx, str name, str *out)
+{
+    str path = str_from(getenv("PATH")), dir;
+    while (path.n && str_next(&path, ':', &dir)) {
+        str full = arena_printf(cx->mem, STR_FMT "/" STR_FMT, STR_ARG(dir), STR_ARG(name));
+        if (dir.n && dir.p[0] == '/' && access(full.p, X_OK) == 0) {
+            *out = full;
+            return true;
+        }
+    }
+    return false;
+}
+
 enum code file_own_program(struct ctx *cx, str *out)
 {
     static const str gone = STR_INIT(" (deleted)");

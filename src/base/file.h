@@ -28,6 +28,8 @@ must_check_ enum code file_join(struct ctx *cx, str dir, str name, str *out);
 /* A path that a user wrote, made absolute: "~/x" below HOME, else below the current folder.
  * Errors: INVALID_ARGUMENT for an empty one, NUL bytes, too long, or "~" without HOME. */
 must_check_ enum code file_expand(struct ctx *cx, str path, str *out);
+/* True when PATH has a program of that name: its path, in cx->mem. Folders of PATH that are not absolute do not count. */
+bool file_on_path(struct ctx *cx, str name, str *out);
 /* The path of this program, in cx->mem; when its file was replaced while it runs, the path at which the new one stands. */
 must_check_ enum code file_own_program(struct ctx *cx, str *out);
 

@@ -312,11 +312,10 @@ struct time_zone *time_zone_find(str name)
     return z;
 }
 
-int32_t time_zone_offset(const struct time_zone *z, int64_t seconds)
+/* How many transitions are not after `seconds`. */
+static size_t passed(const struct time_zone *z, int64_t seconds)
 {
-    size_t lo = 0, hi = z->count; /* the transitions before lo are not after `seconds` */
-    if (z->rule.known && (z->count == 0 || seconds >= z->at[z->count - 1]))
-        return rule_offset(&z->rule, seconds);
+    size_t lo = 0, hi = z->count;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
         if (z->at[mid] <= seconds)
@@ -324,5 +323,35 @@ int32_t time_zone_offset(const struct time_zone *z, int64_t seconds)
         else
             hi = mid;
     }
-    return lo ? z->after_s[lo - 1] : z->before_s;
+    return lo;
+}
+
+int32_t time_zone_offset(const struct time_zone *z, int64_t seconds)
+{
+    if (z->rule.known && (z->count == 0 || seconds >= z->at[z->count - 1]))
+        return rule_offset(&z->rule, seconds);
+    size_t n = passed(z, seconds);
+    return n ? z->after_s[n - 1] : z->before_s;
+}
+
+static int64_t rule_next_change(const struct rule *r, int64_t seconds)
+{
+    struct time_civil c;
+    int64_t next = INT64_MAX;
+    time_to_civil(seconds + r->std_s, &c);
+    for (int64_t year = c.year - 1; year <= c.year + 1; year++) {
+        int64_t at[] = {rule_local(&r->start, year) - r->std_s, rule_local(&r->end, year) - r->dst_s};
+        for (size_t i = 0; i < 2; i++)
+            if (at[i] > seconds && at[i] < next)
+                next = at[i];
+    }
+    return next;
+}
+
+int64_t time_zone_next_change(const struct time_zone *z, int64_t seconds)
+{
+    size_t n = passed(z, seconds);
+    if (n < z->count)
+        return z->at[n];
+    return z->rule.known && z->rule.has_dst ? rule_next_change(&z->rule, seconds) : INT64_MAX;
 }

@@ -10,5 +10,7 @@ struct time_zone;
 struct time_zone *time_zone_find(str name);
 /* Seconds east of UTC at that instant. */
 int32_t time_zone_offset(const struct time_zone *z, int64_t seconds);
+/* The first instant after `seconds` from which the offset may be another one; INT64_MAX = it stays for ever. */
+int64_t time_zone_next_change(const struct time_zone *z, int64_t seconds);
 
 #endif

@@ -24,15 +24,16 @@ static void close_store(struct object_store **s)
     object_store_close(*s);
 }
 
-/* The interpreter that tasks without an image get. */
-static enum code find_python(struct ctx *cx, const struct config *c, str *out)
+/* The interpreter that tasks without an image get, and what installs packages. */
+static enum code find_python(struct ctx *cx, const struct config *c, struct image_build *job)
 {
     struct exec_python python;
     struct exec_python_cache *cache = exec_python_cache_new();
     enum code code = exec_python_find(cx, cache, c->data, c->exec_local_python, STR(""), &python);
     exec_python_cache_free(cache);
     TRY(code);
-    *out = arena_printf(cx->mem, STR_FMT "/python3", STR_ARG(python.bin_dir));
+    job->uv = exec_python_uv(cx, c->exec_local_uv, python.bin_dir);
+    job->python = arena_printf(cx->mem, STR_FMT "/python3", STR_ARG(python.bin_dir));
     return CODE_OK;
 }
 
@@ -49,7 +50,7 @@ enum code cli_cmd_build_image(struct ctx *cx, int argc, char **argv)
     TRY(object_store_open(cx, c->data, &objects));
     struct image_build job = {
         .data_dir = c->data, .objects = objects, .inputs_uri = o.inputs, .outputs_prefix = o.outputs};
-    enum code code = find_python(cx, c, &job.python);
+    enum code code = find_python(cx, c, &job);
     if (code == CODE_OK)
         code = image_build(cx, &job);
     return code == CODE_OK ? CODE_OK : image_build_put_error(cx, &job);

@@ -9,11 +9,22 @@ static const struct {
     const char *name;
     doctor_fn *run;
 } checks[] = {
-    {"kernel", doctor_kernel},         {"/proc", doctor_proc},         {"clock", doctor_clock},
-    {"settings", doctor_settings},     {"data folder", doctor_data},   {"disk", doctor_disk},
-    {"files", doctor_files},           {"ports", doctor_ports},        {"localhost", doctor_localhost},
-    {"task memory", doctor_cgroup},    {"task python", doctor_python}, {"tar", doctor_tar},
-    {"containers", doctor_containers}, {"requests", doctor_requests},  {"client", doctor_client},
+    {"kernel", doctor_kernel},
+    {"/proc", doctor_proc},
+    {"clock", doctor_clock},
+    {"settings", doctor_settings},
+    {"data folder", doctor_data},
+    {"disk", doctor_disk},
+    {"files", doctor_files},
+    {"ports", doctor_ports},
+    {"localhost", doctor_localhost},
+    {"task memory", doctor_cgroup},
+    {"task python", doctor_python},
+    {"images", doctor_images},
+    {"tar", doctor_tar},
+    {"containers", doctor_containers},
+    {"requests", doctor_requests},
+    {"client", doctor_client},
 };
 
 static void put(buf *out, const char *name, const struct doctor_result *r)

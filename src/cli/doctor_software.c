@@ -6,6 +6,7 @@
 #include "base/yaml.h"
 #include "cli/cli.h"
 #include "exec/container.h"
+#include "exec/python.h"
 #include "net/http_client.h"
 #include "object/upstream.h"
 
@@ -104,6 +105,14 @@ static const char *task_python(struct ctx *cx, const struct config *c, const cha
     return "python3";
 }
 
+static str find_uv(struct ctx *cx, const struct config *c)
+{
+    const char *why;
+    str python = str_from(task_python(cx, c, &why));
+    size_t slash = str_rfind_char(python, '/');
+    return exec_python_uv(cx, c->exec_local_uv, slash == SIZE_MAX ? STR("") : str_head(python, slash));
+}
+
 void doctor_python(struct ctx *cx, const struct config *c, struct doctor_result *r)
 {
     static const char probe[] = "import sys, importlib.metadata as m, importlib.util as u\n"
@@ -128,28 +137,27 @@ void doctor_python(struct ctx *cx, const struct config *c, struct doctor_result 
     else
         r->text = arena_printf(cx->mem, "%s (%s): Python " STR_FMT ", flyte " STR_FMT, python, why, STR_ARG(version),
                                STR_ARG(sdk));
-    if (r->state == DOCTOR_OK && !str_eq(pip, STR("yes")))
+    if (r->state == DOCTOR_OK && !str_eq(pip, STR("yes")) && find_uv(cx, c).n == 0)
         set(r, DOCTOR_WARN, arena_printf(cx->mem, STR_FMT "; it cannot make virtual environments", STR_ARG(r->text)),
-            STR("apt-get install python3-venv: images with packages need it"));
+            STR("pip install uv, or apt-get install python3-venv: images with packages need it"));
 }
 
-static bool on_path(struct ctx *cx, const char *name, str *found)
+void doctor_images(struct ctx *cx, const struct config *c, struct doctor_result *r)
 {
-    str path = str_from(getenv("PATH")), dir;
-    while (str_next(&path, ':', &dir)) {
-        str full = arena_printf(cx->mem, STR_FMT "/%s", STR_ARG(dir), name);
-        if (access(full.p, X_OK) == 0) {
-            *found = full;
-            return true;
-        }
-    }
-    return false;
+    str uv = find_uv(cx, c), version = STR("");
+    r->text = STR("packages of images are installed by pip; uv is faster (pip install uv)");
+    if (uv.n == 0)
+        return;
+    r->text = arena_printf(cx->mem, "packages of images are installed by " STR_FMT, STR_ARG(uv));
+    if (!run(cx, (const char *const[]){arena_cstr(cx->mem, uv), "--version", NULL}, &version))
+        set(r, DOCTOR_FAIL, arena_printf(cx->mem, STR_FMT " (exec.local.uv) does not run", STR_ARG(uv)),
+            STR("install it, or set exec.local.uv to auto"));
 }
 
 void doctor_tar(struct ctx *cx, const struct config *c, struct doctor_result *r)
 {
     (void)c;
-    if (!on_path(cx, "tar", &r->text))
+    if (!file_on_path(cx, STR("tar"), &r->text))
         set(r, DOCTOR_FAIL, STR("not found: code bundles cannot be unpacked"), STR("apt-get install tar"));
 }
 

@@ -1,52 +1,14 @@
-/* See text_int.h. */
+/* See text.h. */
 #include "copilot/text.h"
 
+#include "base/duration.h"
 #include "base/number.h"
 #include "base/time.h"
 #include "gen/google_protobuf.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
-
-/* A part of a second with its unit; a fraction without zeros at its end. */
-static void put_fraction(buf *b, uint64_t value, uint64_t unit, const char *name)
-{
-    char digits[16];
-    size_t n = 0;
-    buf_u64(b, value / unit);
-    for (uint64_t rest = value % unit, of = unit / 10; rest && of; of /= 10) {
-        digits[n++] = (char)('0' + rest / of);
-        rest %= of;
-    }
-    if (n)
-        buf_char(b, '.');
-    buf_add(b, digits, n);
-    buf_str(b, str_from(name));
-}
-
-void copilot_text_put_duration(buf *b, int64_t seconds, int32_t nanos)
-{
-    if (seconds < 0 || nanos < 0)
-        buf_char(b, '-');
-    uint64_t s = seconds < 0 ? -(uint64_t)seconds : (uint64_t)seconds;
-    uint64_t ns = nanos < 0 ? -(uint64_t)nanos : (uint64_t)nanos;
-    if (s == 0) {
-        if (ns == 0)
-            buf_str(b, STR("0s"));
-        else if (ns < 1000)
-            put_fraction(b, ns, 1, "ns");
-        else
-            put_fraction(b, ns, ns < 1000000 ? 1000 : 1000000, ns < 1000000 ? "\u00b5s" : "ms");
-        return;
-    }
-    if (s >= 3600)
-        buf_printf(b, "%lluh", (unsigned long long)(s / 3600));
-    if (s >= 60)
-        buf_printf(b, "%llum", (unsigned long long)(s / 60 % 60));
-    put_fraction(b, s % 60 * 1000000000 + ns, 1000000000, "s");
-}
 
 bool copilot_text_put(buf *b, const CorePrimitive *p)
 {
@@ -70,7 +32,7 @@ bool copilot_text_put(buf *b, const CorePrimitive *p)
         buf_str(b, str_from(when));
         return true;
     case CorePrimitive_duration_tag:
-        copilot_text_put_duration(b, p->duration->seconds, p->duration->nanos);
+        duration_put(b, p->duration->seconds, p->duration->nanos);
         return true;
     default:
         buf_str(b, STR("null"));
@@ -125,66 +87,11 @@ static bool parse_datetime(struct ctx *cx, str s, CorePrimitive *p)
     return time_parse_rfc3339(s, &p->datetime->seconds, &p->datetime->nanos);
 }
 
-static bool take_unit(str *s, int64_t *ns)
-{
-    static const struct {
-        const char *name;
-        int64_t ns;
-    } units[] = {{"ns", 1},       {"us", 1000},    {"\u00b5s", 1000},    {"\u03bcs", 1000},
-                 {"ms", 1000000}, {"s", NS_PER_S}, {"m", 60 * NS_PER_S}, {"h", 3600 * NS_PER_S}};
-    for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++)
-        if (str_starts(*s, str_from(units[i].name))) {
-            *ns = units[i].ns;
-            *s = str_skip(*s, strlen(units[i].name));
-            return true;
-        }
-    return false;
-}
-
-/* Digits as a number, and how many powers of ten there were; what no longer fits is left out of a fraction. */
-static bool take_digits(str *s, bool fraction, int64_t *value, int64_t *scale)
-{
-    size_t n = 0;
-    *value = 0;
-    *scale = 1;
-    for (; n < s->n && s->p[n] >= '0' && s->p[n] <= '9'; n++) {
-        if (*value > (INT64_MAX - 9) / 10 || *scale > INT64_MAX / 10) {
-            if (!fraction)
-                return false;
-            continue;
-        }
-        *value = *value * 10 + (s->p[n] - '0');
-        *scale *= fraction ? 10 : 1;
-    }
-    *s = str_skip(*s, n);
-    return n > 0;
-}
-
-/* A sign, then numbers with units: Go's form. */
 static bool parse_duration(struct ctx *cx, str s, CorePrimitive *p)
 {
-    int64_t total = 0, sign = s.n && s.p[0] == '-' ? -1 : 1;
-    if (s.n && (s.p[0] == '-' || s.p[0] == '+'))
-        s = str_skip(s, 1);
     p->value_case = CorePrimitive_duration_tag;
     p->duration = pb_new(cx->mem, GoogleProtobufDuration);
-    if (str_eq(s, STR("0")))
-        return true;
-    for (bool first = true; first || s.n; first = false) {
-        int64_t whole, part = 0, one, scale = 1, unit;
-        bool digits = take_digits(&s, false, &whole, &one);
-        if (s.n && s.p[0] == '.') {
-            s = str_skip(s, 1);
-            digits = take_digits(&s, true, &part, &scale) || digits;
-        }
-        if (!digits || !take_unit(&s, &unit) || __builtin_mul_overflow(whole, unit, &whole) ||
-            __builtin_add_overflow(whole, llround((double)part / (double)scale * (double)unit), &whole) ||
-            __builtin_add_overflow(total, whole, &total))
-            return false;
-    }
-    p->duration->seconds = sign * (total / NS_PER_S);
-    p->duration->nanos = (int32_t)(sign * (total % NS_PER_S));
-    return true;
+    return duration_parse(s, &p->duration->seconds, &p->duration->nanos);
 }
 
 static const struct simple {

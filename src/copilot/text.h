@@ -8,8 +8,6 @@
 
 /* False for a value that has none: a time that no calendar has. */
 bool copilot_text_put(buf *b, const CorePrimitive *p);
-/* Go's form of a duration, 1h2m3.5s. */
-void copilot_text_put_duration(buf *b, int64_t seconds, int32_t nanos);
 /* A file's bytes as a literal of type simple (core.SimpleType). Errors: FAILED_PRECONDITION saying what it is not. */
 must_check_ enum code copilot_text_parse(struct ctx *cx, int32_t simple, str bytes, CoreLiteral **out);
 /* A literal that holds p or none. */

@@ -10,8 +10,10 @@
 #include "engine/phase.h"
 #include "engine/reach.h"
 #include "engine/signal.h"
+#include "engine/uploads.h"
 #include "store/identity.h"
 #include "store/space.h"
+#include "store/trigger.h"
 
 /* ---- checks ----------------------------------------------------------------------------------------------------- */
 
@@ -61,7 +63,7 @@ static enum code put_run_spec(struct ctx *cx, const TaskRunSpec *spec, uint64_t 
 {
     struct store_spec s = {.kind = STORE_SPEC_RUN, .name = STR("")};
     TRY(pb_encode(cx, &TaskRunSpec_type, spec, &s.body));
-    TRY(store_spec_put(cx, &s));
+    TRY(engine_uploads_put_spec(cx, &s));
     *out = s.id;
     return CODE_OK;
 }
@@ -118,10 +120,26 @@ static enum code insert_run(struct ctx *cx, const struct engine_new_run *n, cons
     TRY(store_space_put(cx, n->project, n->domain, &run->space_id));
     TRY(put_run_spec(cx, n->run_spec, &run->spec_id));
     TRY(store_identity_put_caller(cx, &run->created_by));
+    if (n->trigger) {
+        run->trigger_task_id = n->trigger->task_name_id;
+        run->trigger_name = n->trigger->name;
+        run->trigger_revision = n->trigger->revision;
+        TRY(store_trigger_touch(cx, n->trigger->id, now_ns));
+    }
     TRY(find_related(cx, n->run_spec, &run->related_id));
     TRY(store_run_insert(cx, run));
     TRY(put_labels(cx, n->run_spec, run));
     return n->request_key.n ? store_run_put_request(cx, n->request_key, run->id, now_ns) : CODE_OK;
+}
+
+static enum code end_failed(struct ctx *cx, const struct engine_clock *clock, const struct engine_new_run *n,
+                            const struct engine_made_run *made)
+{
+    const struct engine_ending end = {.phase = COMMON_ACTION_PHASE_FAILED,
+                                      .error_kind = CORE_EXECUTION_ERROR_ERROR_KIND_USER,
+                                      .code = n->error_code,
+                                      .error = n->error};
+    return engine_change_end(cx, clock, made->root, made->run, NULL, &end);
 }
 
 static enum code root_cache_key(struct ctx *cx, const struct engine_new_run *n, struct store_action *root)
@@ -152,7 +170,7 @@ static enum code get_spec(struct ctx *cx, const struct engine_new_run *n, struct
 {
     struct store_spec *s;
     if (!n->spec_id)
-        return store_spec_put_task(cx, n->task_id, n->spec, out);
+        return engine_uploads_put_task(cx, n->task_id, n->spec, out);
     TRY(store_spec_get(cx, n->spec_id, &s));
     *out = *s;
     return CODE_OK;
@@ -180,10 +198,15 @@ enum code engine_create_run(struct ctx *cx, const struct engine_new_run *n, stru
                                        .created_ns = clock.wall_ns,
                                        .name = STR("a0"),
                                        .queue = n->run_spec->queue,
-                                       .input_uri = n->input_uri};
+                                       .input_uri = n->input_uri,
+                                       .external = n->tracked};
     describe(made.root, &task);
     TRY(root_cache_key(cx, n, made.root));
     TRY(engine_change_insert(cx, &clock, made.root, made.run));
+    if (n->tracked)
+        TRY(engine_change_save(cx, &clock, made.root, made.run, COMMON_ACTION_PHASE_RUNNING, 1));
+    if (n->error_code.n)
+        TRY(end_failed(cx, &clock, n, &made));
     fault_point("run.created");
     *out = made;
     return CODE_OK;
@@ -201,9 +224,15 @@ struct making {
 static enum code find_parent(struct ctx *cx, struct making *m)
 {
     const struct engine_new_action *n = m->n;
-    TRY(store_action_get(cx, n->project, n->domain, n->run, n->parent, &m->run, &m->parent));
+    TRY(store_run_get(cx, n->project, n->domain, n->run, &m->run));
+    if (m->run->source == WORKFLOW_RUN_SOURCE_TRACKED && !n->external)
+        return fail(cx, CODE_FAILED_PRECONDITION, "run " STR_FMT " is tracked: it runs elsewhere", STR_ARG(n->run));
     if (m->run->abort_ns)
         return fail(cx, CODE_ABORTED, "run " STR_FMT " was aborted", STR_ARG(n->run));
+    TRY(store_action_find(cx, m->run->id, n->parent, &m->parent));
+    if (!m->parent)
+        return fail(cx, CODE_NOT_FOUND, "action.parent_action_name: run " STR_FMT " has no action " STR_FMT,
+                    STR_ARG(n->run), STR_ARG(n->parent));
     if (m->parent->ended_ns)
         return fail(cx, CODE_ABORTED, "action " STR_FMT " has ended: %s", STR_ARG(n->parent),
                     engine_phase_name(m->parent->phase));
@@ -254,6 +283,19 @@ static enum code recover(struct ctx *cx, struct making *m)
     return CODE_OK;
 }
 
+/* The task's own, else the run's, which its root has. */
+static enum code set_queue(struct ctx *cx, struct making *m)
+{
+    struct store_action *root = m->parent;
+    m->a->queue = m->n->task->queue;
+    if (m->a->queue.n)
+        return CODE_OK;
+    if (!store_action_is_root(root->id))
+        TRY(store_action_get_by_id(cx, store_action_root(m->run->id), &root));
+    m->a->queue = root->queue;
+    return CODE_OK;
+}
+
 static enum code make_task(struct ctx *cx, struct making *m)
 {
     const WorkflowTaskAction *t = m->n->task;
@@ -261,12 +303,12 @@ static enum code make_task(struct ctx *cx, struct making *m)
     struct store_spec s;
     if (!tmpl)
         return fail(cx, CODE_INVALID_ARGUMENT, "task.spec.task_template: required");
-    TRY(store_spec_put_task(cx, t->id, t->spec, &s));
+    TRY(engine_uploads_put_task(cx, t->id, t->spec, &s));
     describe(m->a, &s);
     m->a->type = WORKFLOW_ACTION_TYPE_TASK;
     m->a->phase = COMMON_ACTION_PHASE_QUEUED;
     m->a->attempt = 1;
-    m->a->queue = t->queue;
+    TRY(set_queue(cx, m));
     if (t->cache_key && tmpl->metadata && tmpl->metadata->discoverable) {
         const TaskRunSpec *spec = run_spec_of(cx, m->run);
         m->a->cache_text = t->cache_key->value;
@@ -310,10 +352,12 @@ static enum code make_trace(struct ctx *cx, struct making *m)
     if (t->outputs && t->outputs->report_uri.n)
         TRY(engine_reach_check(cx, m->run, "trace.outputs.report_uri", t->outputs->report_uri, OBJECT_WRITE));
     TRY(pb_encode(cx, &TaskTraceSpec_type, spec, &s.body));
-    TRY(store_spec_put(cx, &s));
+    TRY(engine_uploads_put_spec(cx, &s));
     describe(m->a, &s);
     m->a->type = WORKFLOW_ACTION_TYPE_TRACE;
-    m->a->phase = engine_phase_is_terminal(t->phase) ? t->phase : COMMON_ACTION_PHASE_SUCCEEDED;
+    m->a->phase = m->n->goes_on                        ? COMMON_ACTION_PHASE_RUNNING
+                  : engine_phase_is_terminal(t->phase) ? t->phase
+                                                       : COMMON_ACTION_PHASE_SUCCEEDED;
     m->a->output_uri = t->outputs ? t->outputs->output_uri : STR("");
     return CODE_OK;
 }
@@ -337,7 +381,7 @@ static enum code make_condition(struct ctx *cx, struct making *m)
     struct store_spec s = {.kind = STORE_SPEC_CONDITION, .name = c->name};
     TRY(engine_signal_check_type(cx, c->type));
     TRY(pb_encode(cx, &WorkflowConditionAction_type, c, &s.body));
-    TRY(store_spec_put(cx, &s));
+    TRY(engine_uploads_put_spec(cx, &s));
     describe(m->a, &s);
     m->a->type = WORKFLOW_ACTION_TYPE_CONDITION;
     m->a->phase = COMMON_ACTION_PHASE_PAUSED;

@@ -9,6 +9,8 @@
 
 /* Where everything is kept unless run_base_dir says otherwise. */
 #define ENGINE_BASE_URI "s3://tern"
+/* Among the uploads of a project and domain: the folder of tracked runs, as their clients name it. */
+#define ENGINE_TRACKED "tracked-runs"
 
 /* ---- checks ----------------------------------------------------------------------------------------------------- */
 
@@ -20,19 +22,24 @@ str engine_create_run_name(struct arena *mem);
 
 /* ---- runs ------------------------------------------------------------------------------------------------------- */
 
+struct store_trigger;
+
 struct engine_new_run {
     str project, domain, name;
-    const TaskTaskIdentifier *task_id; /* what the task is called; NULL: as its template says */
+    const struct store_trigger *trigger; /* that starts it; NULL = none */
+    const TaskTaskIdentifier *task_id;   /* what the task is called; NULL: as its template says */
     const TaskTaskSpec *spec;
     uint64_t spec_id;            /* of a deployed task; 0 = spec is to be stored */
     const TaskRunSpec *run_spec; /* without run_start_time */
     int64_t start_ns;            /* run_start_time; 0 = none */
     int32_t source;
+    bool tracked; /* it runs elsewhere and is reported: its root is RUNNING, and nothing is launched */
     uint32_t max_actions;
     str base_uri; /* without / at its end */
     str input_uri;
-    str inputs_hash; /* for the cache key of a discoverable task; "" = not cached */
-    str request_key; /* 32 bytes (D-02); empty = none */
+    str inputs_hash;       /* for the cache key of a discoverable task; "" = not cached */
+    str request_key;       /* 32 bytes (D-02); empty = none */
+    str error_code, error; /* not empty: it cannot begin; the run is there, and has failed with this */
 };
 
 struct engine_made_run {
@@ -54,10 +61,11 @@ struct engine_new_action {
     const WorkflowTraceAction *trace;
     const WorkflowConditionAction *condition;
     bool external; /* an external executor owns it */
+    bool goes_on;  /* external: a trace is RUNNING until a report ends it */
 };
 
 /* Write entry. Errors: NOT_FOUND (run or parent), ABORTED (the run was aborted or the parent has ended),
- * ALREADY_EXISTS, INVALID_ARGUMENT (what the condition takes). */
+ * ALREADY_EXISTS, INVALID_ARGUMENT (what the condition takes), FAILED_PRECONDITION (nothing is launched in a tracked run). */
 must_check_ enum code engine_create_action(struct ctx *cx, const struct engine_new_action *n,
                                            struct store_action **out);
 

@@ -6,7 +6,9 @@
 #include "base/time.h"
 #include "engine/abort.h"
 #include "engine/engine_int.h"
+#include "engine/fire_int.h"
 #include "engine/retention_int.h"
+#include "engine/uploads.h"
 #include "lane/lane.h"
 #include "store/boot.h"
 
@@ -172,6 +174,7 @@ static struct engine *make(struct app *app)
     e->app = app;
     e->tasks = engine_tasks_new();
     e->queue = engine_queue_new(start_worker, e);
+    e->uploads = engine_uploads_new();
     pthread_mutex_init(&e->lock, NULL);
     pthread_cond_init(&e->idle, NULL);
     e->workers = mem_alloc_array(ENGINE_WORKERS, sizeof(*e->workers));
@@ -199,6 +202,7 @@ enum code engine_start(struct ctx *cx, struct app *app, struct engine **out)
         return c;
     }
     e->retention = engine_retention_start(e);
+    e->fire = engine_fire_start(e);
     return CODE_OK;
 }
 
@@ -207,6 +211,7 @@ void engine_stop(struct engine *e)
     if (!e)
         return;
     engine_retention_stop(e->retention);
+    engine_fire_stop(e->fire);
     engine_timer_stop(e->timer);
     pthread_mutex_lock(&e->lock);
     e->stopping = true;
@@ -218,6 +223,7 @@ void engine_stop(struct engine *e)
     mem_free(e->workers);
     engine_queue_free(e->queue);
     engine_tasks_free(e->tasks);
+    engine_uploads_free(e->uploads);
     pthread_cond_destroy(&e->idle);
     pthread_mutex_destroy(&e->lock);
     mem_free(e);

@@ -28,6 +28,8 @@ struct engine {
     bool stopping;
     struct engine_timer *timer;
     struct engine_retention *retention;
+    struct engine_uploads *uploads;
+    struct engine_fire *fire; /* set before any RPC, freed after the last */
 };
 
 /* Looks at these actions: loads, observes, decides, writes, applies. On an engine thread. */

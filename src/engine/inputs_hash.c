@@ -3,7 +3,7 @@
 
 #include "base/buf.h"
 #include "base/codec.h"
-#include "engine/msgpack.h"
+#include "base/msgpack.h"
 #include "gen/flyteidl2_core.h"
 
 #include <openssl/sha.h>
@@ -48,7 +48,7 @@ static enum code add_scalar(struct ctx *cx, buf *b, const CoreLiteral *l)
     CoreBinary binary = *s->binary;
     literal.scalar = &scalar;
     scalar.binary = &binary;
-    binary.value = engine_msgpack_canonical(cx, s->binary->value);
+    binary.value = msgpack_canonical(cx, s->binary->value);
     TRY(pb_encode(cx, &CoreLiteral_type, &literal, &bytes));
     buf_str(b, bytes);
     return CODE_OK;

@@ -4,6 +4,7 @@
 
 #include "engine/decide.h"
 #include "engine/engine_int.h"
+#include "engine/produced.h"
 #include "store/cache.h"
 
 struct engine_item {
@@ -22,9 +23,10 @@ struct engine_item {
     struct exec_task launch;
     str output_uri; /* END: the folder with the outputs, when it is not the attempt's */
     bool has_report;
-    bool skip;  /* nothing to write or to do */
-    bool again; /* it could not be looked at now */
-    bool stale; /* it changed, or another one took its place, between the look and the write */
+    struct engine_produced produced; /* END, with outputs of its own */
+    bool skip;                       /* nothing to write or to do */
+    bool again;                      /* it could not be looked at now */
+    bool stale;                      /* it changed, or another one took its place, between the look and the write */
 };
 
 /* Read entry. An action that is not there is skipped. */

@@ -8,6 +8,7 @@
 #include "engine/pod.h"
 #include "engine/reach.h"
 #include "engine/secret.h"
+#include "engine/settings.h"
 #include "engine/template.h"
 #include "engine/uri.h"
 #include "lane/lane.h"
@@ -288,10 +289,12 @@ enum code engine_launch_build(struct ctx *cx, struct app *app, const struct stor
                               const struct store_action *a, const struct engine_task *task, struct exec_task *out)
 {
     struct launch l = {.app = app, .run = run, .a = a, .task = task};
+    str notes;
     const CoreTaskMetadata *meta = task->template->metadata;
     l.folder = engine_uri_attempt(cx->mem, run, a->name, a->attempt);
     TRY(engine_pod_read(cx, task->template, &l.pod));
     TRY(lane_read(cx, app->lanes, read_store, &l));
+    TRY(engine_settings_bound(cx, l.run_spec->default_settings, &l.pod, &notes));
     struct exec_task t = {
         .key = {a->id, a->attempt},
         .project = run->project,
@@ -301,8 +304,9 @@ enum code engine_launch_build(struct ctx *cx, struct app *app, const struct stor
         .image = l.pod.image,
         .cpu_millis = l.pod.cpu_millis,
         .memory_bytes = l.pod.memory_bytes,
-        .gpus = l.pod.gpus,
+        .gpus = (int32_t)l.pod.gpus,
         .depth = a->depth,
+        .notes = notes,
     };
     if (meta && meta->runtime && meta->runtime->type == CORE_RUNTIME_METADATA_RUNTIME_TYPE_FLYTE_SDK)
         t.sdk_version = meta->runtime->version;

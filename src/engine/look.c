@@ -221,6 +221,8 @@ static enum code look_result(struct ctx *cx, struct engine *e, struct engine_ite
     TRY(engine_result_read(cx, e->app, folder, &it->look.result));
     say_where(cx, e, it);
     listen_to_log(cx, e, it);
+    if (it->look.result.kind == ENGINE_RESULT_OUTPUTS)
+        TRY(engine_produced_read(cx, e->app, it->run, it->a, it->task, folder, &it->produced));
     if (it->task->has_report)
         TRY(engine_result_has_report(cx, e->app, folder, &it->has_report));
     return CODE_OK;

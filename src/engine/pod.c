@@ -24,7 +24,7 @@ static enum code set_resource(struct ctx *cx, struct engine_pod *out, str name, 
     else if (memory)
         out->memory_bytes = milli / 1000;
     else
-        out->gpus = milli / 1000 > INT16_MAX ? INT16_MAX : (int32_t)(milli / 1000);
+        out->gpus = milli / 1000 > INT16_MAX ? INT16_MAX : milli / 1000;
     return CODE_OK;
 }
 

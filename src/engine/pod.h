@@ -15,10 +15,9 @@ struct engine_pod {
     size_t argc, command; /* the first `command` of argc are the command */
     struct engine_pod_env *env;
     size_t env_count;
-    int64_t cpu_millis, memory_bytes; /* 0 = not declared */
-    int32_t gpus;
-    const CoreDataLoadingConfig *files; /* of copilot; NULL = neither inputs nor outputs are files */
-    bool copilot;                       /* inputs and outputs are files beside the container: a raw-container task */
+    int64_t cpu_millis, memory_bytes, gpus; /* 0 = not declared */
+    const CoreDataLoadingConfig *files;     /* of copilot; NULL = neither inputs nor outputs are files */
+    bool copilot; /* inputs and outputs are files beside the container: a raw-container task */
 };
 
 /* Strings are borrowed from the template or live in cx->mem. Errors: INVALID_ARGUMENT saying what is wrong. */

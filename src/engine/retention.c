@@ -157,6 +157,8 @@ static const struct kind {
     enum code (*fn)(struct ctx *cx, struct engine_retention_sweep *s);
 } kinds[] = {
     {"finished runs", "retention.runs", offsetof(struct config, retention_runs_ns), engine_retention_runs},
+    {"of artifacts", "retention.runs", offsetof(struct config, retention_runs_ns), engine_retention_artifacts},
+    {"cached results", "retention.cache_*", offsetof(struct config, retention_cache_age_ns), engine_retention_cache},
     {"work folders", "retention.work_*", offsetof(struct config, retention_work_failed_ns), engine_retention_work},
     {"logs", "retention.logs", offsetof(struct config, retention_logs_ns), engine_retention_logs},
     {"uploads", "retention.uploads", offsetof(struct config, retention_uploads_ns), engine_retention_uploads},

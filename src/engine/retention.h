@@ -7,7 +7,7 @@
 
 struct engine;
 
-#define ENGINE_RETENTION_KINDS 6
+#define ENGINE_RETENTION_KINDS 8
 
 /* What one kind of thing came to. */
 struct engine_retention_row {

@@ -2,6 +2,7 @@
 #ifndef ENGINE_RETENTION_INT_H
 #define ENGINE_RETENTION_INT_H
 
+#include "base/map.h"
 #include "config/config.h"
 #include "engine/engine_int.h"
 #include "engine/retention.h"
@@ -34,10 +35,23 @@ must_check_ enum code engine_retention_each_spec(struct ctx *cx, struct engine_r
 /* Adds what an executor found to the kind's row. */
 void engine_retention_add(struct engine_retention_sweep *s, const struct exec_swept *swept);
 
+/* What artifacts name in a folder of our bucket: such objects stay. */
+struct engine_retention_spared {
+    bool all;        /* the folder itself, or one above it */
+    struct map keys; /* objects and folders in it */
+};
+/* The keys live as long as cx->mem. To be given back with engine_retention_spared_done(), after a failure too. */
+must_check_ enum code engine_retention_spare(struct ctx *cx, struct engine_retention_sweep *s, str folder,
+                                             struct engine_retention_spared *out);
+bool engine_retention_is_spared(const struct engine_retention_spared *spared, str key);
+void engine_retention_spared_done(struct engine_retention_spared *spared);
+
 /* The kinds. cx->mem ends with the kind. */
 must_check_ enum code engine_retention_runs(struct ctx *cx, struct engine_retention_sweep *s);
 must_check_ enum code engine_retention_work(struct ctx *cx, struct engine_retention_sweep *s);
 must_check_ enum code engine_retention_logs(struct ctx *cx, struct engine_retention_sweep *s);
+must_check_ enum code engine_retention_artifacts(struct ctx *cx, struct engine_retention_sweep *s);
+must_check_ enum code engine_retention_cache(struct ctx *cx, struct engine_retention_sweep *s);
 must_check_ enum code engine_retention_uploads(struct ctx *cx, struct engine_retention_sweep *s);
 must_check_ enum code engine_retention_images(struct ctx *cx, struct engine_retention_sweep *s);
 

@@ -4,6 +4,7 @@
 #include "lane/lane.h"
 #include "object/object.h"
 #include "object/reach.h"
+#include "store/artifact.h"
 #include "store/attempt.h"
 #include "store/run.h"
 #include "store/spec.h"
@@ -18,6 +19,7 @@ struct old_run {
     struct store_run *run;
     struct store_attempt_name *attempts;
     size_t attempt_count;
+    str bucket, folder; /* where its objects are */
     bool more;
 };
 
@@ -44,23 +46,43 @@ static void discard_attempts(struct ctx *cx, struct engine_retention_sweep *s, c
     s->row->bytes += swept.bytes;
 }
 
-static enum code delete_objects(struct ctx *cx, struct engine_retention_sweep *s, const struct old_run *r)
+static enum code delete_all_but(struct ctx *cx, struct engine_retention_sweep *s, const struct old_run *r,
+                                const struct engine_retention_spared *spared)
 {
     struct object_store *store = s->e->app->objects;
     struct object_list list = {.next = STR("")};
-    str bucket, key;
-    TRY(object_uri_parse(cx, "run_output_base", r->run->base_uri, &bucket, &key));
-    str prefix = arena_printf(cx->mem, STR_FMT "/", STR_ARG(key));
+    str prefix = arena_printf(cx->mem, STR_FMT "/", STR_ARG(r->folder));
     do {
-        TRY(object_list(cx, store, bucket, prefix, list.next, ENGINE_RETENTION_PIECE, &list));
+        TRY(object_list(cx, store, r->bucket, prefix, list.next, ENGINE_RETENTION_PIECE, &list));
         for (size_t i = 0; i < list.n; i++) {
+            if (engine_retention_is_spared(spared, list.p[i].key))
+                continue;
             s->row->bytes += list.p[i].size;
             if (!s->dry)
-                TRY(object_delete(cx, store, bucket, list.p[i].key));
+                TRY(object_delete(cx, store, r->bucket, list.p[i].key));
         }
     } while (list.next.n);
+    return CODE_OK;
+}
+
+static enum code delete_objects(struct ctx *cx, struct engine_retention_sweep *s, struct old_run *r)
+{
+    struct engine_retention_spared spared = {0};
+    TRY(object_uri_parse(cx, "run_output_base", r->run->base_uri, &r->bucket, &r->folder));
+    enum code c = engine_retention_spare(cx, s, r->folder, &spared);
+    if (c == CODE_OK)
+        c = delete_all_but(cx, s, r, &spared);
+    engine_retention_spared_done(&spared);
+    TRY(c);
     const struct object_reach_run run = {r->run->project, r->run->domain, r->run->name};
-    return s->dry ? CODE_OK : object_reach_drop(cx, store, &run);
+    return s->dry ? CODE_OK : object_reach_drop(cx, s->e->app->objects, &run);
+}
+
+/* What artifacts name is theirs from now on. */
+static enum code outlive(struct ctx *cx, void *arg)
+{
+    struct old_run *r = arg;
+    return store_artifact_outlives(cx, r->folder, ENGINE_RETENTION_PIECE, &r->more);
 }
 
 static enum code delete_rows(struct ctx *cx, void *arg)
@@ -80,11 +102,14 @@ static enum code sweep_run(struct ctx *cx, struct engine_retention_sweep *s, voi
     discard_attempts(cx, s, &r);
     TRY(delete_objects(cx, s, &r));
     s->row->count++;
-    while (!s->dry) {
+    if (s->dry)
+        return CODE_OK;
+    do
+        TRY(lane_write(cx, lanes, outlive, &r));
+    while (r.more);
+    do
         TRY(lane_write(cx, lanes, delete_rows, &r));
-        if (!r.more)
-            break;
-    }
+    while (r.more);
     return CODE_OK;
 }
 

@@ -56,6 +56,7 @@ static void metadata_facts(const CoreTaskMetadata *m, struct engine_task *out)
     out->cached = m->discoverable;
     out->serializable = m->cache_serializable;
     out->cache_max_age_ns = engine_task_duration_ns(m->cache_max_age);
+    out->produces_artifacts = m->produces_artifacts;
     out->has_report = m->generates_deck && m->generates_deck->value;
 }
 

@@ -22,7 +22,7 @@ struct engine_task {
     int64_t max_runtime_ns, queued_timeout_ns, deadline_ns; /* 0 = no limit */
     bool cached, serializable;
     int64_t cache_max_age_ns; /* 0 = no limit */
-    bool has_inputs, has_outputs, has_report;
+    bool has_inputs, has_outputs, has_report, produces_artifacts;
     const TaskTaskSpec *spec; /* its template is never NULL */
     const CoreTaskTemplate *template;
     struct engine_task_kept *kept; /* task.c's */

@@ -212,6 +212,8 @@ static enum code write_end(struct ctx *cx, struct engine_item *it, const struct 
         end_row(it, it->look.now_ns);
         it->at->output_uri = it->at->output_uri.n ? it->at->output_uri : end.output_uri;
     }
+    if (success && !d->from_cache)
+        TRY(engine_produced_write(cx, it->run, it->a, &it->produced, it->look.now_ns));
     if (success && !it->a->started_ns && !d->from_cache)
         it->a->started_ns = it->look.now_ns;
     TRY(engine_change_end(cx, clock, it->a, it->run, it->at, &end));

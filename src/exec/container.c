@@ -29,23 +29,10 @@ enum exec_container_kind exec_container_kind_of(str path)
     return EXEC_CONTAINER_DOCKER;
 }
 
-static bool on_path(struct ctx *cx, str name, str *out)
-{
-    str path = str_from(getenv("PATH")), dir;
-    while (path.n && str_next(&path, ':', &dir)) {
-        str full = arena_printf(cx->mem, STR_FMT "/" STR_FMT, STR_ARG(dir), STR_ARG(name));
-        if (dir.n && dir.p[0] == '/' && access(full.p, X_OK) == 0) {
-            *out = full;
-            return true;
-        }
-    }
-    return false;
-}
-
 static enum code find_any(struct ctx *cx, struct exec_container_runtime *out)
 {
     for (size_t i = 0; i < KINDS; i++)
-        if (on_path(cx, str_from(names[i]), &out->path)) {
+        if (file_on_path(cx, str_from(names[i]), &out->path)) {
             out->kind = (enum exec_container_kind)i;
             return CODE_OK;
         }
@@ -65,7 +52,7 @@ enum code exec_container_find(struct ctx *cx, str configured, struct exec_contai
     out->kind = exec_container_kind_of(configured);
     out->path = configured;
     bool there = configured.p[0] == '/' ? access(arena_cstr(cx->mem, configured), X_OK) == 0
-                                        : on_path(cx, configured, &out->path);
+                                        : file_on_path(cx, configured, &out->path);
     if (!there)
         return fail(cx, CODE_FAILED_PRECONDITION,
                     "the container runtime \"" STR_FMT "\" (exec.local.container_runtime) is not there: " INSTALL,

@@ -45,6 +45,7 @@ struct exec_task {
     size_t secret_count;
     str image;            /* as the task says; chooses the interpreter (D-24) */
     str sdk_version;      /* of the task, for the warning about another version */
+    str notes;            /* lines for its log */
     int64_t cpu_millis;   /* 0 = not declared */
     int64_t memory_bytes; /* 0 = not declared: no limit */
     int32_t gpus;

@@ -553,7 +553,7 @@ const struct exec_ops exec_local_ops = {
 static void copy_config(struct local *l, const struct exec_local_config *cfg)
 {
     l->cfg = *cfg;
-    str *texts[] = {&l->cfg.data_dir,  &l->cfg.python,       &l->cfg.container_runtime,
+    str *texts[] = {&l->cfg.data_dir,  &l->cfg.python,       &l->cfg.uv,     &l->cfg.container_runtime,
                     &l->cfg.s3_listen, &l->cfg.s3_upstreams, &l->cfg.program};
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
         *texts[i] = arena_str(&l->mem, *texts[i]);

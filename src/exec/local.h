@@ -8,6 +8,7 @@
 struct exec_local_config {
     str data_dir;          /* absolute */
     str python;            /* exec.local.python: an interpreter or a venv; "" = by image, VIRTUAL_ENV, PATH (D-24) */
+    str uv;                /* exec.local.uv */
     bool warm_pool;        /* exec.local.warm_pool */
     bool cgroup;           /* false: never use cgroups, sample memory instead */
     bool ignore_gpu;       /* exec.local.ignore_gpu: GPU requests are dropped */

@@ -232,3 +232,16 @@ enum code exec_python_find(struct ctx *cx, struct exec_python_cache *c, str data
         "no Python with flyte: set exec.local.python to a venv, build the image with image.builder: remote, start the "
         "server inside a venv (VIRTUAL_ENV), or put python3 with flyte on its PATH");
 }
+
+str exec_python_uv(struct ctx *cx, str configured, str bin_dir)
+{
+    bool automatic = configured.n == 0 || str_eq(configured, STR("auto"));
+    str beside = arena_printf(cx->mem, STR_FMT "/uv", STR_ARG(bin_dir)), found = STR("");
+    if (str_eq(configured, STR("none")))
+        return found;
+    if (automatic && bin_dir.n && access(beside.p, X_OK) == 0)
+        return beside;
+    if (automatic || str_find_char(configured, '/') == SIZE_MAX)
+        (void)file_on_path(cx, automatic ? STR("uv") : configured, &found);
+    return found.n || automatic ? found : configured;
+}

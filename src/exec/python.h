@@ -24,6 +24,9 @@ void exec_python_cache_free(struct exec_python_cache *c);
  * Errors: FAILED_PRECONDITION naming the four ways to say which Python. */
 must_check_ enum code exec_python_find(struct ctx *cx, struct exec_python_cache *c, str data_dir, str configured,
                                        str image, struct exec_python *out);
+/* The setting exec.local.uv: auto, none, a name for PATH, or a path; bin_dir: programs of the Python that runs tasks. "" when
+ * there is none to use. A path that was configured is not looked at. In cx->mem. */
+str exec_python_uv(struct ctx *cx, str configured, str bin_dir);
 /* Where the image builder puts (a symbolic link to) the venv of an image. In cx->mem. */
 str exec_python_image_path(struct ctx *cx, str data_dir, str image);
 

@@ -169,10 +169,18 @@ static void add_aws(struct env *e)
     }
 }
 
+/* Settings of this server, for its own program: the task has neither its environment nor its PATH. */
+static void add_own_env(struct env *e, const struct exec_local_config *cfg, str bin_dir)
+{
+    str uv = exec_python_uv(e->cx, cfg->uv, bin_dir);
+    env_set(e, STR("TERN_DATA"), cfg->data_dir);
+    env_set(e, STR("TERN_EXEC_LOCAL_UV"), uv.n ? uv : STR("none"));
+}
+
 static enum code make_env(struct ctx *cx, const struct exec_local_config *cfg, const struct exec_task *task,
                           str bin_dir, struct exec_msg *out)
 {
-    struct env e = {.cx = cx, .cap = task->env_count + task->secret_count + IMAGE_ENV_COUNT + 12};
+    struct env e = {.cx = cx, .cap = task->env_count + task->secret_count + IMAGE_ENV_COUNT + 13};
     e.list.p = arena_new_array(cx->mem, str, e.cap);
     for (size_t i = 0; i < task->env_count; i++)
         env_set(&e, task->env[i].name, task->env[i].value);
@@ -182,7 +190,7 @@ static enum code make_env(struct ctx *cx, const struct exec_local_config *cfg, c
     if (cfg->aws_variables)
         add_aws(&e);
     if (str_eq(task->argv[0], STR(OWN_PROGRAM)))
-        env_set(&e, STR("TERN_DATA"), cfg->data_dir);
+        add_own_env(&e, cfg, bin_dir);
     str path = bin_dir.n ? arena_printf(cx->mem, STR_FMT ":/usr/bin:/bin", STR_ARG(bin_dir)) : STR("/usr/bin:/bin");
     env_default(&e, STR("PATH"), path);
     env_default(&e, STR("HOME"), arena_printf(cx->mem, STR_FMT "/home", STR_ARG(cfg->data_dir)));
@@ -397,6 +405,8 @@ enum code exec_task_plan(struct ctx *cx, const struct exec_local_config *cfg, co
     } else {
         TRY(plan_process(cx, cfg, pythons, task, out, &lines, error_code));
     }
+    if (task->notes.n)
+        add_line(&lines, task->notes);
     out->text = buf_view(&lines);
     return CODE_OK;
 }

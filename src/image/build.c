@@ -11,6 +11,7 @@
 #include "exec/venvs.h"
 #include "gen/flyteidl2_core.h"
 #include "gen/flyteidl2_task.h"
+#include "image/installer.h"
 #include "image/interpreter.h"
 #include "image/plan.h"
 #include "image/process.h"
@@ -25,6 +26,7 @@
 #include <unistd.h>
 
 #define INPUTS_MAX ((size_t)1 << 20)
+#define SDK_MAX ((size_t)256)
 #define SECRET_MAX ((size_t)64 << 10)
 #define PATHS_MAX ((size_t)64 << 10)
 #define CONTEXT_MAX ((size_t)512 << 20)
@@ -125,12 +127,9 @@ static const char *with_secrets(struct ctx *cx, const struct build *b, const cha
     return arg;
 }
 
-/* "python" of a step is the environment's. */
 static enum code run_step(struct ctx *cx, const struct build *b, const char **argv)
 {
     size_t n = 0;
-    if (strcmp(argv[0], "python") == 0)
-        argv[0] = arena_printf(cx->mem, "%s/bin/python", b->venv.p).p;
     while (argv[n])
         n++;
     const char **real = arena_new_array(cx->mem, const char *, n + 1);
@@ -195,7 +194,7 @@ static enum code copy_files(struct ctx *cx, const struct build *b)
     if (paths.n)
         TRY(file_write(cx, arena_printf(cx->mem, "%s/" EXEC_FILES_PATHS, b->venv.p).p, buf_view(&paths), 0644));
     str files = arena_printf(cx->mem, "%s/" EXEC_FILES_DIR, b->venv.p);
-    const char *pth[] = {"python", "-c",
+    const char *pth[] = {IMAGE_PYTHON, "-c",
                          "import sys, sysconfig\n"
                          "open(sysconfig.get_paths()['purelib'] + '/tern-files.pth', 'w').write(sys.argv[1] + '\\n')",
                          files.p, NULL};
@@ -205,36 +204,20 @@ static enum code copy_files(struct ctx *cx, const struct build *b)
 /* The SDK of the base image, or the one that the base interpreter has. */
 static enum code install_sdk(struct ctx *cx, const struct build *b)
 {
-    str version = arena_printf(cx->mem,
-                               "import importlib.metadata as m, subprocess, sys; sys.exit(subprocess.call(["
-                               "'%s/bin/python', '-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', "
-                               "'flyte==' + m.version('flyte')]))",
-                               b->venv.p);
-    const char *const same[] = {b->job->python.p, "-c", version.p, NULL};
-    const char *named[] = {"python",     "-m",          "pip", "install", "--disable-pip-version-check",
-                           "--no-input", b->plan.sdk.p, NULL};
-    return b->plan.sdk.n ? run_step(cx, b, named) : image_process_run(cx, same, b->work.p);
-}
-
-/* Every tool trusts what the machine trusts, as pip does. */
-static void set_variables(const struct build *b)
-{
-    static const char machine[] = "/etc/ssl/certs/ca-certificates.crt";
-    setenv("VIRTUAL_ENV", b->venv.p, 1); /* the one that uv and Poetry install into */
-    setenv("UV_SYSTEM_CERTS", "true", 0);
-    setenv("UV_NATIVE_TLS", "true", 0); /* older ones */
-    if (access(machine, R_OK) == 0)
-        setenv("REQUESTS_CA_BUNDLE", machine, 0);                         /* Poetry */
-    setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring", 0); /* nobody is there to unlock one */
+    static const char ask[] = "import importlib.metadata as m; print('flyte==' + m.version('flyte'))";
+    const char *const same[] = {b->job->python.p, "-c", ask, NULL};
+    str sdk = b->plan.sdk;
+    if (sdk.n == 0)
+        TRY(image_process_read(cx, same, SDK_MAX, &sdk));
+    return run_step(cx, b, image_installer_install(cx, b->job->uv, IMAGE_PYTHON, arena_cstr(cx->mem, str_trim(sdk))));
 }
 
 static enum code make_venv(struct ctx *cx, const struct build *b)
 {
     str python = STR("");
     TRY(image_interpreter_find(cx, b->plan.python_version, b->job->python, &python));
-    const char *const venv[] = {python.p, "-m", "venv", b->venv.p, NULL};
-    TRY(image_process_run(cx, venv, NULL));
-    set_variables(b);
+    TRY(image_installer_prepare(cx, b->job->uv, python.p, b->venv.p));
+    TRY(image_process_run(cx, image_installer_venv(cx, b->job->uv, python.p, b->venv.p), NULL));
     TRY(set_secrets(cx, b));
     TRY(install_sdk(cx, b));
     for (size_t i = 0; i < b->plan.step_count; i++)
@@ -314,7 +297,7 @@ static enum code build_in(struct ctx *cx, struct build *b)
     TRY(read_inputs(cx, b));
     printf("Building " STR_FMT "\n", STR_ARG(b->target));
     TRY(unpack_context(cx, b, &context));
-    TRY(image_plan_make(cx, b->spec, context, arena_printf(cx->mem, "%s/context", b->work.p), &b->plan));
+    TRY(image_plan_make(cx, b->spec, context, arena_printf(cx->mem, "%s/context", b->work.p), b->job->uv, &b->plan));
     fputs(arena_cstr(cx->mem, b->plan.notes), stdout);
     TRY(ensure_venv(cx, b));
     TRY(register_image(cx, b));

@@ -12,6 +12,7 @@ struct image_build {
     str inputs_uri;     /* .../inputs.pb of the action: spec, context, target_image */
     str outputs_prefix; /* outputs.pb or error.pb goes here */
     str python;         /* interpreter that environments are made with; must be of the spec's version */
+    str uv;             /* as in installer.h */
 };
 
 /* Prints its progress. The environment is there once, complete or not at all. Errors are for the user. */

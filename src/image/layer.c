@@ -1,6 +1,7 @@
 /* Layers to steps: one function for each kind. Pure but for the arena, and the look at which Debian packages are
  * installed. */
 #include "base/buf.h"
+#include "image/installer.h"
 #include "image/plan_int.h"
 #include "image/process.h"
 
@@ -67,11 +68,9 @@ static void add_step(struct image_planner *p, const struct args *a)
     p->plan->steps[p->plan->step_count++] = (struct image_step){a->p};
 }
 
-static struct args pip_install(struct ctx *cx)
+static struct args pip_install(const struct image_planner *p)
 {
-    static const char *const words[] = {"python",     "-m", "pip", "install", "--disable-pip-version-check",
-                                        "--no-input", NULL};
-    return args_new(cx, words);
+    return args_new(p->cx, image_installer_install(p->cx, p->uv, IMAGE_PYTHON, NULL));
 }
 
 /* A file or folder of the context; names from the spec must stay inside it. */
@@ -89,7 +88,7 @@ static enum code in_context(struct image_planner *p, str name, str *out)
 
 static enum code pip_packages(struct image_planner *p, const ImagebuilderLayer *l)
 {
-    struct args a = pip_install(p->cx);
+    struct args a = pip_install(p);
     TRY(add_options(p->cx, &a, l->pip_packages->options));
     for (size_t i = 0; i < l->pip_packages->packages.n; i++)
         TRY(args_add(p->cx, &a, l->pip_packages->packages.p[i]));
@@ -99,7 +98,7 @@ static enum code pip_packages(struct image_planner *p, const ImagebuilderLayer *
 
 static enum code requirements(struct image_planner *p, const ImagebuilderLayer *l)
 {
-    struct args a = pip_install(p->cx);
+    struct args a = pip_install(p);
     str file;
     TRY(in_context(p, l->requirements->file, &file));
     TRY(add_options(p->cx, &a, l->requirements->options));
@@ -112,7 +111,7 @@ static enum code requirements(struct image_planner *p, const ImagebuilderLayer *
 /* First what the package needs, from an index; then the very wheel that was given, whatever an index has. */
 static enum code wheels(struct image_planner *p, const ImagebuilderLayer *l)
 {
-    struct args a = pip_install(p->cx), b = pip_install(p->cx);
+    struct args a = pip_install(p), b = pip_install(p);
     str dir;
     TRY(in_context(p, l->python_wheels->dir, &dir));
     TRY(add_options(p->cx, &a, l->python_wheels->options));
@@ -141,14 +140,18 @@ static enum code place_lock(struct image_planner *p, str lock, str dir)
 
 static enum code uv_project(struct image_planner *p, const ImagebuilderLayer *l)
 {
+    /* Where there is no other, the environment's own. */
+    const char *const uv[] = {p->uv.p, NULL}, *const own[] = {IMAGE_PYTHON, "-m", "uv", NULL};
+    struct args install = args_new(p->cx, image_installer_install(p->cx, p->uv, IMAGE_PYTHON, "uv"));
     /* Not editable: the context is gone after the build. */
-    static const char *const sync[] = {"python",        "-m",        "uv", "sync", "--active", "--inexact",
-                                       "--no-editable", "--project", NULL};
-    struct args install = pip_install(p->cx), a = args_new(p->cx, sync);
+    const str sync[] = {STR("sync"), STR("--active"), STR("--inexact"), STR("--no-editable"), STR("--project")};
+    struct args a = args_new(p->cx, p->uv.n ? uv : own);
     str dir;
     TRY(in_context(p, l->uv_project->pyproject, &dir));
-    TRY(args_add(p->cx, &install, STR("uv")));
-    add_step(p, &install);
+    if (p->uv.n == 0)
+        add_step(p, &install);
+    for (size_t i = 0; i < sizeof(sync) / sizeof(*sync); i++)
+        TRY(args_add(p->cx, &a, sync[i]));
     TRY(args_add(p->cx, &a, dir));
     if (l->uv_project->uvlock.n) {
         TRY(args_add(p->cx, &a, STR("--frozen")));
@@ -288,10 +291,8 @@ static void poetry_steps(struct image_planner *p)
     struct ctx *cx = p->cx;
     str home = arena_printf(cx->mem, STR_FMT "-poetry", STR_ARG(p->folder)),
         python = arena_printf(cx->mem, "%s/bin/python", home.p);
-    const char *const venv[] = {"python", "-m", "venv", home.p, NULL};
-    const char *const install[] = {python.p,     "-m",     "pip", "install", "--disable-pip-version-check",
-                                   "--no-input", "poetry", NULL};
-    struct args a = args_new(cx, venv), b = args_new(cx, install);
+    struct args a = args_new(cx, image_installer_venv(cx, p->uv, IMAGE_PYTHON, home.p)),
+                b = args_new(cx, image_installer_install(cx, p->uv, python.p, "poetry"));
     add_step(p, &a);
     add_step(p, &b);
     p->poetry = true;

@@ -61,10 +61,10 @@ static enum code hash_of(struct ctx *cx, const ImagebuilderImageSpec *spec, str 
     return CODE_OK;
 }
 
-enum code image_plan_make(struct ctx *cx, const ImagebuilderImageSpec *spec, str context, str folder,
+enum code image_plan_make(struct ctx *cx, const ImagebuilderImageSpec *spec, str context, str folder, str uv,
                           struct image_plan *out)
 {
-    struct image_planner p = {.cx = cx, .plan = out, .folder = folder};
+    struct image_planner p = {.cx = cx, .plan = out, .folder = folder, .uv = uv};
     size_t n = spec->layers.n;
     *out = (struct image_plan){.python_version = spec->python_version, .sdk = sdk_of(cx, spec->base_image)};
     out->steps = arena_new_array(cx->mem, struct image_step, IMAGE_LAYER_STEPS * n);

@@ -7,10 +7,11 @@
 #define IMAGE_ARGS_MAX 512
 /* Stands for the environment's folder at the beginning of an argument. */
 #define IMAGE_VENV "{venv}"
+#define IMAGE_PYTHON IMAGE_VENV "/bin/python"
 
 /* One command inside the environment. */
 struct image_step {
-    const char **argv; /* argv[0] "python" stands for the environment's interpreter; ends with NULL */
+    const char **argv; /* ends with NULL */
 };
 
 struct image_copy {
@@ -39,9 +40,10 @@ struct image_plan {
     str hash;  /* hexadecimal; of everything above and of the context's bytes */
 };
 
-/* context: the bytes of context.tar.gz, may be empty. folder: where it is unpacked. Errors: FAILED_PRECONDITION for layers
+/* context: the bytes of context.tar.gz, may be empty. folder: where it is unpacked. uv: as in installer.h; the name by
+ * content is the same with and without it. Errors: FAILED_PRECONDITION for layers
  * that need a container, saying which and what to do. */
 must_check_ enum code image_plan_make(struct ctx *cx, const ImagebuilderImageSpec *spec, str context, str folder,
-                                      struct image_plan *out);
+                                      str uv, struct image_plan *out);
 
 #endif

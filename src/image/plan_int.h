@@ -14,6 +14,7 @@ struct image_planner {
     struct ctx *cx;
     struct image_plan *plan;
     str folder;     /* where the context is unpacked */
+    str uv;         /* as in installer.h */
     buf env, notes; /* of the plan */
     str *homes;     /* absolute folders of a container that stand for a task's working folder */
     size_t home_count;

@@ -19,6 +19,21 @@ static int wait_for(pid_t pid)
     return status;
 }
 
+static enum code cannot_run(struct ctx *cx, const char *program, int error)
+{
+    return fail(cx, CODE_FAILED_PRECONDITION, "cannot run %s: %s", program, strerror(error));
+}
+
+static enum code check_status(struct ctx *cx, const char *program, int status)
+{
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return CODE_OK;
+    if (WIFSIGNALED(status))
+        return fail(cx, CODE_FAILED_PRECONDITION, "%s was ended by signal %d", program, WTERMSIG(status));
+    return fail(cx, CODE_FAILED_PRECONDITION, "%s failed with status %d; its output is above", program,
+                WEXITSTATUS(status));
+}
+
 enum code image_process_run(struct ctx *cx, const char *const *argv, const char *folder)
 {
     return image_process_run_as(cx, argv, argv, folder);
@@ -38,17 +53,35 @@ enum code image_process_run_as(struct ctx *cx, const char *const *argv, const ch
         posix_spawn_file_actions_addchdir_np(&actions, folder);
     int error = posix_spawnp(&pid, argv[0], &actions, NULL, (char *const *)(uintptr_t)argv, environ);
     posix_spawn_file_actions_destroy(&actions);
-    if (error) {
-        errno = error;
-        return fail(cx, CODE_FAILED_PRECONDITION, "cannot run %s: %s", argv[0], strerror(error));
-    }
-    int status = wait_for(pid);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-        return CODE_OK;
-    if (WIFSIGNALED(status))
-        return fail(cx, CODE_FAILED_PRECONDITION, "%s was ended by signal %d", argv[0], WTERMSIG(status));
-    return fail(cx, CODE_FAILED_PRECONDITION, "%s failed with status %d; its output is above", argv[0],
-                WEXITSTATUS(status));
+    if (error)
+        return cannot_run(cx, argv[0], error);
+    return check_status(cx, argv[0], wait_for(pid));
+}
+
+enum code image_process_read(struct ctx *cx, const char *const *argv, size_t max, str *out)
+{
+    posix_spawn_file_actions_t actions;
+    int fds[2];
+    pid_t pid;
+    FILE *from = NULL;
+    char *text = arena_new_array(cx->mem, char, max + 2);
+    if (pipe2(fds, O_CLOEXEC) != 0 || !(from = fdopen(fds[0], "r")))
+        return fail_errno(cx, "%s", argv[0]);
+    fflush(stdout);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, fds[1], 1);
+    int error = posix_spawnp(&pid, argv[0], &actions, NULL, (char *const *)(uintptr_t)argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    close(fds[1]);
+    size_t n = error ? 0 : fread(text, 1, max + 1, from);
+    fclose(from);
+    if (error)
+        return cannot_run(cx, argv[0], error);
+    TRY(check_status(cx, argv[0], wait_for(pid)));
+    if (n > max)
+        return fail(cx, CODE_RESOURCE_EXHAUSTED, "%s wrote more than %zu bytes", argv[0], max);
+    *out = str_make(text, n);
+    return CODE_OK;
 }
 
 bool image_process_succeeds(const char *const *argv)

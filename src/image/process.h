@@ -10,6 +10,9 @@ must_check_ enum code image_process_run(struct ctx *cx, const char *const *argv,
 /* The same; what is printed is shown. */
 must_check_ enum code image_process_run_as(struct ctx *cx, const char *const *argv, const char *const *shown,
                                            const char *folder);
+/* The same without printing the command; out is what it wrote to its standard output, in cx->mem. Errors: also
+ * RESOURCE_EXHAUSTED for more than max bytes. */
+must_check_ enum code image_process_read(struct ctx *cx, const char *const *argv, size_t max, str *out);
 /* The same without printing the command, its output thrown away: only whether it ended with 0. */
 bool image_process_succeeds(const char *const *argv);
 

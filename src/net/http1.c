@@ -158,8 +158,6 @@ static void send_continue(struct conn *c)
     struct http1 *h = &c->h1;
     if (h->expects && h->x && !h->x->responded)
         out_add(&c->out, STR("HTTP/1.1 100 Continue\r\n\r\n"));
-    else if (h->expects)
-        h->keep = false; /* it may or may not send the body after the answer */
     h->expects = false;
 }
 
@@ -438,7 +436,7 @@ static void http1_respond(struct http_exchange *x, int status, const struct http
 {
     struct conn *c = x->c;
     (void)end;
-    if (c->w->draining)
+    if (c->w->draining || c->h1.expects) /* the client waits for leave to send the body: it may or may not do so now */
         c->h1.keep = false;
     http1_out_head(c, status, headers, n, content_length, x->mute);
 }

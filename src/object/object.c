@@ -72,19 +72,42 @@ struct delete_op {
     str bucket;
     const str *keys;
     size_t n;
+    int64_t before_ns; /* INT64_MAX = whenever they changed */
 };
+
+static enum code is_old(struct ctx *cx, struct object_index *ix, const struct delete_op *d, str key, bool *out)
+{
+    struct object_row row = {0};
+    enum code code = object_index_find(cx, ix, d->bucket, key, false, &row);
+    *out = code == CODE_OK && row.info.modified_ns < d->before_ns;
+    if (code != CODE_NOT_FOUND)
+        return code;
+    ctx_clear_err(cx);
+    return CODE_OK;
+}
 
 static enum code run_delete(struct object_op *op, struct ctx *cx, struct object_index *ix)
 {
     struct delete_op *d = container_of(op, struct delete_op, op);
-    for (size_t i = 0; i < d->n; i++)
-        TRY(object_index_delete(cx, ix, d->bucket, d->keys[i]));
+    bool old = true;
+    for (size_t i = 0; i < d->n; i++) {
+        if (d->before_ns != INT64_MAX)
+            TRY(is_old(cx, ix, d, d->keys[i], &old));
+        if (old)
+            TRY(object_index_delete(cx, ix, d->bucket, d->keys[i]));
+    }
     return CODE_OK;
 }
 
 enum code object_delete_many(struct ctx *cx, struct object_store *s, str bucket, const str *keys, size_t n)
 {
-    struct delete_op d = {.op.run = run_delete, .bucket = bucket, .keys = keys, .n = n};
+    return object_delete_old(cx, s, bucket, keys, n, INT64_MAX);
+}
+
+enum code object_delete_old(struct ctx *cx, struct object_store *s, str bucket, const str *keys, size_t n,
+                            int64_t before_ns)
+{
+    struct delete_op d = {.op.run = run_delete, .bucket = bucket, .keys = keys, .n = n, .before_ns = before_ns};
     if (n > OBJECT_DELETE_MAX)
         return fail(cx, CODE_INVALID_ARGUMENT, "at most 1,000 objects are deleted at once, not %zu", n);
     return n ? object_commit_run(cx, s->commit, &d.op) : CODE_OK;

@@ -68,6 +68,9 @@ must_check_ enum code object_delete(struct ctx *cx, struct object_store *s, str 
 /* All of them or none, in one transaction. Errors: INVALID_ARGUMENT for more than OBJECT_DELETE_MAX. */
 #define OBJECT_DELETE_MAX ((size_t)1000)
 must_check_ enum code object_delete_many(struct ctx *cx, struct object_store *s, str bucket, const str *keys, size_t n);
+/* The same for those that changed before that time; others stay. */
+must_check_ enum code object_delete_old(struct ctx *cx, struct object_store *s, str bucket, const str *keys, size_t n,
+                                        int64_t before_ns);
 
 /* Makes it changed just now; for keeping what is still wanted. Nothing there is no error. */
 must_check_ enum code object_touch(struct ctx *cx, struct object_store *s, str bucket, str key);

@@ -6,6 +6,7 @@
 #include "base/time.h"
 #include "gen/google_protobuf.h"
 #include "pb/enum_int.h"
+#include "pb/json_field_int.h"
 #include "pb/json_scan.h"
 #include "pb/json_value_int.h"
 #include "pb/pb_int.h"
@@ -527,24 +528,60 @@ static enum code explain(const struct reader *r, const struct pb_type *type)
                 STR_ARG(pb_field_name(r->type, r->field)), r->s.problem, at);
 }
 
-enum code pb_json_decode(struct ctx *cx, const struct pb_type *type, str text, bool ignore_unknown, void **out)
+static struct reader reader_of(struct ctx *cx, str text, bool ignore_unknown)
 {
     const char *p = text.p ? text.p : "";
-    struct reader r = {.s = {.p = p, .start = p, .end = p + text.n, .mem = cx->mem},
-                       .cx = cx,
-                       .ignore_unknown = ignore_unknown,
-                       .depth = PB_DEPTH_MAX + 1,
-                       .any_depth = PB_ANY_DEPTH_MAX};
+    return (struct reader){.s = {.p = p, .start = p, .end = p + text.n, .mem = cx->mem},
+                           .cx = cx,
+                           .ignore_unknown = ignore_unknown,
+                           .depth = PB_DEPTH_MAX + 1,
+                           .any_depth = PB_ANY_DEPTH_MAX};
+}
+
+static bool at_end(struct reader *r)
+{
+    pb_json_scan_peek(&r->s);
+    return r->s.p >= r->s.end || pb_json_scan_fail(&r->s, "text goes on behind the value");
+}
+
+enum code pb_json_decode(struct ctx *cx, const struct pb_type *type, str text, bool ignore_unknown, void **out)
+{
+    struct reader r = reader_of(cx, text, ignore_unknown);
     void *msg = pb_take(cx->mem, type->size);
     if (!msg)
         return fail(cx, CODE_RESOURCE_EXHAUSTED, "JSON of %s: message needs too much memory", type->name);
-    if (!read_message(&r, type, msg))
+    if (!read_message(&r, type, msg) || !at_end(&r))
         return explain(&r, type);
-    pb_json_scan_peek(&r.s);
-    if (r.s.p < r.s.end) {
-        pb_json_scan_fail(&r.s, "text goes on behind the value");
-        return explain(&r, type);
-    }
     *out = msg;
+    return CODE_OK;
+}
+
+/* ---- single fields ---------------------------------------------------------------------------------------------- */
+
+const struct pb_field *pb_json_field_find(const struct pb_type *t, str name)
+{
+    return find_field(t, name, 0);
+}
+
+enum code pb_json_field_value(struct ctx *cx, const struct pb_field *f, str text, void *slot, const char **problem)
+{
+    struct reader r = reader_of(cx, text, false);
+    if (read_value(&r, f, slot) && at_end(&r))
+        return CODE_OK;
+    *problem = r.s.problem;
+    return r.s.code;
+}
+
+enum code pb_json_decode_field(struct ctx *cx, const struct pb_type *type, str name, str text, bool ignore_unknown,
+                               void *msg)
+{
+    struct reader r = reader_of(cx, text, ignore_unknown);
+    r.type = type;
+    r.field = find_field(type, name, 0);
+    if (!r.field)
+        return fail(cx, CODE_INVALID_ARGUMENT, "%s has no field \"" STR_FMT "\"", type->name,
+                    STR_ARG(str_head(name, 100)));
+    if (!read_field(&r, r.field, msg) || !at_end(&r))
+        return explain(&r, type);
     return CODE_OK;
 }

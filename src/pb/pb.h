@@ -54,8 +54,29 @@ size_t pb_encoded_size(const struct pb_type *type, const void *msg);
  * pb_decode, with field and byte. */
 must_check_ enum code pb_json_decode(struct ctx *cx, const struct pb_type *type, str text, bool ignore_unknown,
                                      void **out);
+/* The same of one field of msg, named as in JSON or in the proto: text is what would stand behind its name. */
+must_check_ enum code pb_json_decode_field(struct ctx *cx, const struct pb_type *type, str name, str text,
+                                           bool ignore_unknown, void *msg);
 /* lowerCamelCase names, defaults left out, one line. Errors: INTERNAL for values JSON cannot say. */
 must_check_ enum code pb_json_encode(struct ctx *cx, const struct pb_type *type, const void *msg, str *out);
+
+/* A message that is made of single texts, as REST has them in paths and queries. Begins as {type, msg}. */
+struct pb_text {
+    const struct pb_type *type;
+    void *msg;
+    const void **taken; /* fields that have their one value */
+    size_t taken_n, n;
+};
+#define PB_TEXT_MAX 500
+/* Sets the field at path: "a.b", names as in JSON or in the proto. text is the value as ProtoJSON writes it, less the
+ * quotes. A repeated field gets one more element; "labels[key]" is an entry of a map. What lies on the path must be a
+ * message without a form of its own in JSON. Borrows text. Errors: INVALID_ARGUMENT, whose message begins with the path
+ * (no such field, malformed, a single value given twice, more than PB_TEXT_MAX), RESOURCE_EXHAUSTED. */
+must_check_ enum code pb_text_set(struct ctx *cx, struct pb_text *t, str path, str text);
+/* Whether path names a field that takes one text. */
+bool pb_text_is_single(const struct pb_type *type, str path);
+/* The number of the field that path begins with; 0 = the type has none of that name. */
+uint32_t pb_text_field(const struct pb_type *type, str path);
 
 /* The buf.validate rules of the IDL, less pb/validate_exceptions.def (D-50). Errors: INVALID_ARGUMENT whose message
  * names the field by its path, e.g. "run_id.name: must not be empty". */
@@ -85,6 +106,13 @@ typedef enum code pb_unary_fn(struct ctx *cx, const void *req, void *rsp);
 /* A step of a stream, see rpc/stream.h. req is the request of a server stream, NULL for client and bidi streams. */
 typedef enum code pb_stream_fn(struct ctx *cx, const void *req, struct stream *st);
 
+/* One binding of google.api.http. */
+struct pb_http {
+    const char *verb; /* "GET"; of a custom pattern its kind */
+    const char *path; /* "/api/v1/x/{name}" */
+    const char *body; /* "*", a field's name, or NULL */
+};
+
 struct pb_method {
     const char *service; /* "flyteidl2.workflow.RunService" */
     const char *name;    /* "CreateRun" */
@@ -96,8 +124,8 @@ struct pb_method {
      * a short name); NULL = UNIMPLEMENTED. One of the two is used. */
     pb_unary_fn *unary;
     pb_stream_fn *stream;
-    /* The google.api.http rule: "GET" and "/api/v1/x/{name}", body "*", a field's name or NULL; verb NULL = no rule. */
-    const char *http_verb, *http_path, *http_body;
+    const struct pb_http *http; /* the google.api.http rule and its additional bindings */
+    size_t http_count;          /* 0 = no rule */
 };
 
 /* All methods of the IDL, sorted by path, pb_method_count of them. */

@@ -166,7 +166,7 @@ enum code access_check(struct ctx *cx, struct rpc *r, const struct http_peer *pe
             *out = a;
             return CODE_OK;
         }
-    return fail(cx, CODE_PERMISSION_DENIED, "pages of \"%.100s\" may not call this server (security.origins)",
+    return fail(cx, CODE_PERMISSION_DENIED, "pages of \"%.100s\" may not call this server (security.allowed_origins)",
                 arena_cstr(cx->mem, origin));
 }
 
@@ -185,7 +185,7 @@ void access_preflight(struct http_exchange *x, const struct access *a)
 {
     const struct http_header headers[] = {
         {STR("access-control-allow-origin"), a->origin},
-        {STR("access-control-allow-methods"), STR("GET, POST")},
+        {STR("access-control-allow-methods"), STR("GET, POST, PUT, PATCH, DELETE")},
         {STR("access-control-allow-headers"),
          STR("content-type, content-encoding, accept-encoding, authorization, connect-protocol-version, "
              "connect-timeout-ms, connect-content-encoding, connect-accept-encoding, grpc-timeout, grpc-encoding, "

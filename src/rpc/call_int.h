@@ -20,6 +20,8 @@
 #define CALL_HEADERS_MAX (CALL_META_MAX + 16)
 
 struct media;
+struct rest;
+struct rest_binding;
 struct shared;
 struct stream;
 
@@ -83,6 +85,8 @@ struct call {
     const struct media *media;   /* protocol and codec; NULL = a page */
     const struct method *method; /* NULL = a page */
     const struct rpc_page *page;
+    const struct rest_binding *binding; /* NULL = not by REST */
+    const struct rest *rest;            /* in the first run, while that lasts */
     struct access access;
     struct run *run;   /* NULL = a parked stream */
     struct stream *st; /* NULL unless streaming */
@@ -149,11 +153,16 @@ void head_out_cors(struct head_out *o, const struct call *c);
 
 /* ---- the kinds of calls ---- */
 
-/* dispatch.c: an RPC. */
+/* dispatch.c: an RPC, whose protocol the head says. */
 void dispatch_open(struct rpc *r, struct http_exchange *x, const struct head *h, const struct method *m,
                    const struct access *a);
+/* The same where protocol and codec are known; binding: of REST, else NULL. */
+void dispatch_open_as(struct rpc *r, struct http_exchange *x, const struct head *h, const struct method *m,
+                      const struct media *media, const struct rest_binding *binding, const struct access *a);
 /* Without a call: the answer to a request that is none. */
 void dispatch_refuse(struct http_exchange *x, const struct head *h, int status, enum code code, const char *message);
+/* The same as REST says it. allow: the header of that name; NULL = none. */
+void dispatch_refuse_rest(struct http_exchange *x, int status, const struct err *e, const char *allow);
 /* unary.c, stream.c: go on after the protocol has read the head. */
 extern const struct call_ops unary_ops, stream_ops;
 void unary_open(struct call *c, const struct head *h);

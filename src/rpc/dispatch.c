@@ -1,6 +1,7 @@
 /* The head of an RPC: which protocol and codec it speaks, whether it may go on, who takes it from here. Loop threads.
  */
 #include "rpc/protocol.h"
+#include "rpc/rest_int.h"
 
 #define ACCEPT_POST                                                                                                    \
     "application/proto, application/json, application/connect+proto, application/connect+json, application/grpc, "     \
@@ -14,6 +15,26 @@ static bool reads_json(const struct head *h)
     return str_eq(h->req->method, STR("GET")) || (media && media->proto == &protocol_connect_unary);
 }
 
+static void refuse(struct http_exchange *x, int status, const struct http_header *headers, size_t n, str body)
+{
+    http_respond(x, status, headers, n, (int64_t)body.n, false);
+    http_write(x, body, true);
+}
+
+void dispatch_refuse_rest(struct http_exchange *x, int status, const struct err *e, const char *allow)
+{
+    const struct http_header headers[] = {{STR("content-type"), STR("application/json")},
+                                          {STR("x-content-type-options"), STR("nosniff")},
+                                          {STR("allow"), str_from(allow)}};
+    struct arena mem;
+    buf body;
+    arena_init(&mem, 0);
+    buf_init_arena(&body, &mem, 8 * ERR_MSG_MAX);
+    rest_put_status(&mem, &body, e);
+    refuse(x, status, headers, allow ? 3 : 2, buf_view(&body));
+    arena_done(&mem);
+}
+
 void dispatch_refuse(struct http_exchange *x, const struct head *h, int status, enum code code, const char *message)
 {
     struct http_header headers[2];
@@ -22,21 +43,24 @@ void dispatch_refuse(struct http_exchange *x, const struct head *h, int status, 
     struct arena mem;
     buf body;
     bool json = reads_json(h);
+    strncpy(e.msg, message, sizeof(e.msg) - 1);
+    if (rest_owns(http_service_self(x), h->req->path)) {
+        dispatch_refuse_rest(x, status, &e, NULL);
+        return;
+    }
     headers[n++] =
         (struct http_header){STR("content-type"), json ? STR("application/json") : STR("text/plain; charset=utf-8")};
     if (status == 405)
         headers[n++] = (struct http_header){STR("allow"), STR("POST")};
     if (status == 415)
         headers[n++] = (struct http_header){STR("accept-post"), STR(ACCEPT_POST)};
-    strncpy(e.msg, message, sizeof(e.msg) - 1);
     arena_init(&mem, 0);
     buf_init_arena(&body, &mem, 8 * ERR_MSG_MAX);
     if (json)
         error_put_json(&body, &e);
     else
         buf_printf(&body, "%s\n", message);
-    http_respond(x, status, headers, n, (int64_t)body.n, false);
-    http_write(x, buf_view(&body), true);
+    refuse(x, status, headers, n, buf_view(&body));
     arena_done(&mem);
 }
 
@@ -98,13 +122,19 @@ static enum code check_head(struct ctx *cx, struct call *c, const struct head *h
 void dispatch_open(struct rpc *r, struct http_exchange *x, const struct head *h, const struct method *m,
                    const struct access *a)
 {
-    struct ctx cx;
     const struct media *media = media_of(x, h, m);
-    if (!media)
-        return;
+    if (media)
+        dispatch_open_as(r, x, h, m, media, NULL, a);
+}
+
+void dispatch_open_as(struct rpc *r, struct http_exchange *x, const struct head *h, const struct method *m,
+                      const struct media *media, const struct rest_binding *binding, const struct access *a)
+{
+    struct ctx cx;
     struct call *c = call_new(r, x, h, a, m->kind == STREAM_NONE ? &unary_ops : &stream_ops);
     c->media = media;
     c->method = m;
+    c->binding = binding;
     set_forms(c);
     if (m->kind != STREAM_NONE)
         stream_init(c);

@@ -52,13 +52,20 @@ enum code message_flags(struct ctx *cx, const struct message_form *form, uint8_t
     return CODE_OK;
 }
 
-enum code message_read(struct ctx *cx, const struct message_form *form, str payload, bool gzip,
-                       const struct pb_type *type, void **out)
+enum code message_payload(struct ctx *cx, const struct message_form *form, str payload, bool gzip, str *out)
 {
     if (gzip && payload.n) /* some clients say gzip of a body that is not there */
         TRY(gzip_inflate(cx, payload, form->max, &payload));
     if (payload.n > form->max)
         return fail(cx, CODE_RESOURCE_EXHAUSTED, "message of %zu bytes is larger than %u", payload.n, form->max);
+    *out = payload;
+    return CODE_OK;
+}
+
+enum code message_read(struct ctx *cx, const struct message_form *form, str payload, bool gzip,
+                       const struct pb_type *type, void **out)
+{
+    TRY(message_payload(cx, form, payload, gzip, &payload));
     if (form->codec == CODEC_JSON && payload.n)
         return pb_json_decode(cx, type, payload, true, out);
     return pb_decode(cx, type, payload, out);
@@ -112,7 +119,11 @@ static enum code put_message(struct ctx *cx, const struct message_form *form, co
     size_t body = from + (form->envelope ? ENVELOPE_HEAD : 0);
     if (form->envelope && buf_room(b, ENVELOPE_HEAD))
         buf_wrote(b, ENVELOPE_HEAD);
+    if (form->line)
+        buf_str(b, STR("{\"result\":"));
     TRY(put_plain(cx, form, type, msg, b));
+    if (form->line)
+        buf_str(b, STR("}\n"));
     if (b->failed || b->n - body > form->max)
         return too_large(cx, form);
     bool small = form->gzip && b->n - body >= form->gzip_min && put_gzip(cx, b, body);

@@ -15,6 +15,7 @@ struct message_form {
     bool gzip;     /* in: how compressed ones are; out: the client takes it */
     bool envelope; /* each behind a flag byte and its length */
     bool text;     /* the whole in base64 (gRPC-Web text) */
+    bool line;     /* out: each as {"result":...} on a line (REST streams) */
     uint32_t max;  /* bytes, inflated */
     uint32_t gzip_min;
 };
@@ -35,6 +36,9 @@ void message_envelope_put(buf *b, uint8_t flags, str payload);
  * of gRPC and Connect say: compressed, but no compression was named). */
 must_check_ enum code message_flags(struct ctx *cx, const struct message_form *form, uint8_t flags);
 
+/* Inflates payload and checks its size. Errors: INVALID_ARGUMENT, RESOURCE_EXHAUSTED. */
+must_check_ enum code message_payload(struct ctx *cx, const struct message_form *form, str payload, bool gzip,
+                                      str *out);
 /* Decodes payload; *out borrows from it. Errors: INVALID_ARGUMENT, RESOURCE_EXHAUSTED. */
 must_check_ enum code message_read(struct ctx *cx, const struct message_form *form, str payload, bool gzip,
                                    const struct pb_type *type, void **out);

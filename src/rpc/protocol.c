@@ -55,6 +55,14 @@ enum code protocol_encodings(struct ctx *cx, struct call *c, str sent, str accep
     return CODE_OK;
 }
 
+enum code protocol_read(struct ctx *cx, const struct call *c, const struct message_form *form, str payload, bool gzip,
+                        void **out)
+{
+    if (c->media->proto->read)
+        return c->media->proto->read(cx, c, form, payload, gzip, out);
+    return message_read(cx, form, payload, gzip, c->method->pb->input, out);
+}
+
 void protocol_timeout(struct call *c, int64_t ns)
 {
     if (__builtin_add_overflow(c->started_ns, ns, &c->deadline_ns))

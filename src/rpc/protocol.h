@@ -14,6 +14,9 @@ struct protocol {
     /* Reads the protocol's own headers: encodings into c->in and c->out, the timeout. Errors are answered by finish().
      */
     enum code (*open)(struct ctx *cx, struct call *c, const struct head *h);
+    /* Makes a request's message of what was received; any thread. NULL = message_read(). */
+    enum code (*read)(struct ctx *cx, const struct call *c, const struct message_form *form, str payload, bool gzip,
+                      void **out);
     /* The whole answer of a unary call that succeeded: run->out, as message_write() made it. */
     void (*reply)(struct call *c, const struct run *run);
     /* The head of a stream's response. */
@@ -42,6 +45,9 @@ const struct media *protocol_find_get(str encoding);
 /* Reads how a client compresses (`sent`) and what it takes (`accepted`). Errors: UNIMPLEMENTED. */
 must_check_ enum code protocol_encodings(struct ctx *cx, struct call *c, str sent, str accepted);
 void protocol_timeout(struct call *c, int64_t ns);
+/* A request's message, read as the call's protocol does. Errors: INVALID_ARGUMENT, RESOURCE_EXHAUSTED. */
+must_check_ enum code protocol_read(struct ctx *cx, const struct call *c, const struct message_form *form, str payload,
+                                    bool gzip, void **out);
 
 /* ---- errors on the wire: error.c ---- */
 

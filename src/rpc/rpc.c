@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "rpc/protocol.h"
+#include "rpc/rest_int.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -84,9 +85,13 @@ static void route(struct rpc *r, struct http_exchange *x, const struct head *h, 
         dispatch_open(r, x, h, m, a);
         return;
     }
+    if (rest_open(r, x, h, a))
+        return;
     const struct rpc_page *page = page_find(r, h->req->path);
     if (page)
         page_open(r, x, h, page, a);
+    else if (rest_owns(r, h->req->path))
+        dispatch_refuse(x, h, 404, CODE_NOT_FOUND, "there is nothing at this path");
     else
         dispatch_refuse(x, h, 404, CODE_UNIMPLEMENTED, "there is nothing at this path; runs are listed at /");
 }
@@ -170,6 +175,8 @@ enum code rpc_new(struct ctx *cx, const struct rpc_config *cfg, struct rpc **out
     enum code code = page_table_check(cx, cfg);
     if (code == CODE_OK)
         code = method_table(cx, r);
+    if (code == CODE_OK)
+        code = rest_table(cx, r);
     if (code != CODE_OK) {
         rpc_free(r);
         return code;

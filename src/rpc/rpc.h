@@ -1,7 +1,7 @@
-/* The API port: Connect, gRPC and gRPC-Web over one dispatcher, and the pages beside them.
+/* The API port: Connect, gRPC, gRPC-Web and REST over one dispatcher, and the pages beside them.
  *
  * rpc_http_service() is what the HTTP server serves. A request whose path is that of a method is an RPC, its protocol
- * is told by the content type; every other path is looked up in the table of pages. Before either, the caller is
+ * is told by the content type; other paths are REST's (rpc/rest_int.h), or else looked up in the table of pages. Before either, the caller is
  * checked: account of a loopback peer, Host, Origin (D-30); a bearer token is refused, since nothing verifies it, unless a
  * trusted proxy has passed it on (D-36). */
 #ifndef RPC_RPC_H

@@ -19,6 +19,7 @@ enum stream_kind {
     STREAM_LOG,   /* nothing is skipped */
 };
 
+struct rest_node;
 struct rpc_count;
 
 /* An RPC and its policy. */
@@ -74,7 +75,8 @@ struct rpc {
     size_t method_count;
     uint32_t *routes; /* hash table: index + 1 of a method */
     size_t route_mask;
-    _Atomic uint32_t port; /* 0 = not told */
+    struct rest_node *rest; /* the tree of REST's paths */
+    _Atomic uint32_t port;  /* 0 = not told */
     _Atomic bool draining;
     _Atomic int64_t inflight_bytes;
     struct arena_budget decoded; /* of all runs (D-34) */

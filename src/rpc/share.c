@@ -26,7 +26,8 @@ static bool may_share(const struct stream *st)
 
 static bool same_form(const struct message_form *a, const struct message_form *b)
 {
-    return a->codec == b->codec && a->gzip == b->gzip && a->envelope == b->envelope && a->text == b->text;
+    return a->codec == b->codec && a->gzip == b->gzip && a->envelope == b->envelope && a->text == b->text &&
+           a->line == b->line;
 }
 
 static bool equal(const struct stream *a, const struct stream *b)

@@ -343,6 +343,12 @@ static void on_data(struct call *c, str chunk)
     struct ctx cx;
     if (c->answered || call_swallow(c, chunk))
         return;
+    if (!c->in.envelope) {
+        call_ctx(c, c->run, &cx);
+        if (call_receive(&cx, c, chunk, 0, c->in.max) != CODE_OK)
+            call_fail_after(c, &cx.err, c->in.max);
+        return;
+    }
     arena_init(&mem, 0);
     ctx_init(&cx, &mem);
     enum code code = c->in.text ? receive_text(&cx, c, chunk) : receive(&cx, c, &chunk);
@@ -356,6 +362,36 @@ static void on_data(struct call *c, str chunk)
         kick(st);
     }
     arena_done(&mem);
+}
+
+/* REST: the body is the message as it comes. What a server stream waits with is the message's binary form. */
+static enum code make_request(struct ctx *cx, struct call *c)
+{
+    struct stream *st = c->st;
+    str bytes;
+    void *msg;
+    TRY(protocol_read(cx, c, &c->in, buf_view(&c->run->body), c->in.gzip, &msg));
+    TRY(pb_encode(cx, c->method->pb->input, msg, &bytes));
+    c->in.codec = CODEC_PROTO;
+    c->in.max = c->method->max;
+    st->request = mem_resize(NULL, sizeof(struct inbound) + bytes.n);
+    *st->request = (struct inbound){.n = bytes.n};
+    if (bytes.n)
+        memcpy(st->request->data, bytes.p, bytes.n);
+    c->rest = NULL;
+    inlet_free(st);
+    st->ready = true;
+    return CODE_OK;
+}
+
+static void take_body(struct call *c)
+{
+    struct ctx cx;
+    call_ctx(c, c->run, &cx);
+    if (make_request(&cx, c) != CODE_OK)
+        call_fail_err(c, &cx.err);
+    else
+        kick(c->st);
 }
 
 /* The one message of a server stream. */
@@ -378,7 +414,9 @@ static void on_end(struct call *c)
     if (c->answered || call_swallow_end(c))
         return;
     in->half_closed = true;
-    if (in->partial || in->head_n)
+    if (!c->in.envelope)
+        take_body(c);
+    else if (in->partial || in->head_n)
         call_fail(c, CODE_INVALID_ARGUMENT, "the last message is cut short");
     else if (!c->method->pb->client_stream)
         take_request(c);

@@ -74,7 +74,7 @@ static enum code prepare(struct ctx *cx, struct run *run, uint32_t max)
     struct message_form form = c->in;
     void *req;
     form.max = max;
-    TRY(message_read(cx, &form, run->message, run->gzip, input, &req));
+    TRY(protocol_read(cx, c, &form, run->message, run->gzip, &req));
     TRY(pb_validate(cx, input, req));
     run->req = req;
     return CODE_OK;

@@ -108,6 +108,16 @@ static enum code spec_metadata(struct ctx *cx, const struct store_action *a, Wor
     return CODE_OK;
 }
 
+/* What fired; a run that somebody started by the trigger's name has none. */
+static TaskTriggerAutomationSpec *trigger_type(struct ctx *cx, int32_t source)
+{
+    if (source != WORKFLOW_RUN_SOURCE_SCHEDULE_TRIGGER && source != WORKFLOW_RUN_SOURCE_ARTIFACT_TRIGGER)
+        return NULL;
+    TaskTriggerAutomationSpec *t = pb_new(cx->mem, TaskTriggerAutomationSpec);
+    t->type = source == WORKFLOW_RUN_SOURCE_SCHEDULE_TRIGGER ? TASK_TYPE_SCHEDULE : TASK_TYPE_ARTIFACT;
+    return t;
+}
+
 static enum code root_metadata(struct ctx *cx, const struct store_run *run, WorkflowActionMetadata *m)
 {
     TaskRunSpec *spec;
@@ -115,6 +125,7 @@ static enum code root_metadata(struct ctx *cx, const struct store_run *run, Work
     m->source = run->source;
     if (run->trigger_name.n) {
         m->trigger_name = run->trigger_name;
+        m->trigger_type = trigger_type(cx, run->source);
         m->trigger_id = pb_new(cx->mem, CommonTriggerIdentifier);
         m->trigger_id->revision = run->trigger_revision;
         m->trigger_id->name = pb_new(cx->mem, CommonTriggerName);

@@ -9,6 +9,9 @@
 #include "service/action_message.h"
 #include "store/project.h"
 
+/* Inputs or outputs that are answered inside a message. */
+#define INLINE_MAX ((size_t)32 << 20)
+
 str service_inputs_uri(struct ctx *cx, const struct store_action *a)
 {
     return engine_uri_inputs(cx->mem, a->input_uri);
@@ -34,6 +37,15 @@ enum code service_report_key(struct ctx *cx, const struct store_attempt *t, str 
     return c == CODE_NOT_FOUND ? fail(cx, c, "attempt %u has no report yet", t->attempt) : c;
 }
 
+enum code service_data_read(struct ctx *cx, const char *field, str uri, str *bytes)
+{
+    str bucket, key;
+    TRY(object_uri_parse(cx, field, uri, &bucket, &key));
+    if (object_get(cx, cx->app->objects, bucket, key, INLINE_MAX, bytes) != CODE_OK)
+        return fail_wrap(cx, "failed to read %s from " STR_FMT, field, STR_ARG(str_head(uri, 128)));
+    return CODE_OK;
+}
+
 enum code service_data_check_object(struct ctx *cx, const char *field, str uri)
 {
     const struct object_uri_scope all = {.project = STR("")};
@@ -45,6 +57,8 @@ enum code service_data_check_folder(struct ctx *cx, const char *field, str uri, 
     struct store_project *other = NULL;
     str bucket, key, first, rest;
     TRY(service_data_check_object(cx, field, uri));
+    if (!project.n)
+        return CODE_OK;
     TRY(object_uri_parse(cx, field, uri, &bucket, &key));
     str_cut(key, '/', &first, &rest);
     if (!str_eq(first, project))

@@ -14,11 +14,14 @@ str service_outputs_uri(struct ctx *cx, const struct store_action *a);
  * the field. An object that is to be read: */
 must_check_ enum code service_data_check_object(struct ctx *cx, const char *field, str uri);
 /* Read or write entry. A folder that a run of the project, or an upload for it, will make: not another project's, nor
- * among the uploads. */
+ * among the uploads. project empty: of whatever project, so only its bucket counts. */
 must_check_ enum code service_data_check_folder(struct ctx *cx, const char *field, str uri, str project);
 
 /* The same for raw data, which tasks may also put into a bucket of object.upstreams. */
 must_check_ enum code service_data_check_raw(struct ctx *cx, const char *field, str uri, str project);
+
+/* A whole object of inputs, outputs or one value, of at most 32 MiB. Errors also: NOT_FOUND. */
+must_check_ enum code service_data_read(struct ctx *cx, const char *field, str uri, str *bytes);
 
 /* The attempt's report, which grows while the task flushes it. NOT_FOUND when there is none. Reads an object. */
 must_check_ enum code service_report_key(struct ctx *cx, const struct store_attempt *t, str *bucket, str *key);

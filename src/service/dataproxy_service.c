@@ -5,6 +5,8 @@
 #include "base/time.h"
 #include "engine/create.h"
 #include "engine/inputs_hash.h"
+#include "engine/settings.h"
+#include "engine/trigger.h"
 #include "gen/flyteidl2_core.h"
 #include "gen/flyteidl2_dataproxy.h"
 #include "gen/services.h"
@@ -23,8 +25,6 @@
 #define UPLOAD_LIFETIME_MAX_S 3600
 #define UPLOAD_SIZE_MAX (INT64_C(5) << 30)
 #define DOWNLOAD_LIFETIME_MAX_S 3600
-/* Inputs or outputs that are answered inside a message. */
-#define INLINE_MAX ((size_t)32 << 20)
 #define SEGMENT_MAX 255
 #define UPLOAD_HEADERS 3
 
@@ -91,11 +91,17 @@ static enum code check_upload(struct ctx *cx, const DataproxyCreateUploadLocatio
     return CODE_OK;
 }
 
+/* A tracked run's report grows while it runs. */
+static bool grows(const DataproxyCreateUploadLocationRequest *req)
+{
+    return str_starts(req->filename_root, STR(ENGINE_TRACKED "/")) && str_eq(req->filename, STR("report.html"));
+}
+
 /* A name that the client chose must not silently get other content. */
 static enum code check_overwrite(struct ctx *cx, const DataproxyCreateUploadLocationRequest *req, str key)
 {
     struct object_info info;
-    if (req->filename.n == 0 || req->filename_root.n == 0)
+    if (req->filename.n == 0 || req->filename_root.n == 0 || grows(req))
         return CODE_OK;
     enum code code = object_stat(cx, cx->app->objects, STR(OBJECT_BUCKET), key, &info);
     if (code == CODE_NOT_FOUND) {
@@ -171,27 +177,52 @@ enum code DataProxyService_CreateUploadLocation(struct ctx *cx, const DataproxyC
 struct upload_task {
     const DataproxyUploadInputsRequest *req;
     str project, domain;
+    str base_dir;                     /* found: as asked, else of the settings; empty = among the uploads */
     const CoreTaskTemplate *template; /* found */
 };
+
+/* The inputs go where the run will be (run_base_dir). */
+static enum code find_base_dir(struct ctx *cx, struct upload_task *t)
+{
+    SettingsSettings *settings;
+    t->base_dir = t->req->base_dir;
+    if (!t->base_dir.n) {
+        TRY(engine_settings_resolve(cx, t->domain, t->project, &settings));
+        t->base_dir = engine_settings_run_base_dir(settings);
+    }
+    if (!t->base_dir.n)
+        return CODE_OK;
+    return service_data_check_folder(cx, t->req->base_dir.n ? "base_dir" : "settings.run.run_base_dir",
+                                     object_uri_join(cx->mem, t->base_dir, t->project), t->project);
+}
+
+static enum code find_trigger_template(struct ctx *cx, struct upload_task *t)
+{
+    const CommonTriggerName *id = t->req->trigger_name;
+    struct store_trigger *row;
+    struct engine_trigger trigger;
+    TRY(store_trigger_get(cx, id->project, id->domain, id->task_name, id->name, &row));
+    TRY(engine_trigger_load(cx, row, &trigger));
+    t->template = trigger.task->task_template;
+    return CODE_OK;
+}
 
 /* Checks the project and the folder, and finds the task's template. */
 static enum code find_upload_task(struct ctx *cx, void *arg)
 {
     struct upload_task *t = arg;
+    const TaskTaskIdentifier *id = t->req->task_id;
     struct store_task *row;
     struct store_spec *spec;
     void *message;
     TRY(store_project_require(cx, t->project));
-    if (t->req->base_dir.n)
-        TRY(service_data_check_folder(cx, "base_dir", object_uri_join(cx->mem, t->req->base_dir, t->project),
-                                      t->project));
+    TRY(find_base_dir(cx, t));
     if (t->req->task_case == DataproxyUploadInputsRequest_task_spec_tag) {
         t->template = t->req->task_spec->task_template;
         return CODE_OK;
     }
-    if (t->req->task_case != DataproxyUploadInputsRequest_task_id_tag)
-        return fail(cx, CODE_UNIMPLEMENTED, "trigger_name: this version does not run triggers yet");
-    const TaskTaskIdentifier *id = t->req->task_id;
+    if (t->req->task_case == DataproxyUploadInputsRequest_trigger_name_tag)
+        return find_trigger_template(cx, t);
     TRY(store_task_find(cx, id->project, id->domain, id->name, id->version, &row));
     if (!row)
         return fail(cx, CODE_NOT_FOUND, "task not found: " STR_FMT " version " STR_FMT, STR_ARG(id->name),
@@ -245,7 +276,7 @@ enum code DataProxyService_UploadInputs(struct ctx *cx, const DataproxyUploadInp
     TRY(pb_encode(cx, &TaskInputs_type, inputs, &bytes));
     TRY(inputs_key(cx, &t, org, bytes, &key));
     CommonOffloadedInputData *data = rsp->offloaded_input_data = pb_new(cx->mem, CommonOffloadedInputData);
-    TRY(put_inputs(cx, req->base_dir, key, bytes, &data->uri));
+    TRY(put_inputs(cx, t.base_dir, key, bytes, &data->uri));
     const CoreTaskMetadata *meta = t.template ? t.template->metadata : NULL;
     return engine_inputs_hash(cx, inputs, meta ? meta->cache_ignore_input_vars.p : NULL,
                               meta ? meta->cache_ignore_input_vars.n : 0, &data->inputs_hash);
@@ -274,12 +305,11 @@ static enum code find_action(struct ctx *cx, void *arg)
 /* An empty message when there is no such object. *uri becomes empty then. */
 static enum code read_message(struct ctx *cx, const char *what, const struct pb_type *type, str *uri, void **out)
 {
-    str bucket, key, bytes = STR("");
+    str bytes = STR("");
     if (uri->n) {
-        TRY(object_uri_parse(cx, what, *uri, &bucket, &key));
-        enum code code = object_get(cx, cx->app->objects, bucket, key, INLINE_MAX, &bytes);
+        enum code code = service_data_read(cx, what, *uri, &bytes);
         if (code != CODE_OK && code != CODE_NOT_FOUND)
-            return fail_wrap(cx, "failed to read %s from " STR_FMT, what, STR_ARG(*uri));
+            return code;
         if (code == CODE_NOT_FOUND) {
             ctx_clear_err(cx);
             *uri = STR("");

@@ -3,36 +3,8 @@
 #include "gen/services.h"
 #include "rpc/stream.h"
 #include "service/report.h"
-#include "store/db.h"
 
-/* ---- outcomes --------------------------------------------------------------------------------------------------- */
-
-typedef enum code report_fn(struct ctx *cx, const void *req);
-
-/* What the client did wrong is told in the status; what went wrong here is an error of the call. */
-static bool is_told(enum code c)
-{
-    return c == CODE_INVALID_ARGUMENT || c == CODE_NOT_FOUND || c == CODE_ALREADY_EXISTS ||
-           c == CODE_FAILED_PRECONDITION || c == CODE_ABORTED || c == CODE_PERMISSION_DENIED;
-}
-
-/* Runs fn in a savepoint of its own: what it wrote before it failed is undone. */
-static enum code report(struct ctx *cx, report_fn *fn, const void *req, GoogleRpcStatus **out)
-{
-    GoogleRpcStatus *status = pb_new(cx->mem, GoogleRpcStatus);
-    TRY(db_savepoint(cx));
-    enum code c = fn(cx, req);
-    *out = status;
-    if (c == CODE_OK)
-        return db_release(cx);
-    if (!is_told(c))
-        return c;
-    db_rollback_to(cx);
-    status->code = (int32_t)c;
-    status->message = arena_str(cx->mem, str_from(cx->err.msg));
-    ctx_clear_err(cx);
-    return CODE_OK;
-}
+/* ---- reports ----------------------------------------------------------------------------------------------------- */
 
 static enum code record_action(struct ctx *cx, const void *msg)
 {
@@ -68,20 +40,20 @@ enum code InternalRunService_RecordAction(struct ctx *cx, const WorkflowRecordAc
                                           WorkflowRecordActionResponse *rsp)
 {
     rsp->action_id = req->action_id;
-    return report(cx, record_action, req, &rsp->status);
+    return service_report_told(cx, record_action, req, &rsp->status);
 }
 
 enum code InternalRunService_UpdateActionStatus(struct ctx *cx, const WorkflowUpdateActionStatusRequest *req,
                                                 WorkflowUpdateActionStatusResponse *rsp)
 {
     rsp->action_id = req->action_id;
-    return report(cx, update_status, req, &rsp->status);
+    return service_report_told(cx, update_status, req, &rsp->status);
 }
 
 enum code InternalRunService_RecordActionEvents(struct ctx *cx, const WorkflowRecordActionEventsRequest *req,
                                                 WorkflowRecordActionEventsResponse *rsp)
 {
-    return report(cx, record_events, req, &rsp->status);
+    return service_report_told(cx, record_events, req, &rsp->status);
 }
 
 /* ---- streams: each message is answered in order; they end when the client has said all ----------------------------- */
@@ -133,7 +105,7 @@ static enum code answer_event(struct ctx *cx, const void *msg, void **out)
     *out = rsp;
     if (!in->request)
         return fail(cx, CODE_INVALID_ARGUMENT, "request: required");
-    return report(cx, record_event, in->request, &rsp->response->status);
+    return service_report_told(cx, record_event, in->request, &rsp->response->status);
 }
 
 enum code InternalRunService_RecordActionStream(struct ctx *cx, const void *none, struct stream *st)

@@ -213,27 +213,49 @@ static enum code add_function(struct ctx *cx, struct service_list *l, const stru
     return service_list_and(cx, l, condition.p, v, uses);
 }
 
-static enum code label_filter(struct ctx *cx, struct service_list *l, const struct service_list_spec *spec,
-                              const CommonFilter *f)
+static enum code pair_values(struct ctx *cx, struct service_list *l, const CommonFilter *f)
 {
-    str key = str_skip(f->field, strlen("labels."));
-    bool equal = f->function == COMMON_FILTER_FUNCTION_EQUAL, exists = f->function == COMMON_FILTER_FUNCTION_EXISTS;
-    if (!equal && !exists && f->function != COMMON_FILTER_FUNCTION_NOT_EXISTS)
-        return fail(cx, CODE_INVALID_ARGUMENT, "filters: labels know EQUAL, EXISTS and NOT_EXISTS");
-    if (equal && f->values.n != 1)
+    if (!f->values.n || (f->values.n > 1 && f->function == COMMON_FILTER_FUNCTION_EQUAL))
         return fail(cx, CODE_INVALID_ARGUMENT, "filters: " STR_FMT ": one value is required", STR_ARG(f->field));
-    struct db_value v[2] = {DB_S(key), equal ? DB_S(f->values.p[0]) : DB_N};
-    str sql = arena_printf(cx->mem, "%sEXISTS (%s AND x.key = ?%s)", equal || exists ? "" : "NOT ", spec->label_query,
-                           equal ? " AND x.value = ?" : "");
-    return service_list_and(cx, l, sql.p, v, equal ? 2 : 1);
+    buf_str(&l->where, STR(" AND x.value IN ("));
+    for (size_t i = 0; i < f->values.n; i++)
+        TRY(append(cx, l, i ? ", ?" : "?", &DB_S(f->values.p[i]), 1));
+    buf_char(&l->where, ')');
+    return CODE_OK;
+}
+
+static enum code pair_filter(struct ctx *cx, struct service_list *l, const struct service_list_pairs *pairs,
+                             const CommonFilter *f)
+{
+    const struct db_value key = DB_S(str_skip(f->field, strlen(pairs->prefix)));
+    bool value = f->function == COMMON_FILTER_FUNCTION_EQUAL || f->function == COMMON_FILTER_FUNCTION_VALUE_IN;
+    bool absent = f->function == COMMON_FILTER_FUNCTION_NOT_EXISTS;
+    if (!value && !absent && f->function != COMMON_FILTER_FUNCTION_EXISTS)
+        return fail(cx, CODE_INVALID_ARGUMENT, "filters: " STR_FMT " knows EQUAL, VALUE_IN, EXISTS and NOT_EXISTS",
+                    STR_ARG(f->field));
+    str sql = arena_printf(cx->mem, "%sEXISTS (%s AND x.key = ?", absent ? "NOT " : "", pairs->query);
+    TRY(service_list_and(cx, l, sql.p, &key, 1));
+    if (value)
+        TRY(pair_values(cx, l, f));
+    buf_char(&l->where, ')');
+    return CODE_OK;
+}
+
+static const struct service_list_pairs *find_pairs(const struct service_list_spec *spec, str name)
+{
+    for (size_t i = 0; i < spec->pair_count; i++)
+        if (str_starts(name, str_from(spec->pairs[i].prefix)))
+            return &spec->pairs[i];
+    return NULL;
 }
 
 enum code service_list_filter(struct ctx *cx, struct service_list *l, const struct service_list_spec *spec,
                               const CommonFilter *f)
 {
     const struct service_list_field *field = service_list_find(spec, f->field);
-    if (!field && spec->label_query && str_starts(f->field, STR("labels.")))
-        return label_filter(cx, l, spec, f);
+    const struct service_list_pairs *pairs = find_pairs(spec, f->field);
+    if (!field && pairs)
+        return pair_filter(cx, l, pairs, f);
     if (!field)
         return fail(cx, CODE_INVALID_ARGUMENT, "invalid filter field: " STR_FMT, STR_ARG(f->field));
     for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++)
@@ -256,7 +278,7 @@ static enum code add_order(struct ctx *cx, struct service_list *l, const struct 
                            const CommonSort *sort)
 {
     const struct service_list_field *field = service_list_find(spec, sort->key);
-    if (!field)
+    if (!field || !spec->tie_break)
         return fail(cx, CODE_INVALID_ARGUMENT, "invalid sort field: " STR_FMT, STR_ARG(sort->key));
     if (l->order_count == SERVICE_LIST_TERMS_MAX - 1)
         return fail(cx, CODE_INVALID_ARGUMENT, "sort_by_fields: at most %d", SERVICE_LIST_TERMS_MAX - 1);
@@ -274,14 +296,32 @@ static void take_default_order(struct service_list *l, const char *sql)
     }
 }
 
+static enum code take_id_order(struct ctx *cx, struct service_list *l, const char *id, CommonSort *const *sorts,
+                               size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (i || !str_eq(sorts[i]->key, STR("created_at")))
+            return fail(cx, CODE_INVALID_ARGUMENT, "invalid sort field: " STR_FMT "; only created_at, once",
+                        STR_ARG(sorts[i]->key));
+    bool ascending = n && sorts[0]->direction == COMMON_SORT_DIRECTION_ASCENDING;
+    l->order[l->order_count++] = (struct service_list_term){str_from(id), !ascending};
+    return CODE_OK;
+}
+
 static enum code take_order(struct ctx *cx, struct service_list *l, const struct service_list_spec *spec,
                             const CommonListRequest *req)
 {
+    CommonSort *const *sorts = req ? req->sort_by_fields.p : NULL;
+    size_t n = req ? req->sort_by_fields.n : 0;
+    if (req && n == 0 && req->sort_by && req->sort_by->key.n) {
+        sorts = &req->sort_by;
+        n = 1;
+    }
     l->order_count = 0;
-    for (size_t i = 0; req && i < req->sort_by_fields.n; i++)
-        TRY(add_order(cx, l, spec, req->sort_by_fields.p[i]));
-    if (req && req->sort_by_fields.n == 0 && req->sort_by && req->sort_by->key.n)
-        TRY(add_order(cx, l, spec, req->sort_by));
+    if (spec->by_id)
+        return take_id_order(cx, l, spec->by_id, sorts, n);
+    for (size_t i = 0; i < n; i++)
+        TRY(add_order(cx, l, spec, sorts[i]));
     if (!l->order_count) {
         take_default_order(l, spec->default_order);
         return CODE_OK;

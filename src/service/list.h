@@ -28,13 +28,22 @@ struct service_list_field {
     const char *enum_name; /* full name in the IDL */
 };
 
+/* Filters by pairs: "labels.<key>". query: "SELECT 1 FROM run_label x WHERE x.run_id = r.id" and so on. */
+struct service_list_pairs {
+    const char *prefix; /* "labels." */
+    const char *query;
+};
+
 struct service_list_spec {
     const struct service_list_field *fields;
     size_t field_count;
     const char *default_order; /* "k.created_ns DESC, k.id DESC": never NULL, the last one unique */
-    const char *tie_break;     /* a unique column, appended to the client's order in the direction of its last field */
-    /* For "labels.<key>" filters: "SELECT 1 FROM run_label x WHERE x.run_id = r.id" and so on; NULL = none. */
-    const char *label_query;
+    /* A unique column, appended to the client's order in the direction of its last field. NULL: no order but the default. */
+    const char *tie_break;
+    /* Instead of both, a column of ids in order of creation: newest first, and clients may sort by created_at only. */
+    const char *by_id;
+    const struct service_list_pairs *pairs;
+    size_t pair_count;
     /* The column that an index sorts by, never NULL. Others are sorted by with 0 or "" for NULL. */
     const char *indexed;
     bool walked; /* pages are read by service/walk.h, which reads the tokens */

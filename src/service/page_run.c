@@ -33,6 +33,12 @@ static str query_value(str query, str name)
     return STR("");
 }
 
+/* A tracked run's page is that of any run; the SDK prints another URL for it. */
+static bool is_word(str piece, const char *word)
+{
+    return str_eq(piece, str_from(word)) || (str_eq(piece, STR("tracked-runs")) && strcmp(word, "runs") == 0);
+}
+
 /* Names that can be in a path need no decoding: none of theirs has other characters. */
 static enum code parse(struct ctx *cx, const struct rpc_page_request *req, struct page_run *p)
 {
@@ -41,7 +47,7 @@ static enum code parse(struct ctx *cx, const struct rpc_page_request *req, struc
     size_t value = 0;
     uint64_t attempt;
     for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
-        if (!str_next(&rest, '/', &piece) || (words[i] && !str_eq(piece, str_from(words[i]))))
+        if (!str_next(&rest, '/', &piece) || (words[i] && !is_word(piece, words[i])))
             return fail(cx, CODE_NOT_FOUND, "there is no such page; runs are at /v2/domain/D/project/P/runs/R");
         if (!words[i])
             *values[value++] = piece;
@@ -102,6 +108,10 @@ static void facts(buf *b, const struct page_run *p)
     if (run->created_by_name.n || run->created_by_subject.n) {
         fact(b, "By");
         html_text(b, run->created_by_name.n ? run->created_by_name : run->created_by_subject);
+    }
+    if (run->source == WORKFLOW_RUN_SOURCE_TRACKED) {
+        fact(b, "Runs");
+        buf_str(b, STR("elsewhere; what is known of it was reported"));
     }
     buf_str(b, STR("</dl>"));
 }

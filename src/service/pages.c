@@ -1,10 +1,11 @@
-/* The table of pages, the style sheet and icon, /readyz, and the list of recent runs. */
+/* The table of pages, those that are files, /readyz, and the list of recent runs. */
 #include "service/pages.h"
 
 #include "app.h"
 #include "base/embed.h"
 #include "lane/lane.h"
 #include "object/object.h"
+#include "rpc/call.h"
 #include "service/action_message.h"
 #include "service/html_int.h"
 #include "service/list.h"
@@ -14,22 +15,29 @@
 #define PAGE_BYTES_MAX ((size_t)8 << 20)
 #define RUNS 100
 
-static enum code style(struct ctx *cx, const struct rpc_page_request *req, struct rpc_page_response *rsp)
+/* Files as they are, but for what a page may load. */
+static enum code static_file(struct ctx *cx, const struct rpc_page_request *req, struct rpc_page_response *rsp)
 {
-    (void)cx;
-    (void)req;
-    rsp->content_type = STR("text/css; charset=utf-8");
-    rsp->body = embed_find(STR("service/embed/tern.css"));
-    return CODE_OK;
-}
-
-static enum code icon(struct ctx *cx, const struct rpc_page_request *req, struct rpc_page_response *rsp)
-{
-    (void)cx;
-    (void)req;
-    rsp->content_type = STR("image/svg+xml");
-    rsp->body = embed_find(STR("service/embed/tern.svg"));
-    return CODE_OK;
+    static const struct {
+        const char *path, *name, *type;
+    } files[] = {
+        {"/assets/openapi.css", "service/embed/openapi.css", "text/css; charset=utf-8"},
+        {"/assets/openapi.js", "service/embed/openapi.js", "text/javascript; charset=utf-8"},
+        {"/assets/tern.css", "service/embed/tern.css", "text/css; charset=utf-8"},
+        {"/assets/tern.svg", "service/embed/tern.svg", "image/svg+xml"},
+        {"/openapi", "service/embed/openapi.html", "text/html; charset=utf-8"},
+        {"/openapi.json", "service/embed/openapi.json", "application/json"},
+    };
+    rpc_set_header(cx, STR("content-security-policy"),
+                   STR("default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
+                       "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"));
+    for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
+        if (str_eq(req->path, str_from(files[i].path))) {
+            rsp->content_type = str_from(files[i].type);
+            rsp->body = embed_find(str_from(files[i].name));
+            return CODE_OK;
+        }
+    return fail(cx, CODE_INTERNAL, "a page without its file");
 }
 
 /* ---- health ------------------------------------------------------------------------------------------------------ */
@@ -100,16 +108,21 @@ static enum code home(struct ctx *cx, const struct rpc_page_request *req, struct
         run_row(&b, &rows[i].run, rows[i].root);
     if (n)
         buf_str(&b, STR("</tbody></table></div>"));
+    buf_str(&b, STR("<p class=\"note\"><a href=\"/openapi\">The API, to browse</a></p>"));
     return html_end(cx, &b, STR(""), rsp);
 }
 
 const struct rpc_page service_pages[] = {
     {"/", LANE_READ, home},
     {"/admin/gc", LANE_WORK, service_page_gc},
-    {"/assets/tern.css", LANE_READ, style},
-    {"/assets/tern.svg", LANE_READ, icon},
+    {"/assets/openapi.css", LANE_READ, static_file},
+    {"/assets/openapi.js", LANE_READ, static_file},
+    {"/assets/tern.css", LANE_READ, static_file},
+    {"/assets/tern.svg", LANE_READ, static_file},
     {"/healthz", LANE_READ, rpc_page_healthz},
     {"/metrics", LANE_READ, rpc_page_metrics},
+    {"/openapi", LANE_READ, static_file},
+    {"/openapi.json", LANE_READ, static_file},
     {"/readyz", LANE_WORK, readyz},
     {"/v2/", LANE_WORK, service_page_run},
 };

@@ -1,13 +1,12 @@
-/* ProjectService: projects are rows; their domains are the same three everywhere (control-plane facts, section 11.1).
- */
+/* ProjectService: projects are rows; all have the same domains (control-plane facts, section 11.1). */
 #include "base/buf.h"
 #include "base/time.h"
 #include "engine/create.h"
 #include "gen/flyteidl2_common.h"
 #include "gen/flyteidl2_project.h"
 #include "gen/services.h"
-#include "service/domain.h"
 #include "service/list.h"
+#include "store/domain.h"
 #include "store/project.h"
 
 #define ID_MAX 63
@@ -15,7 +14,25 @@
 #define ARGS_MAX 100
 #define LIST_MAX 10000
 
-static ProjectProject *project_message(struct ctx *cx, const struct store_project *p)
+struct domains {
+    ProjectDomain **p;
+    size_t n;
+};
+
+static enum code read_domains(struct ctx *cx, struct domains *out)
+{
+    struct store_domain *rows;
+    TRY(store_domain_list(cx, &rows, &out->n));
+    out->p = arena_new_array(cx->mem, ProjectDomain *, out->n);
+    for (size_t i = 0; i < out->n; i++) {
+        out->p[i] = pb_new(cx->mem, ProjectDomain);
+        out->p[i]->id = rows[i].id;
+        out->p[i]->name = rows[i].name;
+    }
+    return CODE_OK;
+}
+
+static ProjectProject *project_message(struct ctx *cx, const struct store_project *p, const struct domains *domains)
 {
     ProjectProject *m = pb_new(cx->mem, ProjectProject);
     void *labels;
@@ -25,13 +42,8 @@ static ProjectProject *project_message(struct ctx *cx, const struct store_projec
     m->state = p->state;
     if (p->labels.n && pb_decode(cx, &TaskLabels_type, p->labels, &labels) == CODE_OK)
         m->labels = labels;
-    m->domains.n = service_domain_count;
-    m->domains.p = arena_new_array(cx->mem, ProjectDomain *, service_domain_count);
-    for (size_t i = 0; i < service_domain_count; i++) {
-        m->domains.p[i] = pb_new(cx->mem, ProjectDomain);
-        m->domains.p[i]->id = str_from(service_domains[i].id);
-        m->domains.p[i]->name = str_from(service_domains[i].name);
-    }
+    m->domains.p = domains->p;
+    m->domains.n = domains->n;
     return m;
 }
 
@@ -73,12 +85,14 @@ enum code ProjectService_UpdateProject(struct ctx *cx, const ProjectUpdateProjec
 enum code ProjectService_GetProject(struct ctx *cx, const ProjectGetProjectRequest *req, ProjectGetProjectResponse *rsp)
 {
     struct store_project *row;
+    struct domains domains;
     if (req->id.n == 0)
         return fail(cx, CODE_INVALID_ARGUMENT, "id is required");
     TRY(store_project_find(cx, req->id, &row));
     if (!row)
         return fail(cx, CODE_NOT_FOUND, "project not found: " STR_FMT, STR_ARG(req->id));
-    rsp->project = project_message(cx, row);
+    TRY(read_domains(cx, &domains));
+    rsp->project = project_message(cx, row, &domains);
     return CODE_OK;
 }
 
@@ -199,14 +213,16 @@ enum code ProjectService_ListProjects(struct ctx *cx, const ProjectListProjectsR
 {
     struct service_list l;
     struct store_project *rows;
+    struct domains domains;
     size_t n;
     TRY(list_page(cx, req, &l));
     TRY(store_project_list(cx, &l.page, &rows, &n));
+    TRY(read_domains(cx, &domains));
     rsp->projects = pb_new(cx->mem, ProjectProjects);
     rsp->projects->token = service_list_token(cx, &l, &n);
     rsp->projects->projects.n = n;
     rsp->projects->projects.p = arena_new_array(cx->mem, ProjectProject *, n);
     for (size_t i = 0; i < n; i++)
-        rsp->projects->projects.p[i] = project_message(cx, &rows[i]);
+        rsp->projects->projects.p[i] = project_message(cx, &rows[i], &domains);
     return CODE_OK;
 }

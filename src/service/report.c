@@ -7,6 +7,8 @@
 #include "engine/engine.h"
 #include "engine/phase.h"
 #include "engine/reach.h"
+#include "store/cascade.h"
+#include "store/db.h"
 #include "store/event.h"
 #include "store/identity.h"
 #include "store/report.h"
@@ -128,9 +130,14 @@ static int32_t error_kind(const WorkflowErrorInfo *e)
                                                     : CORE_EXECUTION_ERROR_ERROR_KIND_UNKNOWN;
 }
 
-static str folder_of(str output_uri)
+static str without(str uri, str file)
 {
-    return str_ends(output_uri, STR("/outputs.pb")) ? str_head(output_uri, output_uri.n - 11) : output_uri;
+    return str_ends(uri, file) ? str_head(uri, uri.n - file.n) : uri;
+}
+
+static str folder_of(const TaskOutputReferences *o)
+{
+    return o->output_uri.n ? without(o->output_uri, STR("/outputs.pb")) : without(o->report_uri, STR("/report.html"));
 }
 
 static void set_time(struct store_attempt *t, int32_t phase, int64_t at)
@@ -181,7 +188,7 @@ static enum code merge_event(struct ctx *cx, struct store_action *a, const Workf
     t->has_log = t->has_log || e->log_context;
     t->cache_status = e->cache_status;
     if (e->outputs) {
-        t->output_uri = folder_of(e->outputs->output_uri);
+        t->output_uri = folder_of(e->outputs);
         t->has_report = t->has_report || e->outputs->report_uri.n;
     }
     if (e->error_info) {
@@ -207,28 +214,114 @@ static enum code add_cluster_events(struct ctx *cx, uint64_t action_id, const Wo
     return CODE_OK;
 }
 
-enum code service_report_event(struct ctx *cx, const WorkflowActionEvent *e)
+/* Keeps the event, unless it was there before, and takes over what it says of the action; the caller saves the row. */
+static enum code take_event(struct ctx *cx, const struct store_run *run, struct store_action *a,
+                            const WorkflowActionEvent *e, bool *fresh)
 {
-    struct engine_clock clock;
-    struct store_run *run;
-    struct store_action *a;
     str info;
-    bool fresh;
-    TRY(find(cx, e->id, &run, &a));
     TRY(check_outputs(cx, run, e->outputs));
     TRY(pb_encode(cx, &WorkflowActionEvent_type, e, &info));
-    TRY(store_report_put(cx, a->id, e->attempt, e->phase, e->version, info, &fresh));
-    if (!fresh)
+    TRY(store_report_put(cx, a->id, e->attempt, e->phase, e->version, info, fresh));
+    if (!*fresh)
         return CODE_OK;
     TRY(merge_event(cx, a, e));
     TRY(add_cluster_events(cx, a->id, e));
     if (e->outputs && e->phase == COMMON_ACTION_PHASE_SUCCEEDED)
-        a->output_uri = folder_of(e->outputs->output_uri);
+        a->output_uri = a->type == WORKFLOW_ACTION_TYPE_TRACE ? e->outputs->output_uri : folder_of(e->outputs);
     if (e->error_info) {
         a->error_kind = error_kind(e->error_info);
         a->error_code = e->error_info->code;
         a->error = e->error_info->message;
     }
+    return CODE_OK;
+}
+
+enum code service_report_event(struct ctx *cx, const WorkflowActionEvent *e)
+{
+    struct engine_clock clock;
+    struct store_run *run;
+    struct store_action *a;
+    bool fresh;
+    TRY(find(cx, e->id, &run, &a));
+    TRY(take_event(cx, run, a, e, &fresh));
+    if (!fresh)
+        return CODE_OK;
     engine_clock_now(cx, &clock);
     return engine_change_save(cx, &clock, a, run, a->phase, a->attempt);
+}
+
+/* ---- tracked runs ------------------------------------------------------------------------------------------------ */
+
+static enum code end_tracked(struct ctx *cx, const struct engine_clock *clock, const struct store_run *run,
+                             struct store_action *a, int32_t phase)
+{
+    struct engine_ending end = {.phase = phase, .cache_status = a->cache_status};
+    if (phase == COMMON_ACTION_PHASE_SUCCEEDED) {
+        end.output_uri = a->output_uri;
+    } else if (phase == COMMON_ACTION_PHASE_ABORTED) {
+        end.abort_reason = a->error.n ? a->error : STR("aborted where it ran");
+        TRY(store_identity_put_caller(cx, &end.abort_by));
+    } else {
+        end.error_kind = a->error_kind;
+        end.code = a->error_code;
+        end.error = a->error;
+    }
+    return engine_change_end(cx, clock, a, run, NULL, &end);
+}
+
+enum code service_report_tracked(struct ctx *cx, const struct store_run *run, struct store_action *a,
+                                 const WorkflowTrackedActionUpdate *u)
+{
+    const struct store_action was = *a;
+    struct engine_clock clock;
+    bool fresh;
+    TRY(take_event(cx, run, a, u->event, &fresh));
+    if (!fresh)
+        return CODE_OK;
+    if (a->phase == COMMON_ACTION_PHASE_ABORTED)
+        return fail(cx, CODE_ABORTED, "action " STR_FMT " was aborted; stop", STR_ARG(a->name));
+    engine_clock_now(cx, &clock);
+    int32_t phase = u->status ? u->status->phase : a->phase;
+    uint32_t attempt = u->status && u->status->attempts > a->attempt ? u->status->attempts : a->attempt;
+    if (!u->status || !engine_phase_allowed(a->type, a->phase, phase, attempt > a->attempt)) {
+        if (a->ended_ns) /* stale: what its end said stays */
+            *a = was;
+        return engine_change_save(cx, &clock, a, run, a->phase, a->attempt);
+    }
+    a->cache_status = u->status->cache_status;
+    if (a->ended_ns) /* another attempt: what its children are aborted for is over, and there may be new ones */
+        TRY(store_cascade_delete(cx, a->run_id, a->parent_id ? a->id : 0));
+    if (engine_phase_is_terminal(phase)) {
+        a->attempt = attempt;
+        return end_tracked(cx, &clock, run, a, phase);
+    }
+    a->error_kind = 0;
+    a->error_code = a->error = STR("");
+    return engine_change_save(cx, &clock, a, run, phase, attempt);
+}
+
+/* ---- outcomes ---------------------------------------------------------------------------------------------------- */
+
+/* What the client did wrong is told in the status; what went wrong here is an error of the call. */
+static bool is_told(enum code c)
+{
+    return c == CODE_INVALID_ARGUMENT || c == CODE_NOT_FOUND || c == CODE_ALREADY_EXISTS ||
+           c == CODE_FAILED_PRECONDITION || c == CODE_ABORTED || c == CODE_PERMISSION_DENIED;
+}
+
+enum code service_report_told(struct ctx *cx, service_report_fn *fn, const void *req, GoogleRpcStatus **out)
+{
+    GoogleRpcStatus *status = pb_new(cx->mem, GoogleRpcStatus);
+    TRY(db_savepoint(cx));
+    enum code c = fn(cx, req);
+    *out = status;
+    if (c == CODE_OK)
+        return db_release(cx);
+    if (!is_told(c))
+        return c;
+    db_rollback_to(cx);
+    status->code = (int32_t)c;
+    status->message = arena_str(cx->mem, str_from(cx->err.msg));
+    ctx_clear_err(cx);
+    return CODE_OK;
 }

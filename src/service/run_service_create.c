@@ -1,30 +1,29 @@
-/* RunService.CreateRun. On the write lane; with inline inputs, which must be stored first, on the work lane. */
+/* RunService.CreateRun, and TrackedRunService.CreateRun, which launches nothing. On the write lane; with inline inputs, which
+ * must be stored first, on the work lane. */
 #include "app.h"
-#include "base/codec.h"
 #include "base/time.h"
-#include "config/config.h"
-#include "engine/create.h"
-#include "engine/inputs_hash.h"
-#include "engine/uri.h"
+#include "engine/disk.h"
+#include "engine/prepare.h"
+#include "engine/settings.h"
+#include "engine/trigger.h"
 #include "gen/services.h"
 #include "lane/lane.h"
 #include "object/object.h"
 #include "rpc/call.h"
 #include "service/data.h"
-#include "service/disk.h"
+#include "service/run_spec.h"
 #include "store/project.h"
 #include "store/task.h"
 
 #include <openssl/sha.h>
 
-/* The first SDK that may be given a start time: older ones made it part of the names of actions. */
-#define START_TIME_SDK INT64_C(2003006) /* 2.3.6 */
-#define LABELS_MAX 200
-
 struct creation {
-    const WorkflowCreateRunRequest *req;
+    const WorkflowCreateRunRequest *req; /* of a tracked run: made from its own request */
     struct engine_new_run n;
-    TaskRunSpec run_spec;
+    SettingsSettings *settings;    /* in force for the project and domain */
+    const TaskRunSpec *asked;      /* of the request, else of the trigger */
+    TaskRunSpec run_spec;          /* with what the settings add */
+    struct engine_trigger trigger; /* row is NULL when none starts it */
     struct engine_made_run made;
 };
 
@@ -68,17 +67,12 @@ static enum code read_request_key(struct ctx *cx, struct creation *c)
 
 /* ---- the task --------------------------------------------------------------------------------------------------- */
 
-/* An entry on whatever lane. */
-static enum code read_deployed(struct ctx *cx, void *arg)
+static enum code read_deployed(struct ctx *cx, struct creation *c)
 {
-    struct creation *c = arg;
     const TaskTaskIdentifier *id = c->req->task_id;
     struct store_task *t;
     struct store_spec *s;
     void *msg;
-    TRY(store_project_require(cx, c->n.project));
-    if (c->req->task_case != WorkflowCreateRunRequest_task_id_tag)
-        return CODE_OK;
     TRY(store_task_find(cx, id->project, id->domain, id->name, id->version, &t));
     if (!t)
         return fail(cx, CODE_NOT_FOUND, "task not found: " STR_FMT "/" STR_FMT "/" STR_FMT " version " STR_FMT,
@@ -90,20 +84,41 @@ static enum code read_deployed(struct ctx *cx, void *arg)
     return CODE_OK;
 }
 
+static enum code read_trigger(struct ctx *cx, struct creation *c)
+{
+    const CommonTriggerName *id = c->req->trigger_name;
+    struct store_trigger *row;
+    if (!str_eq(id->project, c->n.project) || !str_eq(id->domain, c->n.domain))
+        return fail(cx, CODE_INVALID_ARGUMENT, "trigger_name: must be of the run's project and domain");
+    TRY(store_trigger_get(cx, id->project, id->domain, id->task_name, id->name, &row));
+    TRY(engine_trigger_load(cx, row, &c->trigger));
+    (void)engine_trigger_run(cx, &c->trigger, &c->n);
+    return CODE_OK;
+}
+
+/* An entry on whatever lane. */
+static enum code read_stored(struct ctx *cx, void *arg)
+{
+    struct creation *c = arg;
+    TRY(store_project_require_active(cx, c->n.project));
+    TRY(engine_settings_resolve(cx, c->n.domain, c->n.project, &c->settings));
+    switch (c->req->task_case) {
+    case WorkflowCreateRunRequest_task_id_tag:
+        return read_deployed(cx, c);
+    case WorkflowCreateRunRequest_trigger_name_tag:
+        return read_trigger(cx, c);
+    default:
+        return CODE_OK;
+    }
+}
+
 static enum code read_task(struct ctx *cx, struct creation *c)
 {
-    switch (c->req->task_case) {
-    case WorkflowCreateRunRequest_task_spec_tag:
-        c->n.spec = c->req->task_spec;
-        break;
-    case WorkflowCreateRunRequest_task_id_tag:
-        break;
-    case WorkflowCreateRunRequest_trigger_name_tag:
-        return fail(cx, CODE_NOT_FOUND, "trigger \"" STR_FMT "\" not found", STR_ARG(c->req->trigger_name->name));
-    default:
+    if (!c->req->task_case)
         return fail(cx, CODE_INVALID_ARGUMENT, "task: one of task_id, task_spec, trigger_name is required");
-    }
-    TRY(cx->db ? read_deployed(cx, c) : lane_read(cx, cx->app->lanes, read_deployed, c));
+    if (c->req->task_case == WorkflowCreateRunRequest_task_spec_tag)
+        c->n.spec = c->req->task_spec;
+    TRY(cx->db ? read_stored(cx, c) : lane_read(cx, cx->app->lanes, read_stored, c));
     if (!c->n.spec->task_template)
         return fail(cx, CODE_INVALID_ARGUMENT, "task_spec.task_template: required");
     return CODE_OK;
@@ -118,32 +133,11 @@ static int64_t nanos(const GoogleProtobufTimestamp *t)
     return t->seconds * NS_PER_S + t->nanos;
 }
 
-/* The three numbers that a version begins with, as one; 0 = none. */
-static int64_t sdk_version(const TaskTaskSpec *spec)
-{
-    const CoreTaskMetadata *m = spec->task_template->metadata;
-    str text = m && m->runtime ? m->runtime->version : STR(""), part;
-    int64_t v = 0, number;
-    if (text.n && text.p[0] == 'v')
-        text = str_skip(text, 1);
-    for (int i = 0; i < 3; i++) {
-        size_t digits = 0;
-        if (!str_next(&text, '.', &part))
-            return 0;
-        while (digits < part.n && part.p[digits] >= '0' && part.p[digits] <= '9')
-            digits++;
-        if (!str_to_i64(str_head(part, digits), &number) || number > 999)
-            return 0;
-        v = v * 1000 + number;
-    }
-    return v;
-}
-
 /* The time is kept beside the spec, so that equal specs are stored once. */
 static void read_start(struct creation *c)
 {
     c->n.start_ns = nanos(c->run_spec.run_start_time);
-    if (!c->n.start_ns && sdk_version(c->n.spec) >= START_TIME_SDK) {
+    if (!c->n.start_ns && engine_prepare_takes_start(c->n.spec)) {
         c->n.start_ns = nanos(c->req->run_start_time);
         if (!c->n.start_ns)
             c->n.start_ns = time_wall_ns();
@@ -166,131 +160,70 @@ static enum code check_relation(struct ctx *cx, struct creation *c)
     return CODE_OK;
 }
 
-static enum code check_labels(struct ctx *cx, const TaskRunSpec *s)
-{
-    if (!s->labels)
-        return CODE_OK;
-    if (s->labels->values.n > LABELS_MAX)
-        return fail(cx, CODE_INVALID_ARGUMENT, "run_spec.labels: more than %d", LABELS_MAX);
-    for (size_t i = 0; i < s->labels->values.n; i++)
-        if (!s->labels->values.p[i].key.n || s->labels->values.p[i].key.n > 316 || s->labels->values.p[i].value.n > 63)
-            return fail(cx, CODE_INVALID_ARGUMENT,
-                        "run_spec.labels: \"" STR_FMT "\": a key has 1 to 316 characters, a value at most 63",
-                        STR_ARG(str_head(s->labels->values.p[i].key, 64)));
-    return CODE_OK;
-}
-
 /* An entry on whatever lane. */
 static enum code check_folders(struct ctx *cx, void *arg)
 {
-    struct creation *c = arg;
-    const TaskRunSpec *s = &c->run_spec;
-    if (s->raw_data_storage && s->raw_data_storage->raw_data_prefix.n)
-        TRY(service_data_check_raw(cx, "run_spec.raw_data_storage.raw_data_prefix",
-                                   object_uri_join(cx->mem, s->raw_data_storage->raw_data_prefix, c->n.name),
-                                   c->n.project));
-    return s->run_base_dir.n ? service_data_check_folder(cx, "run_spec.run_base_dir", c->n.base_uri, c->n.project)
-                             : CODE_OK;
+    const struct creation *c = arg;
+    return service_run_spec_check_folders(cx, &c->run_spec, c->asked, c->n.project, c->n.name, c->n.base_uri);
 }
 
-static enum code read_base(struct ctx *cx, struct creation *c)
+/* What the request says, in order by itself. */
+static enum code take_run_spec(struct ctx *cx, struct creation *c)
 {
-    const TaskRunSpec *s = &c->run_spec;
-    str base = s->run_base_dir.n ? s->run_base_dir : STR(ENGINE_BASE_URI);
-    c->n.base_uri = object_uri_join(cx->mem, base,
-                                    arena_printf(cx->mem, STR_FMT "/" STR_FMT "/" STR_FMT, STR_ARG(c->n.project),
-                                                 STR_ARG(c->n.domain), STR_ARG(c->n.name)));
-    if (!s->run_base_dir.n && !s->raw_data_storage)
-        return CODE_OK;
-    return cx->db ? check_folders(cx, c) : lane_read(cx, cx->app->lanes, check_folders, c);
+    static const TaskRunSpec nothing;
+    TaskRunSpec *s = &c->run_spec;
+    bool deployed = c->req->task_case != WorkflowCreateRunRequest_task_spec_tag;
+    c->asked = c->req->run_spec ? c->req->run_spec : c->trigger.row ? c->n.run_spec : &nothing;
+    *s = *c->asked;
+    s->task_spec_source = deployed ? TASK_TASK_SPEC_SOURCE_DEPLOYED : TASK_TASK_SPEC_SOURCE_EPHEMERAL;
+    c->n.run_spec = s;
+    TRY(service_run_spec_check_counts(cx, s));
+    TRY(service_run_spec_check_labels(cx, s));
+    return check_relation(cx, c);
 }
 
 static enum code read_run_spec(struct ctx *cx, struct creation *c)
 {
     TaskRunSpec *s = &c->run_spec;
-    bool deployed = c->req->task_case == WorkflowCreateRunRequest_task_id_tag;
-    if (c->req->run_spec)
-        *s = *c->req->run_spec;
-    s->task_spec_source = deployed ? TASK_TASK_SPEC_SOURCE_DEPLOYED : TASK_TASK_SPEC_SOURCE_EPHEMERAL;
+    TRY(take_run_spec(cx, c));
+    engine_prepare_run(cx, c->settings, s, &c->n);
+    TRY(service_run_spec_check_labels(cx, s));
     read_start(c);
-    TRY(check_relation(cx, c));
-    TRY(check_labels(cx, s));
-    TRY(read_base(cx, c));
-    c->n.max_actions = s->max_action_concurrency;
-    if (!c->n.max_actions && cx->app && cx->app->config)
-        c->n.max_actions = (uint32_t)cx->app->config->run_max_action_concurrency;
-    c->n.run_spec = s;
-    return CODE_OK;
+    if (!service_run_spec_has_folders(s))
+        return CODE_OK;
+    return cx->db ? check_folders(cx, c) : lane_read(cx, cx->app->lanes, check_folders, c);
 }
 
 /* ---- inputs ----------------------------------------------------------------------------------------------------- */
 
-static bool has(const TaskInputs *in, str name)
+/* A trigger that is started by hand has the start time as its kickoff time. */
+static enum code read_trigger_inputs(struct ctx *cx, struct creation *c, const TaskInputs *given)
 {
-    for (size_t i = 0; i < in->literals.n; i++)
-        if (str_eq(in->literals.p[i]->name, name))
-            return true;
-    return false;
+    int64_t start_ns = c->n.start_ns ? c->n.start_ns : time_wall_ns();
+    const TaskInputs *kickoff = engine_trigger_kickoff(cx, &c->trigger, start_ns);
+    return engine_trigger_inputs(cx, &c->trigger, given, kickoff, &c->n);
 }
 
-/* What was given, and the task's defaults for what was not. */
-static TaskInputs *merge_defaults(struct ctx *cx, const TaskInputs *given, const TaskTaskSpec *spec)
+static enum code read_offloaded(struct ctx *cx, struct creation *c, const CommonOffloadedInputData *off)
 {
-    TaskInputs *out = pb_new(cx->mem, TaskInputs);
-    if (given)
-        *out = *given;
-    TaskNamedLiteral **all = arena_new_array(cx->mem, TaskNamedLiteral *, out->literals.n + spec->default_inputs.n);
-    if (out->literals.n)
-        memcpy(all, out->literals.p, out->literals.n * sizeof(TaskNamedLiteral *));
-    out->literals.p = all;
-    for (size_t i = 0; i < spec->default_inputs.n; i++) {
-        const TaskNamedParameter *p = spec->default_inputs.p[i];
-        if (!p->parameter || p->parameter->behavior_case != CoreParameter_default_tag || has(out, p->name))
-            continue;
-        TaskNamedLiteral *lit = pb_new(cx->mem, TaskNamedLiteral);
-        lit->name = p->name;
-        lit->value = p->parameter->default_;
-        all[out->literals.n++] = lit;
-    }
-    return out;
-}
-
-static enum code write_inputs(struct ctx *cx, struct creation *c, const TaskInputs *in)
-{
-    const CoreTaskMetadata *m = c->n.spec->task_template->metadata;
-    unsigned char digest[SHA256_DIGEST_LENGTH];
-    str bytes;
-    TRY(pb_encode(cx, &TaskInputs_type, in, &bytes));
-    SHA256((const unsigned char *)bytes.p, bytes.n, digest);
-    /* By content, so that a request that is refused for its name has overwritten nothing. */
-    str name = codec_hex_encode(cx->mem, str_make((const char *)digest, 16));
-    c->n.input_uri = arena_printf(cx->mem, STR_FMT "/inputs/" STR_FMT, STR_ARG(c->n.base_uri), STR_ARG(name));
-    TRY(engine_uri_put(cx, cx->app, engine_uri_inputs(cx->mem, c->n.input_uri), bytes));
-    return engine_inputs_hash(cx, in, m ? m->cache_ignore_input_vars.p : NULL, m ? m->cache_ignore_input_vars.n : 0,
-                              &c->n.inputs_hash);
-}
-
-/* A task that runs inside the engine needs no object for no inputs. */
-static bool must_write(const struct creation *c, const TaskInputs *in)
-{
-    return in->literals.n || in->context.n || !str_starts(c->n.spec->task_template->type, STR("core-"));
+    c->n.input_uri = off->uri;
+    while (c->n.input_uri.n && c->n.input_uri.p[c->n.input_uri.n - 1] == '/')
+        c->n.input_uri.n--;
+    c->n.inputs_hash = off->inputs_hash;
+    return service_data_check_object(cx, "offloaded_input_data.uri", c->n.input_uri);
 }
 
 static enum code read_inputs(struct ctx *cx, struct creation *c)
 {
-    const CommonOffloadedInputData *off = c->req->offloaded_input_data;
-    if (c->req->input_wrapper_case == WorkflowCreateRunRequest_offloaded_input_data_tag) {
-        c->n.input_uri = off->uri;
-        while (c->n.input_uri.n && c->n.input_uri.p[c->n.input_uri.n - 1] == '/')
-            c->n.input_uri.n--;
-        c->n.inputs_hash = off->inputs_hash;
-        return service_data_check_object(cx, "offloaded_input_data.uri", c->n.input_uri);
-    }
-    bool given = c->req->input_wrapper_case == WorkflowCreateRunRequest_inputs_tag;
-    const TaskInputs *in = merge_defaults(cx, given ? c->req->inputs : NULL, c->n.spec);
-    if (!must_write(c, in))
+    if (c->req->input_wrapper_case == WorkflowCreateRunRequest_offloaded_input_data_tag)
+        return read_offloaded(cx, c, c->req->offloaded_input_data);
+    const TaskInputs *given = c->req->input_wrapper_case == WorkflowCreateRunRequest_inputs_tag ? c->req->inputs : NULL;
+    if (c->trigger.row)
+        return cx->db ? rpc_move(cx, LANE_WORK) : read_trigger_inputs(cx, c, given);
+    const TaskInputs *in = engine_prepare_fill(cx, given, engine_prepare_defaults(cx, c->n.spec));
+    if (!engine_prepare_must_store(&c->n, in))
         return CODE_OK;
-    return cx->db ? rpc_move(cx, LANE_WORK) : write_inputs(cx, c, in);
+    return cx->db ? rpc_move(cx, LANE_WORK) : engine_prepare_store(cx, &c->n, in);
 }
 
 /* ---- the run ---------------------------------------------------------------------------------------------------- */
@@ -351,13 +284,99 @@ enum code RunService_CreateRun(struct ctx *cx, const WorkflowCreateRunRequest *r
 {
     struct creation c = {.req = req};
     TRY(read_id(cx, &c));
-    TRY(service_disk_require(cx));
+    if (req->source == WORKFLOW_RUN_SOURCE_TRACKED)
+        return fail(cx, CODE_INVALID_ARGUMENT, "source: tracked runs are made by TrackedRunService");
+    TRY(engine_disk_require(cx));
     TRY(read_request_key(cx, &c));
     TRY(read_task(cx, &c));
     TRY(read_run_spec(cx, &c));
     TRY(read_inputs(cx, &c));
     c.n.source = req->source;
     TRY(cx->db ? create(cx, &c) : lane_write(cx, cx->app->lanes, create, &c));
+    rsp->run = reply(cx, &c.made);
+    return CODE_OK;
+}
+
+/* ---- tracked runs ------------------------------------------------------------------------------------------------ */
+
+/* The run's own, and those of the request, which count more. Too many are not compared: they will be refused. */
+static TaskLabels *all_labels(struct ctx *cx, const WorkflowCreateTrackedRunRequest *req)
+{
+    const TaskLabels *own = req->run_spec ? req->run_spec->labels : NULL;
+    size_t have = own ? own->values.n : 0, n = 0;
+    size_t compared = have + req->labels.n <= 2 * SERVICE_RUN_SPEC_LABELS_MAX ? have : 0;
+    TaskLabels *all = pb_new(cx->mem, TaskLabels);
+    all->values.p = arena_new_array(cx->mem, struct TaskLabels_ValuesEntry, have + req->labels.n);
+    for (size_t i = 0; i < have; i++)
+        all->values.p[n++] = own->values.p[i];
+    for (size_t i = 0; i < req->labels.n; i++) {
+        size_t at = 0;
+        while (at < compared && !str_eq(all->values.p[at].key, req->labels.p[i].key))
+            at++;
+        all->values.p[at < compared ? at : n++] =
+            (struct TaskLabels_ValuesEntry){req->labels.p[i].key, req->labels.p[i].value};
+    }
+    all->values.n = n;
+    return n ? all : NULL;
+}
+
+/* The same request as RunService has it. */
+static WorkflowCreateRunRequest *as_run_request(struct ctx *cx, const WorkflowCreateTrackedRunRequest *req)
+{
+    WorkflowCreateRunRequest *as = pb_new(cx->mem, WorkflowCreateRunRequest);
+    as->source = WORKFLOW_RUN_SOURCE_TRACKED;
+    if (req->id_case == WorkflowCreateTrackedRunRequest_run_id_tag) {
+        as->id_case = WorkflowCreateRunRequest_run_id_tag;
+        as->run_id = req->run_id;
+    } else if (req->id_case == WorkflowCreateTrackedRunRequest_project_id_tag) {
+        as->id_case = WorkflowCreateRunRequest_project_id_tag;
+        as->project_id = req->project_id;
+    }
+    if (req->task_case == WorkflowCreateTrackedRunRequest_task_id_tag) {
+        as->task_case = WorkflowCreateRunRequest_task_id_tag;
+        as->task_id = req->task_id;
+    } else if (req->task_case == WorkflowCreateTrackedRunRequest_task_spec_tag) {
+        as->task_case = WorkflowCreateRunRequest_task_spec_tag;
+        as->task_spec = req->task_spec;
+    }
+    if (req->offloaded_input_data) {
+        as->input_wrapper_case = WorkflowCreateRunRequest_offloaded_input_data_tag;
+        as->offloaded_input_data = req->offloaded_input_data;
+    }
+    as->run_start_time = req->run_start_time;
+    as->run_spec = pb_new(cx->mem, TaskRunSpec);
+    if (req->run_spec)
+        *as->run_spec = *req->run_spec;
+    as->run_spec->labels = all_labels(cx, req);
+    return as;
+}
+
+/* Where its client uploads what it reports. */
+static str tracked_base(struct ctx *cx, const struct engine_new_run *n)
+{
+    return arena_printf(cx->mem,
+                        ENGINE_BASE_URI "/" OBJECT_UPLOADS "/" STR_FMT "/" STR_FMT "/" ENGINE_TRACKED "/" STR_FMT,
+                        STR_ARG(n->project), STR_ARG(n->domain), STR_ARG(n->name));
+}
+
+enum code TrackedRunService_CreateRun(struct ctx *cx, const WorkflowCreateTrackedRunRequest *req,
+                                      WorkflowCreateRunResponse *rsp)
+{
+    struct creation c = {.req = as_run_request(cx, req), .n.source = WORKFLOW_RUN_SOURCE_TRACKED, .n.tracked = true};
+    TRY(read_id(cx, &c));
+    if (req->id_case == WorkflowCreateTrackedRunRequest_run_id_tag && (c.n.name.p[0] == 'u' || c.n.name.p[0] == 'r'))
+        return fail(cx, CODE_INVALID_ARGUMENT, "run_id.name: names that begin with u or r are kept for the server");
+    TRY(engine_disk_require(cx));
+    TRY(read_request_key(cx, &c));
+    TRY(read_task(cx, &c));
+    TRY(take_run_spec(cx, &c));
+    c.run_spec.run_start_time = NULL;
+    c.n.start_ns = nanos(req->run_start_time) ? nanos(req->run_start_time) : time_wall_ns();
+    c.n.base_uri = tracked_base(cx, &c.n);
+    if (req->offloaded_input_data)
+        TRY(read_offloaded(cx, &c, req->offloaded_input_data));
+    c.n.inputs_hash = STR(""); /* its results are not reused here */
+    TRY(create(cx, &c));
     rsp->run = reply(cx, &c.made);
     return CODE_OK;
 }

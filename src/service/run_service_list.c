@@ -1,4 +1,4 @@
-/* RunService: ListRuns and ListActions. */
+/* RunService and TrackedRunService: ListRuns and ListActions. */
 #include "gen/services.h"
 #include "service/action_message.h"
 #include "service/run_walk.h"
@@ -27,13 +27,18 @@ static const struct service_list_field run_fields[] = {
     {"duration_ms", "((a.ended_ns - a.created_ns) / 1000000)", SERVICE_LIST_INT, NULL},
 };
 
+static const struct service_list_pairs run_pairs[] = {
+    {"labels.", "SELECT 1 FROM run_label x WHERE x.run_id = r.id"},
+};
+
 static const struct service_list_spec run_list = {
     .fields = run_fields,
     .field_count = sizeof(run_fields) / sizeof(*run_fields),
     .default_order = "r.phase, r.created_ns DESC, r.id DESC",
     .tie_break = "r.id",
     .indexed = "r.created_ns",
-    .label_query = "SELECT 1 FROM run_label x WHERE x.run_id = r.id",
+    .pairs = run_pairs,
+    .pair_count = 1,
     .walked = true,
 };
 
@@ -72,7 +77,8 @@ static enum code run_scope(struct ctx *cx, const WorkflowListRunsRequest *req, s
     }
 }
 
-enum code RunService_ListRuns(struct ctx *cx, const WorkflowListRunsRequest *req, WorkflowListRunsResponse *rsp)
+static enum code list_runs(struct ctx *cx, const WorkflowListRunsRequest *req, bool tracked,
+                           WorkflowListRunsResponse *rsp)
 {
     struct service_list l;
     struct service_walk walk;
@@ -81,6 +87,8 @@ enum code RunService_ListRuns(struct ctx *cx, const WorkflowListRunsRequest *req
     size_t n;
     service_list_init(cx, &l);
     TRY(run_scope(cx, req, &l));
+    if (tracked)
+        TRY(service_list_and(cx, &l, "+r.source = ?", &DB_I(WORKFLOW_RUN_SOURCE_TRACKED), 1));
     if (req->paused_actions_only)
         TRY(service_list_and(cx, &l,
                              "EXISTS (SELECT 1 FROM action x WHERE x.run_id = r.id AND x.ended_ns IS NULL "
@@ -88,7 +96,7 @@ enum code RunService_ListRuns(struct ctx *cx, const WorkflowListRunsRequest *req
                              NULL, 0));
     TRY(service_list_request(cx, &l, &run_list, req->request));
     TRY(service_list_done(cx, &l));
-    TRY(service_run_walk(cx, req, &run_list, &l, &walk));
+    TRY(service_run_walk(cx, req, tracked, &run_list, &l, &walk));
     TRY(service_walk_page(cx, &l, &walk, &ids, &n, &rsp->token));
     TRY(store_run_list_ids(cx, ids, n, &rows));
     rsp->runs.n = n;
@@ -96,6 +104,16 @@ enum code RunService_ListRuns(struct ctx *cx, const WorkflowListRunsRequest *req
     for (size_t i = 0; i < n; i++)
         TRY(service_run_message(cx, &rows[i].run, rows[i].root, STR(""), &rsp->runs.p[i]));
     return CODE_OK;
+}
+
+enum code RunService_ListRuns(struct ctx *cx, const WorkflowListRunsRequest *req, WorkflowListRunsResponse *rsp)
+{
+    return list_runs(cx, req, false, rsp);
+}
+
+enum code TrackedRunService_ListRuns(struct ctx *cx, const WorkflowListRunsRequest *req, WorkflowListRunsResponse *rsp)
+{
+    return list_runs(cx, req, true, rsp);
 }
 
 static const struct service_list_field action_fields[] = {

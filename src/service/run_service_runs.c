@@ -1,4 +1,4 @@
-/* RunService: streams about many runs: WatchRuns and WatchGroups. */
+/* RunService and TrackedRunService: streams about many runs: WatchRuns and WatchGroups. */
 #include "base/time.h"
 #include "gen/services.h"
 #include "lane/topic.h"
@@ -16,7 +16,7 @@
 #define RUNS_PAGE 100
 
 struct watch_runs {
-    bool subscribed, sent;
+    bool subscribed, sent, tracked;
     int64_t change; /* of what was sent last, or a newer one after which nothing of the scope has changed */
     uint64_t space_id;
 };
@@ -68,6 +68,8 @@ static enum code list_runs(struct ctx *cx, const WorkflowWatchRunsRequest *req, 
     const struct db_value after = DB_I(w->change);
     service_list_init(cx, &l);
     TRY(runs_scope(cx, req, w, &l));
+    if (w->tracked)
+        TRY(service_list_and(cx, &l, "+r.source = ?", &DB_I(WORKFLOW_RUN_SOURCE_TRACKED), 1));
     if (w->sent)
         TRY(service_list_and(cx, &l, "r.change > ?", &after, 1));
     TRY(service_list_done(cx, &l));
@@ -88,13 +90,14 @@ static enum code send_runs(struct ctx *cx, struct stream *st, const struct store
     return stream_send(cx, st, &rsp);
 }
 
-enum code RunService_WatchRuns(struct ctx *cx, const WorkflowWatchRunsRequest *req, struct stream *st)
+static enum code watch_runs(struct ctx *cx, const WorkflowWatchRunsRequest *req, bool tracked, struct stream *st)
 {
     struct watch_runs *w = stream_state(st, sizeof(*w));
     struct store_run_row *rows;
     int64_t last;
     size_t n;
     if (!w->subscribed) {
+        w->tracked = tracked;
         TRY(subscribe_runs(cx, req, st, w));
         return stream_again(st);
     }
@@ -109,6 +112,16 @@ enum code RunService_WatchRuns(struct ctx *cx, const WorkflowWatchRunsRequest *r
     w->change = more ? rows[n - 1].run.change : last;
     w->sent = true;
     return more ? stream_again(st) : stream_wait(st);
+}
+
+enum code RunService_WatchRuns(struct ctx *cx, const WorkflowWatchRunsRequest *req, struct stream *st)
+{
+    return watch_runs(cx, req, false, st);
+}
+
+enum code TrackedRunService_WatchRuns(struct ctx *cx, const WorkflowWatchRunsRequest *req, struct stream *st)
+{
+    return watch_runs(cx, req, true, st);
 }
 
 /* ---- WatchGroups ------------------------------------------------------------------------------------------------- */

@@ -16,7 +16,8 @@
 /* The conditions of a request, as bits: a set stands for some of them. */
 #define SCOPE UINT64_C(1)
 #define PAUSED UINT64_C(2)
-#define FILTER(i) ((i) < 60 ? UINT64_C(4) << (i) : UNKNOWN)
+#define TRACKED UINT64_C(4)
+#define FILTER(i) ((i) < 60 ? UINT64_C(8) << (i) : UNKNOWN)
 #define UNKNOWN (UINT64_C(1) << 63) /* of no set */
 
 struct choice {
@@ -274,8 +275,8 @@ static void set_range(const struct plan *p, struct service_walk *w)
     w->range.after.id = w->range.descending ? INT64_MAX : 0; /* ids begin at 1 */
 }
 
-enum code service_run_walk(struct ctx *cx, const WorkflowListRunsRequest *req, const struct service_list_spec *spec,
-                           const struct service_list *l, struct service_walk *out)
+enum code service_run_walk(struct ctx *cx, const WorkflowListRunsRequest *req, bool tracked,
+                           const struct service_list_spec *spec, const struct service_list *l, struct service_walk *out)
 {
     struct plan *p = arena_new(cx->mem, struct plan);
     enum service_walk_way way;
@@ -290,6 +291,10 @@ enum code service_run_walk(struct ctx *cx, const WorkflowListRunsRequest *req, c
     if (req->paused_actions_only) {
         p->conditions |= PAUSED;
         TRY(consider_one(cx, p, STORE_WALK_RUNS_PAUSED, DB_N, DB_N, PAUSED));
+    }
+    if (tracked) {
+        p->conditions |= TRACKED;
+        TRY(consider_one(cx, p, STORE_WALK_RUNS_TRACKED, DB_N, DB_N, TRACKED));
     }
     for (size_t i = 0; p->list && i < p->list->filters.n; i++)
         TRY(consider_filter(cx, p, p->list->filters.p[i], FILTER(i)));

@@ -6,7 +6,7 @@
 #include "service/walk.h"
 
 /* l has the request's conditions and order. The choice is never about what is listed, only about how fast. */
-must_check_ enum code service_run_walk(struct ctx *cx, const WorkflowListRunsRequest *req,
+must_check_ enum code service_run_walk(struct ctx *cx, const WorkflowListRunsRequest *req, bool tracked,
                                        const struct service_list_spec *spec, const struct service_list *l,
                                        struct service_walk *out);
 

@@ -1,11 +1,13 @@
 /* TaskService: deployed versions of tasks. Version order is the order of first deployment. */
 #include "base/time.h"
+#include "engine/uploads.h"
 #include "gen/flyteidl2_common.h"
 #include "gen/flyteidl2_core.h"
 #include "gen/flyteidl2_task.h"
 #include "gen/services.h"
 #include "service/convert.h"
 #include "service/list.h"
+#include "service/trigger.h"
 #include "store/identity.h"
 #include "store/project.h"
 #include "store/spec.h"
@@ -15,17 +17,6 @@
 #define LONG_TEXT_MAX 2048
 
 /* ---- deploying --------------------------------------------------------------------------------------------------- */
-
-/* Cuts at a character, not inside one. */
-static str truncated(str s, size_t max)
-{
-    if (s.n <= max)
-        return s;
-    s.n = max;
-    while (s.n && ((unsigned char)s.p[s.n] & 0xc0) == 0x80)
-        s.n--;
-    return s;
-}
 
 /* "env.fn" without the environment, or what follows the last dot. */
 static str function_of(str name, str environment)
@@ -44,13 +35,14 @@ static TaskTaskSpec *kept_spec(struct ctx *cx, const TaskTaskSpec *spec)
     if (spec->environment) {
         copy->environment = arena_new(cx->mem, TaskEnvironment);
         *copy->environment = *spec->environment;
-        copy->environment->description = truncated(spec->environment->description, SHORT_TEXT_MAX);
+        copy->environment->description = service_truncated(spec->environment->description, SHORT_TEXT_MAX);
     }
     if (spec->documentation) {
         copy->documentation = arena_new(cx->mem, TaskDocumentationEntity);
         *copy->documentation = *spec->documentation;
-        copy->documentation->short_description = truncated(spec->documentation->short_description, SHORT_TEXT_MAX);
-        copy->documentation->long_description = truncated(spec->documentation->long_description, LONG_TEXT_MAX);
+        copy->documentation->short_description =
+            service_truncated(spec->documentation->short_description, SHORT_TEXT_MAX);
+        copy->documentation->long_description = service_truncated(spec->documentation->long_description, LONG_TEXT_MAX);
     }
     return copy;
 }
@@ -60,11 +52,9 @@ enum code TaskService_DeployTask(struct ctx *cx, const TaskDeployTaskRequest *re
     struct store_spec spec;
     bool changed;
     (void)rsp;
-    if (req->triggers.n)
-        return fail(cx, CODE_UNIMPLEMENTED, "triggers: this version does not run triggers yet; deploy without them");
     TRY(store_project_require(cx, req->task_id->project));
     TaskTaskSpec *kept = kept_spec(cx, req->spec);
-    TRY(store_spec_put_task(cx, req->task_id, kept, &spec));
+    TRY(engine_uploads_put_task(cx, req->task_id, kept, &spec));
     struct store_task row = {
         .task_name_id = spec.task_name_id,
         .version = req->task_id->version,
@@ -77,7 +67,8 @@ enum code TaskService_DeployTask(struct ctx *cx, const TaskDeployTaskRequest *re
     };
     row.updated_ns = row.created_ns;
     TRY(store_identity_put_caller(cx, &row.deployed_by));
-    return store_task_put(cx, &row, &changed);
+    TRY(store_task_put(cx, &row, &changed));
+    return service_trigger_deploy_all(cx, req);
 }
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */

@@ -48,6 +48,38 @@ enum code store_cache_delete(struct ctx *cx, str key, bool *found)
     return CODE_OK;
 }
 
+enum code store_cache_beyond(struct ctx *cx, uint64_t most, int64_t *before_ns)
+{
+    struct db_rows rows;
+    TRY(db_query(cx, "SELECT updated_ns FROM cache_entry ORDER BY updated_ns DESC LIMIT 1 OFFSET $1",
+                 DB_ARGS(DB_I(most - 1)), &rows));
+    *before_ns = rows.n ? db_row(&rows, 0)[0].i : INT64_MIN;
+    return CODE_OK;
+}
+
+enum code store_cache_count_old(struct ctx *cx, int64_t before_ns, uint64_t *count, int64_t *bytes)
+{
+    struct db_rows rows;
+    TRY(db_query(cx,
+                 "SELECT count(*), coalesce(sum(length(key) + length(output_uri) + coalesce(length(metadata), 0)), 0)"
+                 " FROM cache_entry WHERE updated_ns < $1",
+                 DB_ARGS(DB_I(before_ns)), &rows));
+    *count = (uint64_t)db_row(&rows, 0)[0].i;
+    *bytes = db_row(&rows, 0)[1].i;
+    return CODE_OK;
+}
+
+enum code store_cache_evict(struct ctx *cx, int64_t before_ns, size_t max, bool *more)
+{
+    struct db_rows rows;
+    TRY(db_query(cx,
+                 "DELETE FROM cache_entry WHERE key IN (SELECT key FROM cache_entry WHERE updated_ns < $1"
+                 " ORDER BY updated_ns LIMIT $2)",
+                 DB_ARGS(DB_I(before_ns), DB_I(max)), &rows));
+    *more = rows.changed == (int64_t)max;
+    return CODE_OK;
+}
+
 enum code store_cache_reserve(struct ctx *cx, const struct store_cache_reservation *r, int64_t now_ns,
                               struct store_cache_reservation **out)
 {

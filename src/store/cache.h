@@ -27,6 +27,13 @@ must_check_ enum code store_cache_find(struct ctx *cx, str key, struct store_cac
 must_check_ enum code store_cache_put(struct ctx *cx, const struct store_cache_entry *e);
 must_check_ enum code store_cache_delete(struct ctx *cx, str key, bool *found);
 
+/* Eviction. The moment before which entries are beyond the newest `most`; INT64_MIN when there are not so many. */
+must_check_ enum code store_cache_beyond(struct ctx *cx, uint64_t most, int64_t *before_ns);
+/* Entries last written before. */
+must_check_ enum code store_cache_count_old(struct ctx *cx, int64_t before_ns, uint64_t *count, int64_t *bytes);
+/* Write entry. Deletes them, oldest first, at most max; *more when some may be left. */
+must_check_ enum code store_cache_evict(struct ctx *cx, int64_t before_ns, size_t max, bool *more);
+
 /* Write entry. Takes or extends the reservation for r->owner unless somebody else holds it at now_ns; *out is who holds
  * it after that. */
 must_check_ enum code store_cache_reserve(struct ctx *cx, const struct store_cache_reservation *r, int64_t now_ns,

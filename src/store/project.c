@@ -1,6 +1,7 @@
 /* Projects. See project.h. */
 #include "store/project.h"
 
+#include "gen/flyteidl2_project.h"
 #include "store/row_int.h"
 
 #define COLUMNS(X)                                                                                                     \
@@ -63,6 +64,20 @@ enum code store_project_require(struct ctx *cx, str id)
     TRY(db_query(cx, "SELECT 1 FROM project WHERE id=$1", DB_ARGS(DB_S(id)), &rows));
     if (!rows.n)
         return fail(cx, CODE_NOT_FOUND, "project \"" STR_FMT "\" not found", STR_ARG(id));
+    return CODE_OK;
+}
+
+enum code store_project_require_active(struct ctx *cx, str id)
+{
+    struct db_rows rows;
+    TRY(db_query(cx, "SELECT state FROM project WHERE id=$1", DB_ARGS(DB_S(id)), &rows));
+    if (!rows.n)
+        return fail(cx, CODE_NOT_FOUND, "project \"" STR_FMT "\" not found", STR_ARG(id));
+    if (rows.v[0].i == PROJECT_PROJECT_STATE_ARCHIVED || rows.v[0].i == PROJECT_PROJECT_STATE_SYSTEM_ARCHIVED)
+        return fail(cx, CODE_FAILED_PRECONDITION,
+                    "project \"" STR_FMT "\" is archived and takes no new runs; flyte update project " STR_FMT
+                    " --unarchive brings it back",
+                    STR_ARG(id), STR_ARG(id));
     return CODE_OK;
 }
 

@@ -150,7 +150,7 @@ enum code store_spec_get(struct ctx *cx, uint64_t id, struct store_spec **out)
 }
 
 /* No index leads from a spec to its users: a full scan of actions would be the price of each, so a sweep looks whether
- * the spec is used by any run or task first and by any action last. */
+ * the spec is used by any run, task or trigger first and by any action last. */
 enum code store_spec_sweep(struct ctx *cx, size_t max, uint64_t *cursor)
 {
     struct db_rows rows;
@@ -161,6 +161,7 @@ enum code store_spec_sweep(struct ctx *cx, size_t max, uint64_t *cursor)
                      "DELETE FROM spec WHERE id > $1 AND id <= $2"
                      " AND NOT EXISTS (SELECT 1 FROM run WHERE run.spec_id = spec.id)"
                      " AND NOT EXISTS (SELECT 1 FROM task WHERE task.spec_id = spec.id)"
+                     " AND NOT EXISTS (SELECT 1 FROM task_trigger_revision v WHERE v.spec_id = spec.id)"
                      " AND NOT EXISTS (SELECT 1 FROM action WHERE action.spec_id = spec.id)",
                      DB_ARGS(DB_I(*cursor), DB_I(db_row(&rows, rows.n - 1)[0].i)), NULL));
     *cursor = rows.n < max ? 0 : (uint64_t)db_row(&rows, rows.n - 1)[0].i;

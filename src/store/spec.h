@@ -11,6 +11,7 @@ enum store_spec_kind {
     STORE_SPEC_TRACE,     /* flyteidl2.task.TraceSpec */
     STORE_SPEC_CONDITION, /* flyteidl2.workflow.ConditionAction */
     STORE_SPEC_RUN,       /* flyteidl2.task.RunSpec, without run_start_time */
+    STORE_SPEC_TRIGGER,   /* flyteidl2.trigger.TriggerSpec, see store/trigger.h */
 };
 
 struct store_spec {
@@ -23,7 +24,7 @@ struct store_spec {
     str body;
 };
 
-/* Write entry. Stores what is new; sets id and task_name_id of *s. */
+/* What clients send is stored by engine/uploads.h, which calls these. Write entry. Stores what is new; sets id and task_name_id of *s. */
 must_check_ enum code store_spec_put(struct ctx *cx, struct store_spec *s);
 /* Write entry. The row of a task's spec, stored. id: as the caller names the task; NULL or without a name = as its
  * template does. */

@@ -124,6 +124,12 @@ def test_doctor_knows_a_python_with_and_without_the_sdk(tern, tmp_path):
     (tmp_path / 'bin' / 'python').chmod(0o755)
     out = tern('doctor', VIRTUAL_ENV=str(tmp_path)).stdout
     assert doctor_line(out, 'task python') == ('ok', f'{tmp_path}/bin/python (VIRTUAL_ENV): Python 3.12.1, flyte 2.12.1')
+    (tmp_path / 'bin' / 'uv').write_text('#!/bin/sh\necho uv 0\n')
+    (tmp_path / 'bin' / 'uv').chmod(0o755)
+    out = tern('doctor', VIRTUAL_ENV=str(tmp_path)).stdout
+    assert doctor_line(out, 'images') == ('ok', f'packages of images are installed by {tmp_path}/bin/uv')
+    out = tern('doctor', '--exec.local.uv', '/nowhere/uv', VIRTUAL_ENV=str(tmp_path)).stdout
+    assert doctor_line(out, 'images') == ('fail', '/nowhere/uv (exec.local.uv) does not run')
     (tmp_path / 'bin' / 'python').write_text('#!/bin/sh\nprintf "3.12.1\\nyes\\n"\nexit 1\n')
     failed = tern('doctor', VIRTUAL_ENV=str(tmp_path))
     assert failed.returncode == 1

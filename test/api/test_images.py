@@ -108,7 +108,10 @@ def private_index():
             self.send_header("Content-Type", "text/html" if self.path.endswith("/") else "application/zip")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            if self.command == "GET":
+                self.wfile.write(body)
+
+        do_HEAD = do_GET  # uv asks so what a wheel needs
 
         def log_message(self, *args):
             pass
@@ -119,17 +122,77 @@ def private_index():
         server.shutdown()
 
 
-@pytest.mark.slow
-def test_the_secret_of_a_layer_reaches_pip_and_no_log(tern, cli, private_index):
-    address, token = private_index
-    cli("create", "secret", "TERN_INDEX_TOKEN", "--value", token)
-    done = cli("run", "--follow", "images.py", "uses_private_package", timeout=400, env={"TERN_TEST_INDEX": address})
-    name = re.search(r"Created Run: ([a-z0-9-]+)", done.stdout).group(1)
-    assert "from a private index" in cli("get", "io", name).stdout
+def build_log(server, done):
     build = re.search(r"Started build at: \S*/runs/([a-z0-9]+)", done.stdout + done.stderr).group(1)
-    text = logs(cli, build)
-    assert "user:$TERN_INDEX_TOKEN@" in text and token not in text
-    assert not [p for p in (tern.data / "logs").rglob("*.log") if token.encode() in p.read_bytes()]
+    return logs(server.cli, build)
+
+
+def distributions(venv):
+    """What an environment has, beside what makes it an environment: names, versions, and whether it is compiled."""
+    site = next(venv.glob("lib/python3*/site-packages"))
+    found = {p.name for p in site.glob("*.dist-info") if p.name.split("-")[0] not in ("pip", "setuptools", "wheel")}
+    return found, bool(list(site.glob("flyte/__pycache__/*.pyc")))
+
+
+@pytest.mark.slow
+def test_uv_and_pip_make_the_same_environment(make_tern, private_index):
+    """With a layer's secret, which no log shows; and what the machine has set for pip counts for uv too."""
+    address, token = private_index
+    made, words = [], "from a private index"
+    for setting, name in (("none", "pip"), ("auto", "uv")):
+        server = make_tern(env={"TERN_EXEC_LOCAL_UV": setting}).start()
+        server.cli("create", "secret", "TERN_INDEX_TOKEN", "--value", token)
+        done = server.cli("run", "--follow", "images.py", "uses_private_package", timeout=400,
+                          env={"TERN_TEST_INDEX": address})
+        assert words in server.cli("get", "io", re.search(r"Created Run: ([a-z0-9-]+)", done.stdout).group(1)).stdout
+        text = build_log(server, done)
+        assert f"Packages are installed by {name}" in text
+        assert "user:$TERN_INDEX_TOKEN@" in text and token not in text
+        assert not [p for p in (server.data / "logs").rglob("*.log") if token.encode() in p.read_bytes()]
+        made.append(distributions(environments(server)[0]))
+    assert made[0] == made[1]
+    conf = server.data / "home" / ".config" / "pip" / "pip.conf"
+    conf.parent.mkdir(parents=True)
+    conf.write_text(f"[global]\nextra-index-url =\n  http://user:{token}@{address}/simple/\n")
+    done = server.cli("run", "--follow", "images.py", "uses_package_of_the_machines_index", timeout=120)
+    assert "installed by uv" in build_log(server, done) and token not in build_log(server, done)
+
+
+def test_what_uv_says_is_in_the_log(tern, cli):
+    """As the builder's own words are, and the client is told which program failed."""
+    done = cli("run", "images.py", "never_installed", check=False, timeout=120)
+    text = build_log(tern, done)
+    assert "a-package-that-nobody-has was not found in the package registry" in text, text
+    assert re.search(r"The build failed: \S*/uv failed with status 1", text), text
+
+
+def test_the_settings_of_pip_are_read_as_pip_reads_them(tmp_path):
+    """Against pip config list; empty for a machine that has settings of uv's own."""
+    conf = tmp_path / ".config" / "pip" / "pip.conf"
+    conf.parent.mkdir(parents=True)
+    conf.write_text("[global]\nindex-url = https://a.test/simple\nextra_index_url = https://b.test/simple\n"
+                    "  https://c.test/simple\ntrusted-host = a.test\ntimeout = 9\n[install]\n"
+                    "index-url: https://d.test/100%/simple\nfind-links = /one\n /two\n[freeze]\nfind-links = /three\n")
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+
+    def lines(*args):
+        return subprocess.run([sys.executable, *args], env=env, capture_output=True, text=True, check=True).stdout.splitlines()
+
+    script = str(pathlib.Path(__file__).parents[2] / "src" / "image" / "embed" / "pip_settings.py")
+    told = dict(line.split("=", 1) for line in lines("-m", "pip", "config", "list"))
+    said = {}
+    for section in ("global", "install"):
+        said.update({k.split(".")[1]: v.strip("'").replace("\\n", " ").split() for k, v in told.items()
+                     if k.startswith(section + ".")})
+    ours = dict(line.split("=", 1) for line in lines(script))
+    assert ours["UV_INDEX_URL"].split() == said["index-url"]
+    assert ours["UV_INDEX"].split() == said["extra-index-url"]
+    assert ours["UV_FIND_LINKS"].split(",") == said["find-links"]
+    assert ours["UV_INSECURE_HOST"].split() == said["trusted-host"]
+    own = tmp_path / ".config" / "uv" / "uv.toml"
+    own.parent.mkdir()
+    own.touch()
+    assert lines(script) == []
 
 
 def has_other_python():

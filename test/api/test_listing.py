@@ -292,7 +292,7 @@ def test_actions_of_a_run(rows):
         parent = rng.choice([0, *range(1, min(i, 3))])
         rows.insert("action", {**root, "id": (run << 24) + i, "name": f"c{i}", "parent_id": (run << 24) + parent, "seq": i + 1,
                                "depth": 1, "phase": rng.choice((5, 6, 9)), "type": rng.choice((1, 3)),
-                               "created_ns": root["created_ns"] + i, "ended_ns": root["created_ns"] + rng.randint(0, 5) * 10**7})
+                               "created_ns": root["created_ns"] + i, "ended_ns": root["created_ns"] + i + rng.randint(0, 5) * 10**7})
     for i in range(1, 120):
         add(i)
 

@@ -170,7 +170,7 @@ def test_wrong_commands_say_what_is_right(tmp_path, args, words):
 
 
 def test_what_is_not_there_yet_says_so(tern, cli):
-    done = cli("get", "trigger", check=False)
+    done = cli("get", "app", check=False)
     said = " ".join((done.stdout + done.stderr).replace("│", " ").split())
     assert done.returncode != 0
     assert "not implemented by this version of Tern (tern rpcs lists what is)" in said

@@ -149,7 +149,11 @@ def abort(endpoint, run, action):
     return call(endpoint, RUNS + "AbortAction", {"actionId": {"run": run_id(run), "name": action}, "reason": "test"})
 
 
-def phase(endpoint, name):
-    a = call(endpoint, RUNS + "GetRunDetails", {"runId": run_id(name)})
+def details(endpoint, name, project="flytesnacks"):
+    a = call(endpoint, RUNS + "GetRunDetails", {"runId": {**run_id(name), "project": project}})
     assert a.status == 200, a
-    return a.json["details"]["action"]["status"]["phase"]
+    return a.json["details"]
+
+
+def phase(endpoint, name):
+    return details(endpoint, name)["action"]["status"]["phase"]

@@ -84,3 +84,20 @@ def test_list_of_runs(tern, flyte_run, page):
 def test_page_that_is_not_there(tern, page):
     answer = page.goto(url(tern, "nosuchrun"))
     assert answer.status == 404 and "run not found" in page.locator("body").inner_text()
+
+
+def test_the_api_to_browse(tern, page):
+    page.goto(f"http://{tern.endpoint}/")
+    page.locator("a", has_text="The API").click()
+    page.locator("details.op").first.wait_for()
+    assert page.locator("details.op").count() > 150
+    page.locator("#filter").fill("put /secrets")
+    operation = page.locator("details.op")
+    assert operation.count() == 1
+    operation.locator("summary").first.click()
+    assert "curl -X PUT" in operation.locator("pre").inner_text()
+    spec = operation.locator("li > details", has_text="secretSpec")
+    spec.locator("summary").first.click()  # its fields are made when it is opened
+    spec.locator("li", has_text="binaryValue").wait_for()
+    assert spec.locator("ul code").all_inner_texts()[:2] == ["stringValue", "binaryValue"]
+    assert complaints(page, tern) == []

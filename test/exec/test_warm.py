@@ -286,6 +286,18 @@ class Other(TypeTransformer):
     async def to_python_value(self, *_): pass
 TypeEngine.register(Other('other', Mine))
 ''',
+    'open files in contexts': OPENED + '''
+import atexit, contextvars, threading
+var = contextvars.ContextVar('var')
+var.set(opened('in the context of the import'))
+class Ring: context = contextvars.copy_context()
+Ring.me = Ring()
+Ring.context.run(var.set, opened('in a context that is kept'))
+default = contextvars.ContextVar('default', default=opened('a default'))
+def other(): var.set(opened('in the context of a thread'))
+thread = threading.Thread(target=other); thread.start(); thread.join()
+atexit.register(lambda: var.set(opened('in the main context')))
+''',
     'imports': '''
 import sys, csv, wave
 class Noisy:
@@ -562,6 +574,25 @@ def test_supervisor_killed_warm_tasks_go_on(warm):
     assert o['state'] in ('EXITED', 'LOST')
     assert '/tern/out/long/outputs.pb' in warm.store.files
     wait_until(lambda: not any(alive(p) for p in old), what='the end of the old pool')
+
+
+def test_an_import_sets_a_context_variable(execd, venv, store, data, tmp_path):
+    """The pool's main thread has its context before it forks: what a task puts into it is freed as in a cold process. And not all
+    that a package puts among the modules is a module."""
+    copy = tmp_path / 'venv'
+    shutil.copytree(venv, copy, symlinks=True)
+    script = copy / 'bin' / 'a0'
+    script.write_text(script.read_text().replace(str(venv), str(copy)))
+    models = next((copy / 'lib').glob('python3*')) / 'site-packages' / 'flyte' / 'models.py'
+    models.write_text(models.read_text() + '\nimport contextvars as _c\n_AT_IMPORT = _c.ContextVar("at")\n_AT_IMPORT.set(1)\n'
+                      'import sys as _s\n_s.modules["tern_odd.lib"] = type("Lib", (), {"__slots__": ()})()\n')
+    head, mark, tail = (TEMPLATE % 'print("warm" if b"zygote.py" in open("/proc/self/cmdline", "rb").read() else "cold")'
+                        ).partition('@env.task')
+    tasks = Tasks(execd(python=copy, warm='yes'), store, data)
+    tasks.warm_up()
+    id, o, _ = tasks.run({'user.py': head + LEFT['open files in contexts'] + mark + tail})
+    text = tasks.e.log(id).splitlines()
+    assert o['exit_code'] == 0 and 'warm' in text and 'in the main context' in text, text
 
 
 def test_broken_environment_falls_back(execd, venv, store, data, tmp_path):

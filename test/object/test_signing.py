@@ -52,6 +52,20 @@ def test_changed_after_signing(mine):
     assert mine.request('GET', PATH)[2] == b'x'
 
 
+def test_who_waits_with_the_body_is_told_that_the_connection_ends(s3d, signer):
+    """An answer before the body: the client may or may not send that now, so nothing else can come on the connection."""
+    head = signer.headers('PUT', PATH)
+    head['authorization'] = head['authorization'][:-8] + '00000000'
+    with socket.create_connection(('127.0.0.1', s3d.port), timeout=30) as s:
+        s.sendall((f'PUT {PATH} HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 2\r\n' +
+                   ''.join(f'{n}: {v}\r\n' for n, v in head.items()) + '\r\n').encode())
+        answer = b''
+        while more := s.recv(65536):
+            answer += more
+    lines = answer.split(b'\r\n\r\n')[0].lower().split(b'\r\n')
+    assert lines[0].startswith(b'http/1.1 403') and b'connection: close' in lines, answer
+
+
 def test_who_is_unknown(s3d, mine, key):
     refused(mine.request('GET', PATH, sign=False), 'AccessDenied')
     refused(Raw(s3d, ('AKIDUNKNOWN', 'x')).request('GET', PATH), 'InvalidAccessKeyId')

@@ -2,7 +2,7 @@
  * stdout, both framed: request = op byte, u32 type name length, name, u32 size, bytes; answer = status byte (enum
  * code), u32 size, bytes (the result, or the error's text). Sizes are little-endian. ops: 'b' binary to binary, 'j'
  * binary to JSON, 'p' JSON to binary, 'i' the same ignoring unknown fields, 'c' binary to binary through pb_clone, 'v'
- * validate a binary message. */
+ * validate a binary message, 't' pairs of path and text, each behind its u32 size, to binary. */
 #include "base/ctx.h"
 #include "pb/pb.h"
 
@@ -40,9 +40,32 @@ static void answer(enum code code, str data)
     fflush(stdout);
 }
 
+static str take_block(str *rest)
+{
+    uint32_t n;
+    if (rest->n < 4)
+        exit(3);
+    memcpy(&n, rest->p, 4);
+    str got = str_head(str_skip(*rest, 4), n);
+    *rest = str_skip(*rest, 4 + (size_t)n);
+    return got;
+}
+
+static enum code from_texts(struct ctx *cx, const struct pb_type *type, str in, str *out)
+{
+    struct pb_text text = {.type = type, .msg = pb_type_new(cx->mem, type)};
+    while (in.n) {
+        str path = take_block(&in);
+        TRY(pb_text_set(cx, &text, path, take_block(&in)));
+    }
+    return pb_encode(cx, type, text.msg, out);
+}
+
 static enum code convert(struct ctx *cx, char op, const struct pb_type *type, str in, str *out)
 {
     void *msg;
+    if (op == 't')
+        return from_texts(cx, type, in, out);
     if (op == 'p' || op == 'i')
         TRY(pb_json_decode(cx, type, in, op == 'i', &msg));
     else

@@ -40,6 +40,15 @@ def never_commands() -> int:
     return 1
 
 
+not_there = flyte.TaskEnvironment(name="not_there", image=flyte.Image.from_debian_base(
+    name="tern-not-there").with_pip_packages("a-package-that-nobody-has"))
+
+
+@not_there.task
+def never_installed() -> int:
+    return 1
+
+
 @no_python.task
 def never_python() -> int:
     return 1
@@ -90,6 +99,16 @@ private = flyte.TaskEnvironment(name="private", image=flyte.Image.from_debian_ba
 
 @private.task
 def uses_private_package() -> str:
+    import tern_private_words
+    return tern_private_words.WORDS
+
+
+machines = flyte.TaskEnvironment(name="machines", image=flyte.Image.from_debian_base(
+    name="tern-machines").with_pip_packages("tern-private-words"))
+
+
+@machines.task
+def uses_package_of_the_machines_index() -> str:
     import tern_private_words
     return tern_private_words.WORDS
 

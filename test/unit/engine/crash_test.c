@@ -26,6 +26,22 @@ static void play_parent(struct world *w, const TaskTaskSpec *child, const TaskTa
     world_succeed(w, "a0");
 }
 
+/* outputs.pb with an artifact, and one that cannot be kept. */
+static str produced(struct world *w)
+{
+    CoreVoid nothing = {0};
+    CoreScalar scalar = {.value_case = CoreScalar_none_type_tag, .none_type = &nothing};
+    CoreLiteral value = {.value_case = CoreLiteral_scalar_tag, .scalar = &scalar};
+    CoreLiteralType type = {.type_case = CoreLiteralType_simple_tag, .simple = CORE_NONE};
+    TaskNamedLiteral o0 = {.name = STR("o0"), .value = &value}, *literals[] = {&o0};
+    TaskProducedArtifact good = {.output = STR("o0"), .name = STR("made"), .type = &type};
+    TaskProducedArtifact bad = {.output = STR("o1"), .name = STR("made"), .type = &type}, *both[] = {&good, &bad};
+    TaskOutputs out = {.literals = {literals, 1}, .produced_artifacts = {both, 2}};
+    str bytes;
+    assert_ok(&w->cx, pb_encode(&w->cx, &TaskOutputs_type, &out, &bytes));
+    return bytes;
+}
+
 /* c0 fails at its first attempt; the others succeed. */
 static void play_children(struct world *w)
 {
@@ -36,7 +52,7 @@ static void play_children(struct world *w)
         if (strcmp(a->action, "c0") == 0 && a->key.attempt == 1)
             world_error(w, "c0", "E", CORE_EXECUTION_ERROR_ERROR_KIND_USER, true);
         else
-            world_succeed(w, a->action);
+            world_succeed_with(w, a->action, produced(w));
         return; /* one at a time, so that the engine looks between them */
     }
 }
@@ -64,6 +80,8 @@ static void play(struct world *w)
     struct world_create c = {.n = {.project = STR("p"), .domain = STR("d"), .name = STR("r1"), .spec = parent}};
     bool made = false;
     child->task_template->metadata->retries->retries = 1;
+    child->task_template->metadata->produces_artifacts = true;
+    cached->task_template->metadata->produces_artifacts = true;
     cached->task_template->metadata->discoverable = true;
     cached->task_template->metadata->cache_serializable = true;
     c.n.run_spec = pb_new(&w->mem, TaskRunSpec);
@@ -102,6 +120,11 @@ static void check(struct world *w, int at, bool late)
     }
     /* One of the cached pair ran, the other took its result: 1 parent, 2 of c0, 1 of c1, 1 of the pair. */
     assert_int_equal(w->attempt_n, 5);
+    /* Each once; a reused result is not produced again. */
+    assert_int_equal(world_int(w, "SELECT count(*) FROM artifact"), 3);
+    assert_int_equal(world_int(w, "SELECT versions FROM artifact_name"), 3);
+    assert_int_equal(world_int(w, "SELECT count(*) FROM event WHERE reason='ArtifactNotKept'"), 3);
+    assert_int_equal(world_int(w, "SELECT count(*) FROM artifact WHERE version IN ('r1-c0-2', 'r1-c1-1')"), 2);
     assert_int_equal(world_int(w, "SELECT count(*) FROM run"), 1);
     assert_int_equal(world_int(w, "SELECT count(*) FROM action"), 1 + CHILDREN);
     assert_int_equal(world_int(w, "SELECT count(*) FROM cache_reservation"), 0);

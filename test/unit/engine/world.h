@@ -14,6 +14,7 @@
 #include "base/time.h"
 #include "engine/create.h"
 #include "engine/engine_int.h"
+#include "engine/fire_int.h"
 #include "engine/phase.h"
 #include "exec/exec.h"
 #include "gen/flyteidl2_core.h"
@@ -64,8 +65,9 @@ struct world {
     bool crash_late; /* after the change took effect */
     bool dead;
     bool exec_down; /* the executor cannot be reached */
-    bool manual;    /* attempts wait in EXEC_WAITING until the test moves them */
-    int topics;     /* fired */
+    bool objects_down;
+    bool manual; /* attempts wait in EXEC_WAITING until the test moves them */
+    int topics;  /* fired */
 };
 
 static struct world *w_;
@@ -171,6 +173,22 @@ struct engine_timer *engine_timer_start(struct engine_queue *q)
 void engine_timer_stop(struct engine_timer *t)
 {
     (void)t;
+}
+
+struct engine_fire *engine_fire_start(struct engine *e)
+{
+    (void)e;
+    return NULL;
+}
+
+void engine_fire_stop(struct engine_fire *f)
+{
+    (void)f;
+}
+
+void engine_fire_wake_after_commit(struct ctx *cx)
+{
+    (void)cx;
 }
 
 /* ---- exec/ ------------------------------------------------------------------------------------------------------ */
@@ -322,7 +340,7 @@ enum code object_put(struct ctx *cx, struct object_store *s, str bucket, str key
     (void)s;
     (void)bucket;
     (void)content_type;
-    if (!world_change(&late))
+    if (w_->objects_down || !world_change(&late))
         return world_dead(cx);
     world_store(key, bytes);
     return late ? world_dead(cx) : CODE_OK;
@@ -334,7 +352,7 @@ enum code object_get(struct ctx *cx, struct object_store *s, str bucket, str key
     (void)s;
     (void)bucket;
     (void)max;
-    if (w_->dead)
+    if (w_->dead || w_->objects_down)
         return world_dead(cx);
     if (!o)
         return fail(cx, CODE_NOT_FOUND, "no object");
@@ -408,7 +426,7 @@ enum code object_reach_drop(struct ctx *cx, struct object_store *s, const struct
     return object_reach_grant(cx, s, run, NULL, STR(""));
 }
 
-/* Sweeps: test/api/test_retention.py. */
+/* Sweeps: retention_test.c, test/api/test_retention.py. */
 str object_reach_place(str key)
 {
     return str_head(key, 0);
@@ -419,8 +437,10 @@ void object_reach_each(struct ctx *cx, str bytes, void (*fn)(void *arg, str plac
     (void)cx, (void)bytes, (void)fn, (void)arg;
 }
 
-enum code object_delete_many(struct ctx *cx, struct object_store *s, str bucket, const str *keys, size_t n)
+enum code object_delete_old(struct ctx *cx, struct object_store *s, str bucket, const str *keys, size_t n,
+                            int64_t before_ns)
 {
+    (void)before_ns;
     for (size_t i = 0; i < n; i++)
         (void)!object_delete(cx, s, bucket, keys[i]);
     return CODE_OK;
@@ -662,15 +682,20 @@ static inline void world_exit(struct world *w, struct world_attempt *a, int exit
 }
 
 /* The process writes outputs.pb and ends. */
-static inline void world_succeed(struct world *w, const char *action)
+static inline void world_succeed_with(struct world *w, const char *action, str outputs)
 {
     struct world_attempt *a = world_process(w, action);
     assert_non_null(a);
     assert_int_equal(a->state, EXEC_RUNNING);
     char key[160];
     snprintf(key, sizeof(key), "%s/outputs.pb", a->output + strlen("s3://tern/"));
-    world_store(str_from(key), STR(""));
+    world_store(str_from(key), outputs);
     world_exit(w, a, 0);
+}
+
+static inline void world_succeed(struct world *w, const char *action)
+{
+    world_succeed_with(w, action, STR(""));
 }
 
 /* The process writes error.pb and ends with 0, as the SDK does. */

@@ -89,6 +89,33 @@ static void changes_are_noticed(void **state)
     exec_python_cache_free(c);
 }
 
+/* exec.local.uv: beside the Python, then on PATH; a path is taken as it is. */
+static void which_uv(void **state)
+{
+    struct unit *u = *state;
+    char dir[] = "/tmp/tern-python-XXXXXX";
+    root = arena_str(&u->mem, str_from(mkdtemp(dir)));
+    put(u, "venv/bin/uv", STR("#!/bin/sh\n"), 0755);
+    put(u, "path/bin/uv", STR("#!/bin/sh\n"), 0755);
+    put(u, "plain/bin/uv", STR("no program"), 0644);
+    str beside = at(u, "venv/bin/uv"), path = at(u, "path/bin/uv");
+    const struct {
+        const char *setting, *bin;
+        bool on_path;
+        const char *uv;
+    } rows[] = {
+        {"auto", "venv/bin", true, beside.p}, {"auto", "plain/bin", true, path.p},
+        {"auto", "plain/bin", false, ""},     {"", "plain/bin", true, path.p},
+        {"none", "venv/bin", true, ""},       {"uv", "venv/bin", true, path.p},
+        {"uv", "venv/bin", false, "uv"},      {"/not/uv", "venv/bin", true, "/not/uv"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        setenv("PATH", rows[i].on_path ? at(u, "path/bin").p : "/nowhere", 1);
+        str uv = exec_python_uv(&u->cx, str_from(rows[i].setting), at(u, rows[i].bin));
+        assert_string_equal(arena_cstr(&u->mem, uv), rows[i].uv);
+    }
+}
+
 static int teardown(void **state)
 {
     if (!tree_remove(root.p))
@@ -101,6 +128,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(order_of_the_ways, unit_setup, teardown),
         cmocka_unit_test_setup_teardown(changes_are_noticed, unit_setup, teardown),
+        cmocka_unit_test_setup_teardown(which_uv, unit_setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,10 +33,11 @@ static void methods_know_their_properties(void **state)
     assert_false(create->no_side_effects);
     assert_true(list->no_side_effects);
     assert_true(watch->server_stream && !watch->client_stream);
-    assert_null(create->http_verb);
-    assert_string_equal(rest->http_verb, "POST");
-    assert_string_equal(rest->http_path, "/api/v1/connector/task");
-    assert_string_equal(rest->http_body, "*");
+    assert_int_equal(create->http_count, 0);
+    assert_int_equal(rest->http_count, 1);
+    assert_string_equal(rest->http->verb, "POST");
+    assert_string_equal(rest->http->path, "/api/v1/connector/task");
+    assert_string_equal(rest->http->body, "*");
 }
 
 static void every_type_is_found_by_its_name(void **state)

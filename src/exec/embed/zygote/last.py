@@ -20,10 +20,13 @@ class Last:
         self.cached = [c.cache_info().currsize for c in self.caches]
         self.registries = {n: [(x, type(x)(x)) for k, x in d.items() if type(x) in (list, dict, set) and k[:2] != '__']
                            for n, d in self.modules.items()}
-        kept = gc.get_objects()
+        # A context is the task's as well: when an import has set a context variable, the main thread goes on with that very context.
+        kept = [o for o in gc.get_objects() if type(o) is not sys.modules['contextvars'].Context]
         kept.append(kept)
 
     def dict_of(self, module):
+        if not issubclass(type(module), type(sys)):
+            return {}  # whatever a package puts among the modules, such as a library of cffi's
         return object.__getattribute__(module, '__dict__')  # some are loaded when they are asked for anything, even isinstance()
 
     def hold(self, value):

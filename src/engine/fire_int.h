@@ -1,0 +1,52 @@
+/* Firing, for the files fire*.c. */
+#ifndef ENGINE_FIRE_INT_H
+#define ENGINE_FIRE_INT_H
+
+#include "engine/engine_int.h"
+#include "engine/fire.h"
+#include "engine/trigger.h"
+
+/* Runs of one write entry: a run is about ten rows (D-04). */
+#define ENGINE_FIRE_PIECE 64
+
+/* What a run ends with that cannot begin. */
+#define ENGINE_FIRE_ERROR "TriggerFailed"
+
+/* One run that is to be started. */
+struct engine_fire_run {
+    struct engine_trigger t; /* t.row is always there, the rest when loading went well */
+    struct engine_new_run n;
+    SettingsSettings *settings; /* in force for its project and domain */
+    enum code code;             /* of loading and of preparing */
+    char error[ERR_MSG_MAX];
+};
+
+/* Trying again would not help. */
+bool engine_fire_is_final(enum code code);
+/* Read entry. Whether the project takes runs: else nobody wants them, nor could see that they failed. */
+must_check_ enum code engine_fire_is_wanted(struct ctx *cx, str project, bool *out);
+/* Read entry. Loads what the trigger starts; the outcome is in r. */
+void engine_fire_load(struct ctx *cx, struct engine_fire_run *r, const struct store_trigger *row);
+/* Completes r->n, whose name, source and start_ns are there, and stores its inputs; bound as for engine_trigger_inputs().
+ * What can never begin becomes a run that has failed. False: not now, see r->code. */
+bool engine_fire_prepare(struct ctx *cx, struct engine_fire_run *r, const TaskInputs *bound);
+/* Makes r->n a run that has failed with the error of cx. */
+void engine_fire_make_failed(struct ctx *cx, struct engine_fire_run *r);
+/* Write entry. A run of that name is the same one, made before: nothing happens. */
+must_check_ enum code engine_fire_create(struct ctx *cx, const struct engine_fire_run *r);
+/* How long to wait after that many failures in a row. */
+int64_t engine_fire_backoff_ns(uint32_t failures);
+
+/* One piece: starts what is due now, up to ENGINE_FIRE_PIECE runs. *next_ns: when to look again (wall clock): 0 = at once,
+ * INT64_MAX = when woken. started_ns: the start of this server by the wall clock; earlier slots were missed. */
+must_check_ enum code engine_fire_schedules(struct ctx *cx, struct engine *e, int64_t started_ns, int64_t *next_ns);
+
+/* The same for the triggers of one new version of an artifact. */
+must_check_ enum code engine_fire_artifacts(struct ctx *cx, struct engine *e, int64_t *next_ns);
+
+/* The thread. */
+struct engine_fire *engine_fire_start(struct engine *e);
+/* Accepts NULL. */
+void engine_fire_stop(struct engine_fire *f);
+
+#endif

@@ -1,0 +1,126 @@
+/* One run of a trigger, whatever fires it. See fire_int.h. */
+#include "base/log.h"
+#include "base/time.h"
+#include "engine/fire_int.h"
+#include "store/project.h"
+
+#define BACKOFF_MAX_NS (300 * NS_PER_S)
+
+bool engine_fire_is_final(enum code code)
+{
+    return code == CODE_NOT_FOUND || code == CODE_INVALID_ARGUMENT || code == CODE_FAILED_PRECONDITION ||
+           code == CODE_DATA_LOSS || code == CODE_OUT_OF_RANGE || code == CODE_UNIMPLEMENTED;
+}
+
+int64_t engine_fire_backoff_ns(uint32_t failures)
+{
+    int64_t ns = NS_PER_S << (failures > 9 ? 9 : failures);
+    return ns < BACKOFF_MAX_NS ? ns : BACKOFF_MAX_NS;
+}
+
+static void note(struct ctx *cx, struct engine_fire_run *r, enum code code)
+{
+    r->code = code;
+    if (code != CODE_OK)
+        memcpy(r->error, cx->err.msg, sizeof(r->error));
+    ctx_clear_err(cx);
+}
+
+void engine_fire_load(struct ctx *cx, struct engine_fire_run *r, const struct store_trigger *row)
+{
+    r->t.row = row;
+    enum code code = engine_trigger_load(cx, row, &r->t);
+    if (code == CODE_OK)
+        code = engine_settings_resolve(cx, row->domain, row->project, &r->settings);
+    note(cx, r, code);
+}
+
+enum code engine_fire_is_wanted(struct ctx *cx, str project, bool *out)
+{
+    enum code code = store_project_require_active(cx, project);
+    *out = code == CODE_OK;
+    if (code != CODE_NOT_FOUND && code != CODE_FAILED_PRECONDITION)
+        return code;
+    ctx_clear_err(cx);
+    return CODE_OK;
+}
+
+/* A task of that name without anything, for a run whose task is not there. */
+static void stand_in(struct ctx *cx, struct engine_fire_run *r)
+{
+    TaskTaskSpec *spec = pb_new(cx->mem, TaskTaskSpec);
+    TaskTaskIdentifier *id = pb_new(cx->mem, TaskTaskIdentifier);
+    spec->task_template = pb_new(cx->mem, CoreTaskTemplate);
+    id->project = r->t.row->project;
+    id->domain = r->t.row->domain;
+    id->name = r->t.row->task_name;
+    id->version = r->t.row->task_version;
+    r->n.trigger = r->t.row;
+    r->n.spec = spec;
+    r->n.spec_id = 0;
+    r->n.task_id = id;
+    r->n.run_spec = pb_new(cx->mem, TaskRunSpec);
+}
+
+static void set_failed(struct ctx *cx, struct engine_fire_run *r)
+{
+    if (!r->n.spec)
+        stand_in(cx, r);
+    TaskRunSpec *spec = pb_new(cx->mem, TaskRunSpec);
+    *spec = *r->n.run_spec;
+    spec->relation = NULL; /* what it refers to may be what is missing */
+    r->n.input_uri = r->n.inputs_hash = STR("");
+    r->n.error_code = STR(ENGINE_FIRE_ERROR);
+    r->n.error = arena_printf(cx->mem, "trigger \"" STR_FMT "\": %s", STR_ARG(r->t.row->name), r->error);
+    engine_prepare_run(cx, r->settings, spec, &r->n);
+    log_warn(cx, "a trigger cannot start its run", LOG_STR("trigger", r->t.row->name),
+             LOG_STR("task", r->t.row->task_name), LOG_STR("run", r->n.name), LOG_CSTR("error", r->error));
+}
+
+void engine_fire_make_failed(struct ctx *cx, struct engine_fire_run *r)
+{
+    note(cx, r, cx->err.code);
+    set_failed(cx, r);
+}
+
+/* In memory of their own: inputs may be large, and a piece is many runs. */
+static enum code store_inputs(struct ctx *cx, struct engine_fire_run *r, const TaskInputs *bound)
+{
+    struct arena mem, *outer = cx->mem;
+    arena_init(&mem, 0);
+    cx->mem = &mem;
+    enum code code = engine_trigger_inputs(cx, &r->t, NULL, bound, &r->n);
+    cx->mem = outer;
+    cx->err.details = NULL;
+    r->n.input_uri = arena_str(outer, r->n.input_uri);
+    r->n.inputs_hash = arena_str(outer, r->n.inputs_hash);
+    arena_done(&mem);
+    return code;
+}
+
+bool engine_fire_prepare(struct ctx *cx, struct engine_fire_run *r, const TaskInputs *bound)
+{
+    r->n.project = r->t.row->project;
+    r->n.domain = r->t.row->domain;
+    if (r->code == CODE_OK) {
+        TaskRunSpec *spec = engine_trigger_run(cx, &r->t, &r->n);
+        if (!engine_prepare_takes_start(r->n.spec))
+            r->n.start_ns = 0;
+        engine_prepare_run(cx, r->settings, spec, &r->n);
+        note(cx, r, store_inputs(cx, r, bound));
+    }
+    if (r->code == CODE_OK)
+        return true;
+    if (!engine_fire_is_final(r->code))
+        return false;
+    set_failed(cx, r);
+    return true;
+}
+
+enum code engine_fire_create(struct ctx *cx, const struct engine_fire_run *r)
+{
+    struct store_run *made_before;
+    struct engine_made_run made;
+    TRY(store_run_find(cx, r->n.project, r->n.domain, r->n.name, &made_before));
+    return made_before ? CODE_OK : engine_create_run(cx, &r->n, &made);
+}

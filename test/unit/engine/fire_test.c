@@ -1,0 +1,371 @@
+/* Firing: one run for each slot and each artifact wherever the server is killed, what is caught up, and what cannot fire. */
+#include "world.h"
+
+#include "config/config.h"
+#include "engine/schedule.h"
+#include "engine/uri.h"
+#include "gen/flyteidl2_project.h"
+#include "store/space.h"
+#include "store/task.h"
+
+#define MINUTE_NS (60 * NS_PER_S)
+
+/* ---- triggers ---------------------------------------------------------------------------------------------------- */
+
+struct trigger {
+    const char *name;
+    TaskTriggerAutomationSpec automation;
+    TriggerTriggerSpec spec;
+    int64_t next_ns;
+};
+
+static enum code put_project(struct ctx *cx, void *arg)
+{
+    const struct store_project p = {.id = STR("p"), .name = STR("p"), .state = *(int32_t *)arg};
+    enum code c = store_project_update(cx, &p);
+    return c == CODE_NOT_FOUND ? store_project_insert(cx, &p) : c;
+}
+
+static void set_project(struct world *w, int32_t state)
+{
+    assert_ok(&w->cx, lane_write(&w->cx, NULL, put_project, &state));
+}
+
+static enum code put_task(struct ctx *cx, void *arg)
+{
+    struct store_spec s;
+    struct store_task row = {.version = STR("v1"), .function_name = STR("t"), .created_ns = 1, .updated_ns = 1};
+    bool changed;
+    TRY(store_spec_put_task(cx, NULL, arg, &s));
+    row.task_name_id = s.task_name_id;
+    row.spec_id = s.id;
+    row.environment = row.env_description = row.short_description = STR("");
+    return store_task_put(cx, &row, &changed);
+}
+
+static enum code put_trigger(struct ctx *cx, void *arg)
+{
+    const struct trigger *t = arg;
+    struct store_trigger row = {.name = str_from(t->name), .revision = 1, .task_version = STR("v1"), .active = true};
+    struct store_spec s = {.kind = STORE_SPEC_TRIGGER, .name = STR("")};
+    struct store_task *task;
+    TRY(store_task_find(cx, STR("p"), STR("d"), STR("t"), STR("v1"), &task));
+    TRY(store_space_put(cx, STR("p"), STR("d"), &row.space_id));
+    TRY(pb_encode(cx, &TriggerTriggerSpec_type, &t->spec, &s.body));
+    TRY(store_spec_put(cx, &s));
+    TRY(pb_encode(cx, &TaskTriggerAutomationSpec_type, &t->automation, &row.automation));
+    row.task_name_id = task->task_name_id;
+    row.spec_id = s.id;
+    row.description = STR("");
+    row.action = 1;
+    row.next_ns = row.due_ns = t->next_ns;
+    if (t->automation.automation_case == TaskTriggerAutomationSpec_artifact_tag) {
+        row.artifact_name = t->automation.artifact->artifact_name;
+        row.artifact_version = t->automation.artifact->version;
+    }
+    return store_trigger_put(cx, &row);
+}
+
+/* By the minute; the slots count from next_ns. */
+static void add_schedule(struct world *w, const char *name, int64_t next_ns, const char *kickoff, const char *uri)
+{
+    struct trigger t = {.name = name, .next_ns = next_ns};
+    TaskSchedule *s = pb_new(&w->mem, TaskSchedule);
+    t.automation.type = TASK_TYPE_SCHEDULE;
+    t.automation.automation_case = TaskTriggerAutomationSpec_schedule_tag;
+    t.automation.schedule = s;
+    s->kickoff_time_input_arg = str_from(kickoff);
+    s->expression_case = TaskSchedule_rate_tag;
+    s->rate = pb_new(&w->mem, TaskFixedRate);
+    s->rate->value = 1;
+    s->rate->unit = TASK_FIXED_RATE_UNIT_MINUTE;
+    s->rate->start_time = pb_new(&w->mem, GoogleProtobufTimestamp);
+    s->rate->start_time->seconds = next_ns / NS_PER_S;
+    if (uri) {
+        t.spec.input_wrapper_case = TriggerTriggerSpec_offloaded_input_data_tag;
+        t.spec.offloaded_input_data = pb_new(&w->mem, CommonOffloadedInputData);
+        t.spec.offloaded_input_data->uri = str_from(uri);
+    }
+    assert_ok(&w->cx, lane_write(&w->cx, NULL, put_trigger, &t));
+}
+
+static void add_artifact(struct world *w, const char *name, const char *version, const char *region)
+{
+    struct trigger t = {.name = name};
+    TaskArtifactTrigger *a = pb_new(&w->mem, TaskArtifactTrigger);
+    t.automation.type = TASK_TYPE_ARTIFACT;
+    t.automation.automation_case = TaskTriggerAutomationSpec_artifact_tag;
+    t.automation.artifact = a;
+    a->artifact_name = STR("model");
+    a->version = str_from(version);
+    a->input_arg = STR("m");
+    a->partition_input_args.p = arena_new_array(&w->mem, struct TaskArtifactTrigger_PartitionInputArgsEntry, 1);
+    a->partition_input_args.p[a->partition_input_args.n++] =
+        (struct TaskArtifactTrigger_PartitionInputArgsEntry){STR("day"), STR("date")};
+    if (region) {
+        a->partitions.p = arena_new_array(&w->mem, struct TaskArtifactTrigger_PartitionsEntry, 1);
+        a->partitions.p[a->partitions.n++] =
+            (struct TaskArtifactTrigger_PartitionsEntry){STR("region"), str_from(region)};
+    }
+    assert_ok(&w->cx, lane_write(&w->cx, NULL, put_trigger, &t));
+}
+
+static void begin(struct world *w)
+{
+    world_start(w);
+    set_project(w, PROJECT_PROJECT_STATE_ACTIVE);
+    assert_ok(&w->cx, lane_write(&w->cx, NULL, put_task, world_spec(w, "t", "core-echo")));
+}
+
+static int64_t this_minute(void)
+{
+    return time_wall_ns() / MINUTE_NS * MINUTE_NS;
+}
+
+/* Until nothing is left to do now. */
+static void fire(struct world *w, int64_t started_ns)
+{
+    for (int64_t next = 0; !next && !w->dead;) {
+        struct arena mem;
+        struct ctx cx;
+        arena_init(&mem, 0);
+        ctx_init(&cx, &mem);
+        cx.app = &w->app;
+        int64_t event = 0;
+        if (engine_fire_schedules(&cx, w->app.engine, started_ns, &next) != CODE_OK ||
+            engine_fire_artifacts(&cx, w->app.engine, &event) != CODE_OK)
+            next = INT64_MAX;
+        next = event < next ? event : next;
+        arena_done(&mem);
+    }
+}
+
+/* ---- tests ------------------------------------------------------------------------------------------------------- */
+
+static void put_inputs(const char *key, const char *name)
+{
+    struct ctx *cx = &world()->cx;
+    TaskNamedLiteral lit = {.name = str_from(name), .value = pb_new(cx->mem, CoreLiteral)}, *list[] = {&lit};
+    TaskInputs in = {.literals = {list, 1}};
+    str bytes;
+    assert_ok(cx, pb_encode(cx, &TaskInputs_type, &in, &bytes));
+    world_store(str_from(key), bytes);
+}
+
+#define SLOTS 5
+
+/* Six minutes of two triggers; dies at the n-th change of the world. How many changes there were. */
+static int play_schedules(int at, bool late)
+{
+    struct world *w;
+    world_up((void **)&w);
+    begin(w);
+    int64_t first = this_minute() + MINUTE_NS;
+    put_inputs("in/inputs.pb", "x");
+    add_schedule(w, "merged", first, "when", "s3://tern/in");
+    add_schedule(w, "passed", first, "", "s3://tern/in");
+    w->crash_at = at ? at : INT32_MAX;
+    w->crash_late = late;
+    w->changes = 0;
+    int64_t started = time_wall_ns();
+    while (time_wall_ns() < first + (SLOTS - 1) * MINUTE_NS) {
+        time_test_shift(20 * NS_PER_S);
+        fire(w, started);
+        if (w->dead) {
+            world_restart(w);
+            started = time_wall_ns();
+            fire(w, started);
+        }
+    }
+    int changes = w->changes;
+    assert_int_equal(world_int(w, "SELECT count(*) FROM run"), 2 * SLOTS);
+    assert_int_equal(world_int(w, "SELECT count(DISTINCT name) FROM run"), 2 * SLOTS);
+    assert_int_equal(world_int(w, "SELECT count(*) FROM run WHERE source=3 AND trigger_revision=1"), 2 * SLOTS);
+    assert_int_equal(world_int(w, "SELECT count(*) FROM action WHERE input_uri='s3://tern/in'"), SLOTS);
+    for (int i = 0; i < SLOTS; i++) {
+        struct store_run *run;
+        w->cx.db = w->db;
+        str name =
+            engine_schedule_run_name(&w->mem, STR("p"), STR("d"), STR("t"), STR("merged"), first / NS_PER_S + 60 * i);
+        assert_ok(&w->cx, store_run_get(&w->cx, STR("p"), STR("d"), name, &run));
+        w->cx.db = NULL;
+    }
+    world_down((void **)&w);
+    return changes;
+}
+
+static void test_a_slot_has_one_run_wherever_it_crashes(void **state)
+{
+    int n = play_schedules(0, false);
+    (void)state;
+    assert_true(n >= 2 * SLOTS);
+    for (int at = 1; at <= n; at++) {
+        play_schedules(at, false);
+        play_schedules(at, true);
+    }
+}
+
+static void test_what_was_missed(void **state)
+{
+    static const struct {
+        const char *policy;
+        int64_t max;
+        int runs;
+    } rows[] = {{"all", 3, 3}, {"all", 1000, 301}, {"last", 100, 1}, {"none", 100, 0}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct world *w;
+        struct config c = {.trigger_catch_up = str_from(rows[i].policy), .trigger_catch_up_max = rows[i].max};
+        world_up((void **)&w);
+        w->app.config = &c;
+        begin(w);
+        int64_t now = this_minute();
+        add_schedule(w, "t", now - 300 * MINUTE_NS, "", NULL);
+        fire(w, now);
+        fire(w, now); /* a restart in the middle changes nothing */
+        assert_int_equal(world_int(w, "SELECT count(*) FROM run"), rows[i].runs);
+        assert_int_equal(world_int(w, "SELECT next_ns FROM task_trigger") / MINUTE_NS, now / MINUTE_NS + 1);
+        world_down((void **)&w);
+    }
+}
+
+/* A step of the wall clock by less than an hour skips nothing, whatever the policy. */
+static void test_the_clock_is_set_ahead(void **state)
+{
+    struct world *w = *state;
+    struct config c = {.trigger_catch_up = STR("none")};
+    w->app.config = &c;
+    begin(w);
+    int64_t started = time_wall_ns(), first = this_minute() + MINUTE_NS;
+    add_schedule(w, "t", first, "", NULL);
+    time_test_shift(30 * MINUTE_NS);
+    fire(w, started);
+    assert_int_equal(world_int(w, "SELECT count(*) FROM run"), (this_minute() - first) / MINUTE_NS + 1);
+    w->app.config = NULL;
+}
+
+static void test_the_store_of_objects_is_away(void **state)
+{
+    struct world *w = *state;
+    begin(w);
+    int64_t slot = this_minute();
+    add_schedule(w, "held-up", slot, "when", NULL);
+    add_schedule(w, "free", slot, "", NULL);
+    w->objects_down = true;
+    fire(w, slot - 1);
+    assert_str_equal(world_text(w, "SELECT trigger_name FROM run"), "free");
+    assert_int_equal(world_int(w, "SELECT failures FROM task_trigger WHERE name='held-up'"), 1);
+    assert_true(world_int(w, "SELECT due_ns - next_ns FROM task_trigger WHERE name='held-up'") > 0);
+    w->objects_down = false;
+    time_test_shift(5 * NS_PER_S);
+    fire(w, slot - 1);
+    assert_true(world_int(w, "SELECT count(*) FROM run WHERE trigger_name='held-up'") >= 1);
+    assert_int_equal(world_int(w, "SELECT min(start_ns) IS NULL FROM run"), 1); /* the task's SDK knows no start time */
+    assert_int_equal(world_int(w, "SELECT failures FROM task_trigger WHERE name='held-up'"), 0);
+}
+
+static void test_what_can_never_begin_is_a_run_that_failed(void **state)
+{
+    struct world *w = *state;
+    begin(w);
+    int64_t slot = this_minute();
+    add_schedule(w, "lost", slot, "when", "s3://tern/nowhere");
+    fire(w, slot - 1);
+    assert_int_equal(world_int(w, "SELECT count(*) FROM run"), 1);
+    assert_int_equal(world_int(w, "SELECT phase FROM run"), COMMON_ACTION_PHASE_FAILED);
+    assert_str_equal(world_text(w, "SELECT error_code FROM action"), ENGINE_FIRE_ERROR);
+    assert_true(str_find(world_text(w, "SELECT error FROM action"), STR("s3://tern/nowhere")) != SIZE_MAX);
+    assert_int_equal(world_int(w, "SELECT count(*) FROM task_trigger WHERE next_ns > due_ns OR failures > 0"), 0);
+}
+
+static void test_an_archived_project(void **state)
+{
+    struct world *w = *state;
+    begin(w);
+    int64_t slot = this_minute();
+    add_schedule(w, "t", slot, "", NULL);
+    set_project(w, PROJECT_PROJECT_STATE_ARCHIVED);
+    fire(w, slot - 1);
+    assert_int_equal(world_int(w, "SELECT count(*) FROM run"), 0);
+    set_project(w, PROJECT_PROJECT_STATE_ACTIVE);
+    time_test_shift(MINUTE_NS);
+    fire(w, slot - 1);
+    assert_int_equal(world_int(w, "SELECT count(*) FROM run"), 1);
+}
+
+/* ---- artifacts --------------------------------------------------------------------------------------------------- */
+
+static enum code create_artifact(struct ctx *cx, void *arg)
+{
+    CoreLabelValue us = {.value_case = CoreLabelValue_static_value_tag, .static_value = STR("us")};
+    GoogleProtobufTimestamp day = {.seconds = 86400};
+    CoreLabelValue date = {.value_case = CoreLabelValue_time_value_tag, .time_value = &day};
+    struct CorePartitions_ValueEntry entry = {STR("region"), &us};
+    CorePartitions partitions = {.value = {&entry, 1}};
+    CoreTimePartition time = {.value = &date, .key = STR("date")};
+    CoreArtifactKey key = {.project = STR("p"), .domain = STR("d"), .name = STR("model")};
+    CoreArtifactID id = {.artifact_key = &key, .version = STR("7"), .partitions = &partitions, .time_partition = &time};
+    CoreLiteral value = {.hash = STR("the value")};
+    (void)arg;
+    return engine_fire_artifact(cx, &id, &value, 0);
+}
+
+static int play_artifact(int at, bool late)
+{
+    struct world *w;
+    void *msg;
+    world_up((void **)&w);
+    begin(w);
+    add_artifact(w, "any", "", NULL);
+    add_artifact(w, "exactly", "7", "us");
+    add_artifact(w, "other-version", "8", NULL);
+    add_artifact(w, "other-region", "", "eu");
+    assert_ok(&w->cx, lane_write(&w->cx, NULL, create_artifact, NULL));
+    w->crash_at = at ? at : INT32_MAX;
+    w->crash_late = late;
+    w->changes = 0;
+    fire(w, 0);
+    int changes = w->changes;
+    if (w->dead)
+        world_restart(w);
+    fire(w, 0);
+    assert_int_equal(world_int(w, "SELECT count(*) FROM run WHERE source=5"), 2);
+    assert_str_equal(world_text(w, "SELECT group_concat(trigger_name) FROM run"), "any,exactly");
+    assert_int_equal(world_int(w, "SELECT count(*) FROM artifact_event"), 0);
+    str uri = world_text(w, "SELECT input_uri FROM action WHERE run_id=1"), bytes;
+    assert_ok(&w->cx, engine_uri_get(&w->cx, &w->app, engine_uri_inputs(&w->mem, uri), 4096, &bytes));
+    assert_ok(&w->cx, pb_decode(&w->cx, &TaskInputs_type, bytes, &msg));
+    const TaskInputs *in = msg;
+    assert_int_equal(in->literals.n, 2);
+    assert_str_equal(in->literals.p[0]->name, "m");
+    assert_str_equal(in->literals.p[0]->value->hash, "the value");
+    assert_str_equal(in->literals.p[1]->name, "day");
+    assert_int_equal(in->literals.p[1]->value->scalar->primitive->datetime->seconds, 86400);
+    world_down((void **)&w);
+    return changes;
+}
+
+static void test_an_artifact_starts_its_triggers_once(void **state)
+{
+    int n = play_artifact(0, false);
+    (void)state;
+    assert_true(n >= 3);
+    for (int at = 1; at <= n; at++) {
+        play_artifact(at, false);
+        play_artifact(at, true);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_slot_has_one_run_wherever_it_crashes),
+        cmocka_unit_test(test_what_was_missed),
+        cmocka_unit_test_setup_teardown(test_the_clock_is_set_ahead, world_up, world_down),
+        cmocka_unit_test_setup_teardown(test_the_store_of_objects_is_away, world_up, world_down),
+        cmocka_unit_test_setup_teardown(test_what_can_never_begin_is_a_run_that_failed, world_up, world_down),
+        cmocka_unit_test_setup_teardown(test_an_archived_project, world_up, world_down),
+        cmocka_unit_test(test_an_artifact_starts_its_triggers_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,214 @@
+/* Uploads that clients name or send again while a sweep removes them: on real lanes and real objects, with the client's
+ * call put at the very moment, between two steps of the sweep. */
+#include "unit.h"
+
+#include "base/time.h"
+#include "base/tree.h"
+#include "engine/retention_int.h"
+#include "engine/uploads.h"
+#include "gen/flyteidl2_core.h"
+#include "lane/lane.h"
+#include "lane/topic.h"
+#include "object/object.h"
+
+#include <unistd.h>
+
+enum moment { NEVER, AFTER_WALK, WHILE_REMOVED };
+
+static struct test {
+    struct arena mem;
+    struct ctx cx;
+    struct app app;
+    struct engine engine;
+    struct config config;
+    char dir[64];
+    enum moment names, sends; /* when a client names the upload, sends it again */
+    enum code code;           /* of its naming */
+    char message[256];
+} t;
+
+#define PLACE "uploads/p/d/code/"
+#define KEY PLACE "bundle.tgz"
+
+/* ---- the client -------------------------------------------------------------------------------------------------- */
+
+static enum code put_task(struct ctx *cx, void *arg)
+{
+    struct store_spec row;
+    return engine_uploads_put_task(cx, NULL, arg, &row);
+}
+
+/* As CreateRun and DeployTask do. */
+static void name_upload(void)
+{
+    struct ctx cx;
+    ctx_init(&cx, &t.mem);
+    cx.app = &t.app;
+    TaskTaskSpec *s = pb_new(&t.mem, TaskTaskSpec);
+    s->task_template = pb_new(&t.mem, CoreTaskTemplate);
+    s->task_template->id = pb_new(&t.mem, CoreIdentifier);
+    s->task_template->id->name = STR("task");
+    s->task_template->type = STR("s3://tern/" KEY);
+    t.code = lane_write(&cx, t.app.lanes, put_task, s);
+    snprintf(t.message, sizeof(t.message), "%s", t.code == CODE_OK ? "" : cx.err.msg);
+}
+
+static void put(str bytes)
+{
+    struct ctx cx;
+    ctx_init(&cx, &t.mem);
+    assert_ok(&cx, object_put(&cx, t.app.objects, STR(OBJECT_BUCKET), STR(KEY), STR(""), bytes));
+}
+
+static void client(enum moment now)
+{
+    if (t.sends == now)
+        put(STR("again"));
+    if (t.names == now)
+        name_upload();
+}
+
+/* ---- the sweep --------------------------------------------------------------------------------------------------- */
+
+static enum code walk(struct ctx *cx, struct engine_retention_sweep *s, engine_retention_spec_fn *fn, void *arg)
+{
+    TRY(engine_retention_each_spec(cx, s, fn, arg));
+    client(AFTER_WALK);
+    return CODE_OK;
+}
+
+static enum code delete_old(struct ctx *cx, struct object_store *s, str bucket, const str *keys, size_t n,
+                            int64_t before_ns)
+{
+    client(WHILE_REMOVED);
+    return object_delete_old(cx, s, bucket, keys, n, before_ns);
+}
+
+#define engine_retention_each_spec walk
+#define object_delete_old delete_old
+#include "engine/retention_uploads.c"
+#undef engine_retention_each_spec
+#undef object_delete_old
+
+static uint64_t sweep(bool dry)
+{
+    struct engine_retention_row row = {0};
+    struct engine_retention_sweep s = {
+        .e = &t.engine, .config = &t.config, .now_ns = time_wall_ns(), .dry = dry, .row = &row};
+    assert_ok(&t.cx, engine_retention_uploads(&t.cx, &s));
+    return row.count;
+}
+
+static str content(void)
+{
+    str out = STR("");
+    struct ctx cx;
+    ctx_init(&cx, &t.mem);
+    cx.app = &t.app;
+    enum code code = object_get(&cx, t.app.objects, STR(OBJECT_BUCKET), STR(KEY), 100, &out);
+    assert_true(code == CODE_OK || code == CODE_NOT_FOUND);
+    return out;
+}
+
+/* ---- tests ------------------------------------------------------------------------------------------------------- */
+
+static int up(void **state)
+{
+    struct lane_config cfg = {.app = &t.app};
+    memset(&t, 0, sizeof(t));
+    strcpy(t.dir, "/tmp/tern-retention-XXXXXX");
+    if (!mkdtemp(t.dir))
+        return -1;
+    arena_init(&t.mem, 0);
+    ctx_init(&t.cx, &t.mem);
+    t.cx.app = &t.app;
+    t.config.retention_runs_ns = t.config.retention_uploads_ns = 1;
+    t.app.topics = topics_new();
+    t.app.engine = &t.engine;
+    t.engine = (struct engine){.app = &t.app, .uploads = engine_uploads_new()};
+    cfg.db_url = arena_printf(&t.mem, "sqlite:%s/tern.db", t.dir);
+    assert_ok(&t.cx, lanes_start(&t.cx, &cfg, &t.app.lanes));
+    assert_ok(&t.cx, object_store_open(&t.cx, str_from(t.dir), &t.app.objects));
+    put(STR("first"));
+    (void)state;
+    return 0;
+}
+
+static int down(void **state)
+{
+    (void)state;
+    lanes_stop(t.app.lanes);
+    object_store_close(t.app.objects);
+    engine_uploads_free(t.engine.uploads);
+    topics_free(t.app.topics);
+    bool removed = tree_remove(t.dir);
+    arena_done(&t.mem);
+    return removed ? 0 : -1;
+}
+
+static void nobody_names_it(void **state)
+{
+    (void)state;
+    assert_int_equal(sweep(true), 1);
+    assert_string_equal(content().p, "first");
+    assert_int_equal(sweep(false), 1);
+    assert_string_equal(content().p, "");
+}
+
+static void named_before(void **state)
+{
+    (void)state;
+    name_upload();
+    assert_int_equal(sweep(false), 0);
+    assert_string_equal(content().p, "first");
+}
+
+static void named_since_the_specs_were_read(void **state)
+{
+    (void)state;
+    t.names = AFTER_WALK;
+    assert_int_equal(sweep(false), 0);
+    assert_int_equal(t.code, CODE_OK);
+    assert_string_equal(content().p, "first");
+    t.names = NEVER;
+    assert_int_equal(sweep(false), 0); /* the next one reads it */
+    assert_string_equal(content().p, "first");
+}
+
+static void named_while_it_is_removed(void **state)
+{
+    (void)state;
+    t.names = WHILE_REMOVED;
+    assert_int_equal(sweep(false), 1);
+    assert_int_equal(t.code, CODE_FAILED_PRECONDITION);
+    assert_non_null(strstr(t.message, PLACE));
+    assert_non_null(strstr(t.message, "upload it again"));
+    assert_string_equal(content().p, "");
+    put(STR("again"));
+    name_upload();
+    assert_int_equal(t.code, CODE_OK);
+    assert_int_equal(sweep(false), 0);
+    assert_string_equal(content().p, "again");
+}
+
+static void sent_again_while_it_is_removed(void **state)
+{
+    (void)state;
+    t.sends = WHILE_REMOVED;
+    (void)sweep(false);
+    assert_string_equal(content().p, "again");
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, up, down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(nobody_names_it),
+        TEST(named_before),
+        TEST(named_since_the_specs_were_read),
+        TEST(named_while_it_is_removed),
+        TEST(sent_again_while_it_is_removed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

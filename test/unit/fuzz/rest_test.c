@@ -1,0 +1,5 @@
+#include "../../fuzz/fuzz_rest.c"
+
+#include "../../fuzz/corpus.h"
+
+CORPUS_MAIN("rest")
