@@ -8,6 +8,7 @@
 #include "engine/uri.h"
 #include "gen/services.h"
 #include "lane/lane.h"
+#include "notify/notify.h"
 #include "object/object.h"
 #include "rpc/call.h"
 #include "service/data.h"
@@ -166,6 +167,14 @@ static enum code check_relation(struct ctx *cx, struct creation *c)
     return CODE_OK;
 }
 
+static enum code check_rules(struct ctx *cx, const TaskRunSpec *s)
+{
+    if (s->notification_settings_case == TaskRunSpec_notification_rules_tag &&
+        s->notification_rules->rules.n > NOTIFY_RULES_MAX)
+        return fail(cx, CODE_INVALID_ARGUMENT, "run_spec.notification_rules: more than %d", NOTIFY_RULES_MAX);
+    return CODE_OK;
+}
+
 static enum code check_labels(struct ctx *cx, const TaskRunSpec *s)
 {
     if (!s->labels)
@@ -215,6 +224,7 @@ static enum code read_run_spec(struct ctx *cx, struct creation *c)
     read_start(c);
     TRY(check_relation(cx, c));
     TRY(check_labels(cx, s));
+    TRY(check_rules(cx, s));
     TRY(read_base(cx, c));
     c->n.max_actions = s->max_action_concurrency;
     if (!c->n.max_actions && cx->app && cx->app->config)
