@@ -3,6 +3,7 @@
 #include "service/page_answer_int.h"
 
 #include "app.h"
+#include "base/codec.h"
 #include "base/json.h"
 #include "engine/signal.h"
 #include "notify/notify.h"
@@ -47,35 +48,13 @@ static int32_t type_of(const struct question *q)
 
 /* ---- the value --------------------------------------------------------------------------------------------------- */
 
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* application/x-www-form-urlencoded */
-static str form_decode(struct arena *mem, str s)
-{
-    char *p = arena_alloc(mem, s.n + 1);
-    size_t n = 0;
-    for (size_t i = 0; i < s.n; i++) {
-        bool coded = s.p[i] == '%' && i + 2 < s.n && hex(s.p[i + 1]) >= 0 && hex(s.p[i + 2]) >= 0;
-        p[n++] = coded ? (char)(hex(s.p[i + 1]) << 4 | hex(s.p[i + 2])) : s.p[i] == '+' ? ' ' : s.p[i];
-        i += coded ? 2 : 0;
-    }
-    return str_make(p, n);
-}
-
 static bool form_value(struct arena *mem, str body, str *out)
 {
     str pair, name;
     while (str_next(&body, '&', &pair)) {
         str_cut(pair, '=', &name, out);
         if (str_eq(name, STR("value"))) {
-            *out = form_decode(mem, *out);
-            return true;
+            return codec_percent_decode(mem, *out, true, out);
         }
     }
     return false;
