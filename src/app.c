@@ -16,6 +16,7 @@
 #include "lane/lane.h"
 #include "lane/topic.h"
 #include "net/http.h"
+#include "notify/notify.h"
 #include "object/object.h"
 #include "object/upstream.h"
 #include "rpc/rpc.h"
@@ -350,6 +351,7 @@ static enum code start(struct ctx *cx, struct app *app)
     TRY(bind_api(cx, app)); /* taken now, answered last: what connects meanwhile waits */
     TRY(start_exec(cx, app));
     TRY(keep_port(cx, app));
+    TRY(notify_start(cx, app, &app->notify));
     TRY(engine_start(cx, app, &app->engine));
     return http_server_run(cx, app->http);
 }
@@ -380,6 +382,7 @@ void app_stop(struct app *app)
     rpc_free(app->rpc);
     if (app->engine)
         engine_stop(app->engine);
+    notify_stop(app->notify);
     if (app->exec)
         exec_stop(app->exec);
     if (app->lanes)

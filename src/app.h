@@ -8,6 +8,7 @@ struct config;
 struct lanes;
 struct topics;
 struct engine;
+struct notify;
 struct exec;
 struct object_store;
 struct http_server;
@@ -26,6 +27,7 @@ struct app {
     struct object_store *objects;
     struct exec *exec;
     struct engine *engine;
+    struct notify *notify;
     struct rpc *rpc;
     struct http_server *http;
     int lock_fd; /* of <data>/run/server.lock; -1 = not held */

@@ -9,14 +9,6 @@
 /* The value of a character, or -1. */
 typedef int value_fn(char c);
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 32);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 int codec_base64_digit(char c)
 {
     if (c >= 'A' && c <= 'Z')
@@ -96,7 +88,7 @@ str codec_hex_encode(struct arena *mem, str bytes)
 bool codec_hex_decode(struct arena *mem, str text, str *out)
 {
     return text.n % 2 == 0 && !memchr(text.p ? text.p : "", '=', text.n) &&
-           decode(mem, text, hex_value, 4, 2, true, out);
+           decode(mem, text, codec_hex_digit, 4, 2, true, out);
 }
 
 str codec_base64_encode(struct arena *mem, str bytes)
@@ -122,4 +114,26 @@ str codec_base32_encode(struct arena *mem, str bytes)
 bool codec_base32_decode(struct arena *mem, str text, str *out)
 {
     return decode(mem, text, base32_value, 5, 8, true, out);
+}
+
+bool codec_percent_decode(struct arena *mem, str text, bool plus, str *out)
+{
+    char *to = arena_alloc(mem, text.n + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+        if (c == '%') {
+            int hi = text.n - i > 2 ? codec_hex_digit(text.p[i + 1]) : -1;
+            int lo = text.n - i > 2 ? codec_hex_digit(text.p[i + 2]) : -1;
+            if (hi < 0 || lo < 0)
+                return false;
+            c = (char)(hi << 4 | lo);
+            i += 2;
+        } else if (c == '+' && plus) {
+            c = ' ';
+        }
+        to[n++] = c;
+    }
+    *out = str_make(to, n);
+    return true;
 }

@@ -5,6 +5,7 @@
 #include "engine/engine.h"
 #include "engine/phase.h"
 #include "lane/topic.h"
+#include "notify/notify.h"
 #include "store/cache.h"
 #include "store/cascade.h"
 #include "store/subtree.h"
@@ -29,6 +30,12 @@ void engine_change_publish(struct ctx *cx, const struct store_action *a, const s
     }
 }
 
+/* For nearly all changes this is one look at the run. */
+static enum code notify(struct ctx *cx, const struct store_action *a, const struct store_run *run)
+{
+    return run->notify >> a->phase & 1 ? notify_phase(cx, run, a) : CODE_OK;
+}
+
 enum code engine_change_insert(struct ctx *cx, const struct engine_clock *clock, struct store_action *a,
                                const struct store_run *run)
 {
@@ -41,6 +48,7 @@ enum code engine_change_insert(struct ctx *cx, const struct engine_clock *clock,
         a->queued_ns = a->created_ns;
     engine_clock_stamp(clock, a);
     TRY(store_action_insert(cx, a));
+    TRY(notify(cx, a, run));
     engine_change_publish(cx, a, run);
     if (!a->ended_ns)
         engine_wake_after_commit(cx, a->id);
@@ -60,6 +68,8 @@ enum code engine_change_save(struct ctx *cx, const struct engine_clock *clock, s
     a->updated_ns = now;
     engine_clock_stamp(clock, a);
     TRY(store_action_save(cx, a, was, was_open));
+    if (phase != was)
+        TRY(notify(cx, a, run));
     engine_change_publish(cx, a, run);
     return CODE_OK;
 }

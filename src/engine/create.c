@@ -11,6 +11,7 @@
 #include "engine/reach.h"
 #include "engine/signal.h"
 #include "engine/uploads.h"
+#include "notify/notify.h"
 #include "store/identity.h"
 #include "store/space.h"
 #include "store/trigger.h"
@@ -116,7 +117,8 @@ static enum code insert_run(struct ctx *cx, const struct engine_new_run *n, cons
                               .start_ns = n->start_ns,
                               .created_ns = now_ns,
                               .max_actions = n->max_actions,
-                              .base_uri = n->base_uri};
+                              .base_uri = n->base_uri,
+                              .notify = notify_phases(n->run_spec)};
     TRY(store_space_put(cx, n->project, n->domain, &run->space_id));
     TRY(put_run_spec(cx, n->run_spec, &run->spec_id));
     TRY(store_identity_put_caller(cx, &run->created_by));
@@ -432,6 +434,8 @@ enum code engine_create_action(struct ctx *cx, const struct engine_new_action *n
         TRY(insert_trace(cx, &m));
     else
         TRY(engine_change_insert(cx, &m.clock, m.a, m.run));
+    if (n->condition)
+        TRY(notify_condition(cx, m.a, n->condition));
     fault_point("child.enqueued");
     *out = m.a;
     return CODE_OK;

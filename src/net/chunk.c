@@ -1,6 +1,8 @@
 /* Decoder of chunked bodies. See chunk_int.h. */
 #include "net/chunk_int.h"
 
+#include "base/codec.h"
+
 #define DIGITS_MAX 15
 #define EXTENSION_MAX 256
 
@@ -11,18 +13,10 @@ void chunk_init(struct chunk *k)
     *k = (struct chunk){.state = SIZE};
 }
 
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* A byte of the line that holds the size. False: refused. */
 static bool size_byte(struct chunk *k, char c)
 {
-    int digit = k->state == SIZE ? hex(c) : -1;
+    int digit = k->state == SIZE ? codec_hex_digit(c) : -1;
     if (digit >= 0) {
         k->left = k->left << 4 | (uint64_t)digit;
         return ++k->digits <= DIGITS_MAX;

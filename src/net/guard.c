@@ -1,8 +1,6 @@
 /* See guard.h. One table for each family. */
 #include "net/guard.h"
 
-#include "net/cidr.h"
-
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
@@ -69,5 +67,22 @@ bool guard_is_public(const struct sockaddr *address)
         return is_public4(ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr));
     if (address->sa_family == AF_INET6)
         return is_public6(((const struct sockaddr_in6 *)(const void *)address)->sin6_addr.s6_addr);
+    return false;
+}
+
+bool guard_allows(const struct sockaddr *address, const struct cidr *allowed, size_t n)
+{
+    char text[INET6_ADDRSTRLEN];
+    const void *ip = address->sa_family == AF_INET
+                         ? (const void *)&((const struct sockaddr_in *)(const void *)address)->sin_addr
+                         : (const void *)&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+    if (guard_is_public(address))
+        return true;
+    if ((address->sa_family != AF_INET && address->sa_family != AF_INET6) ||
+        !inet_ntop(address->sa_family, ip, text, sizeof(text)))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (cidr_has(&allowed[i], str_from(text)))
+            return true;
     return false;
 }

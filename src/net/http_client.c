@@ -1,138 +1,18 @@
-/* See http_client.h. libcurl's numbers are part of its ABI and never change, so its headers are not needed to build. */
+/* See http_client.h. */
 #include "net/http_client.h"
 
-#include "base/mem.h"
 #include "base/time.h"
 #include "base/vec.h"
 #include "base/version.h"
+#include "net/curl_int.h"
 #include "net/guard.h"
 
-#include <dlfcn.h>
 #include <netinet/in.h>
-#include <pthread.h>
-#include <stdio.h>
-#include <strings.h>
 
 #define HEADERS_MAX 200
 #define HEADER_BYTES_MAX ((size_t)128 * 1024)
 #define BUFFER_BYTES (256L * 1024)
-#define CONNECT_NS (10 * NS_PER_S)
 #define STALL_NS (60 * NS_PER_S)
-#define ERROR_SIZE 256
-
-/* ---- the library ------------------------------------------------------------------------------------------------- */
-
-typedef void curl_t;
-struct curl_slist;
-
-enum option {
-    OPT_WRITEDATA = 10001,
-    OPT_URL = 10002,
-    OPT_PROXY = 10004,
-    OPT_READDATA = 10009,
-    OPT_ERRORBUFFER = 10010,
-    OPT_HTTPHEADER = 10023,
-    OPT_HEADERDATA = 10029,
-    OPT_CUSTOMREQUEST = 10036,
-    OPT_XFERINFODATA = 10057,
-    OPT_OPENSOCKETDATA = 10164,
-    OPT_NOPROGRESS = 43,
-    OPT_NOBODY = 44,
-    OPT_UPLOAD = 46,
-    OPT_FOLLOWLOCATION = 52,
-    OPT_MAXREDIRS = 68,
-    OPT_HTTP_VERSION = 84,
-    OPT_BUFFERSIZE = 98,
-    OPT_NOSIGNAL = 99,
-    OPT_TIMEOUT_MS = 155,
-    OPT_CONNECTTIMEOUT_MS = 156,
-    OPT_PROTOCOLS = 181,
-    OPT_REDIR_PROTOCOLS = 182,
-    OPT_PATH_AS_IS = 234,
-    OPT_UPLOAD_BUFFERSIZE = 280,
-    OPT_WRITEFUNCTION = 20011,
-    OPT_READFUNCTION = 20012,
-    OPT_HEADERFUNCTION = 20079,
-    OPT_OPENSOCKETFUNCTION = 20163,
-    OPT_XFERINFOFUNCTION = 20219,
-    OPT_INFILESIZE_LARGE = 30115,
-};
-
-enum {
-    HTTP_1_1 = 2,
-    PROTOCOLS_HTTP_HTTPS = 1 | 2,
-    READ_ABORT = 0x10000000,
-    GLOBAL_ALL = 3,
-    E_OK = 0,
-    E_URL = 3,
-    E_CONNECT = 7,
-    E_TIMEOUT = 28
-};
-
-static struct {
-    int (*global_init)(long flags);
-    curl_t *(*easy_init)(void);
-    int (*setopt)(curl_t *c, int option, ...);
-    int (*perform)(curl_t *c);
-    void (*reset)(curl_t *c);
-    void (*cleanup)(curl_t *c);
-    const char *(*text)(int error);
-    struct curl_slist *(*append)(struct curl_slist *list, const char *line);
-    void (*free_all)(struct curl_slist *list);
-    char missing[200]; /* why it cannot be used; "" = it can */
-} curl;
-
-static pthread_once_t loaded = PTHREAD_ONCE_INIT;
-/* The handles of a thread: with them its open connections. */
-static pthread_key_t handles[2];
-
-static void drop_handle(void *c)
-{
-    curl.cleanup(c);
-}
-
-static bool find_symbols(void *lib)
-{
-    const struct {
-        const char *name;
-        void *to;
-    } symbols[] = {{"curl_global_init", &curl.global_init}, {"curl_easy_init", &curl.easy_init},
-                   {"curl_easy_setopt", &curl.setopt},      {"curl_easy_perform", &curl.perform},
-                   {"curl_easy_reset", &curl.reset},        {"curl_easy_cleanup", &curl.cleanup},
-                   {"curl_easy_strerror", &curl.text},      {"curl_slist_append", &curl.append},
-                   {"curl_slist_free_all", &curl.free_all}};
-    for (size_t i = 0; i < sizeof(symbols) / sizeof(*symbols); i++) {
-        void *p = dlsym(lib, symbols[i].name);
-        if (!p)
-            return false;
-        memcpy(symbols[i].to, &p, sizeof(p));
-    }
-    return true;
-}
-
-static void load(void)
-{
-    void *lib = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
-    if (!lib || !find_symbols(lib) || curl.global_init(GLOBAL_ALL) != E_OK)
-        snprintf(curl.missing, sizeof(curl.missing),
-                 "requests to other servers need libcurl (apt-get install libcurl4): %.100s",
-                 lib ? "this one cannot be used" : dlerror());
-    else if (pthread_key_create(&handles[0], drop_handle) || pthread_key_create(&handles[1], drop_handle))
-        snprintf(curl.missing, sizeof(curl.missing), "no thread keys are left");
-}
-
-static curl_t *handle_of(bool anywhere)
-{
-    curl_t *c = pthread_getspecific(handles[anywhere]);
-    if (c) {
-        curl.reset(c);
-        return c;
-    }
-    c = curl.easy_init();
-    if (c)
-        pthread_setspecific(handles[anywhere], c);
-    return c;
-}
 
 /* ---- one transfer ------------------------------------------------------------------------------------------------ */
 
@@ -148,7 +28,7 @@ struct transfer {
     bool told;                  /* the head was handed over */
     bool refused;               /* an address, by the guard */
     enum code why;              /* of a stop of ours; CODE_OK = none */
-    char error[ERROR_SIZE];
+    char error[CURL_ERROR_SIZE];
 };
 
 static bool stop(struct transfer *t, enum code why)
@@ -236,17 +116,11 @@ static int on_time(void *arg, int64_t a, int64_t b, int64_t c, int64_t d)
     return 0;
 }
 
-struct curl_address {
-    int family, type, protocol;
-    unsigned n;
-    struct sockaddr address; /* and what follows it */
-};
-
 static int on_socket(void *arg, int purpose, struct curl_address *a)
 {
     struct transfer *t = arg;
     (void)purpose;
-    if (!t->req->anywhere && !guard_is_public(&a->address)) {
+    if (!t->req->anywhere && !guard_allows(&a->address, t->req->allowed, t->req->allowed_count)) {
         t->refused = true;
         return -1;
     }
@@ -272,13 +146,22 @@ static enum code add_line(struct transfer *t, const char *line)
     return CODE_OK;
 }
 
+static bool has_header(const struct http_client_request *req, str name)
+{
+    for (size_t i = 0; i < req->header_count; i++)
+        if (str_eq_nocase(req->headers[i].name, name))
+            return true;
+    return false;
+}
+
 /* A header without a value is written with a semicolon; with a colon and nothing it would be one to leave out. */
 static enum code add_headers(struct transfer *t)
 {
     const struct http_client_request *req = t->req;
     TRY(add_line(t, "Accept:"));
     TRY(add_line(t, "Expect:"));
-    TRY(add_line(t, "User-Agent: tern/" TERN_VERSION));
+    if (!has_header(req, STR("user-agent")))
+        TRY(add_line(t, "User-Agent: tern/" TERN_VERSION));
     for (size_t i = 0; i < req->header_count; i++) {
         const struct http_header *h = &req->headers[i];
         if (!h->name.n || !is_line(h->name) || !is_line(h->value))
@@ -290,22 +173,18 @@ static enum code add_headers(struct transfer *t)
     return CODE_OK;
 }
 
-static long ms_of(int64_t ns)
-{
-    return (long)(ns / NS_PER_MS + (ns % NS_PER_MS != 0));
-}
-
 static void set_limits(struct transfer *t)
 {
     const struct http_client_request *req = t->req;
     curl.setopt(t->c, OPT_NOSIGNAL, 1L);
     curl.setopt(t->c, OPT_PROXY, "");
-    curl.setopt(t->c, OPT_PROTOCOLS, (long)PROTOCOLS_HTTP_HTTPS);
-    curl.setopt(t->c, OPT_REDIR_PROTOCOLS, (long)PROTOCOLS_HTTP_HTTPS);
+    curl.setopt(t->c, OPT_PROTOCOLS, (long)(PROTOCOL_HTTP | PROTOCOL_HTTPS));
+    curl.setopt(t->c, OPT_REDIR_PROTOCOLS, (long)(PROTOCOL_HTTP | PROTOCOL_HTTPS));
     curl.setopt(t->c, OPT_FOLLOWLOCATION, (long)(req->redirects > 0));
     curl.setopt(t->c, OPT_MAXREDIRS, (long)req->redirects);
-    curl.setopt(t->c, OPT_CONNECTTIMEOUT_MS, ms_of(req->connect_timeout_ns ? req->connect_timeout_ns : CONNECT_NS));
-    curl.setopt(t->c, OPT_TIMEOUT_MS, ms_of(req->total_ns));
+    curl.setopt(t->c, OPT_CONNECTTIMEOUT_MS,
+                curl_ms(req->connect_timeout_ns ? req->connect_timeout_ns : CURL_CONNECT_NS));
+    curl.setopt(t->c, OPT_TIMEOUT_MS, curl_ms(req->total_ns));
     curl.setopt(t->c, OPT_HTTP_VERSION, (long)HTTP_1_1);
     curl.setopt(t->c, OPT_PATH_AS_IS, 1L);
     curl.setopt(t->c, OPT_BUFFERSIZE, BUFFER_BYTES);
@@ -349,8 +228,7 @@ static enum code set_up(struct transfer *t)
 
 /* ---- the outcome ------------------------------------------------------------------------------------------------- */
 
-/* "https://host:port" of a URL, for texts: the rest may hold what is secret. */
-static str server_of(str url)
+str http_client_server(str url)
 {
     size_t scheme = str_find(url, STR("://")), end;
     str rest = str_skip(url, scheme == SIZE_MAX ? 0 : scheme + 3);
@@ -362,7 +240,7 @@ static str server_of(str url)
 
 static enum code outcome(struct transfer *t, int e)
 {
-    str server = server_of(t->req->url);
+    str server = http_client_server(t->req->url);
     const char *text = *t->error ? t->error : curl.text(e);
     if (e == E_OK)
         return tell_head(t) ? CODE_OK : fail(t->cx, CODE_ABORTED, "broken off");
@@ -382,15 +260,14 @@ static enum code outcome(struct transfer *t, int e)
 
 enum code http_client_ready(struct ctx *cx)
 {
-    pthread_once(&loaded, load);
-    return *curl.missing ? fail(cx, CODE_FAILED_PRECONDITION, "%s", curl.missing) : CODE_OK;
+    return curl_ready(cx);
 }
 
 enum code http_client_perform(struct ctx *cx, const struct http_client_request *req)
 {
     struct transfer t = {.cx = cx, .req = req, .moved_ns = time_now_ns()};
     TRY(http_client_ready(cx));
-    t.c = handle_of(req->anywhere);
+    t.c = curl_handle(req->anywhere ? CURL_ANYWHERE : CURL_GUARDED);
     if (!t.c)
         return fail(cx, CODE_RESOURCE_EXHAUSTED, "out of memory");
     enum code code = set_up(&t);

@@ -3,6 +3,7 @@
 #ifndef NET_HTTP_CLIENT_H
 #define NET_HTTP_CLIENT_H
 
+#include "net/cidr.h"
 #include "net/http.h"
 
 /* What a reader answers to break off. */
@@ -10,12 +11,14 @@
 
 struct http_client_request {
     str method, url;
-    const struct http_header *headers; /* host, length and the like are made here, no others are added */
+    const struct http_header *headers; /* host, length and the like are made here, and a user-agent unless given */
     size_t header_count;
     int64_t body_length; /* of what read() gives; -1 = no body */
     /* Only public addresses (guard.h), looked at when a connection is opened, also after a redirect. Set anywhere for
      * addresses that the administrator has configured. There is never a proxy. */
     bool anywhere;
+    const struct cidr *allowed; /* networks that are taken for public ones */
+    size_t allowed_count;
     int redirects;              /* followed at most; 0 = they are answers. Not with a body. */
     int64_t answer_max;         /* bytes of the answer's body; 0 = any */
     int64_t connect_timeout_ns; /* 0 = 10 s */
@@ -37,5 +40,8 @@ must_check_ enum code http_client_ready(struct ctx *cx);
  * address; UNAVAILABLE when there was no answer or it broke off; DEADLINE_EXCEEDED; RESOURCE_EXHAUSTED over answer_max;
  * ABORTED when a callback broke off. Their texts name the host, never headers or the query. */
 must_check_ enum code http_client_perform(struct ctx *cx, const struct http_client_request *req);
+
+/* "host:port" of a URL, for texts: the rest may hold what is secret. */
+str http_client_server(str url);
 
 #endif

@@ -2,6 +2,8 @@
  * visible before object_chunked_end(). See chunked_int.h. */
 #include "object/chunked_int.h"
 
+#include "base/codec.h"
+
 static enum s3_error malformed(struct ctx *cx, const char *what)
 {
     return object_s3_error_say(cx, S3_InvalidRequest, "aws-chunked body: %s.", what);
@@ -30,14 +32,6 @@ static enum s3_error take_line(struct ctx *cx, struct object_chunked *c, str *in
     return S3_OK;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 32);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* "400;chunk-signature=..." */
 static enum s3_error read_head(struct ctx *cx, struct object_chunked *c, str line)
 {
@@ -47,9 +41,9 @@ static enum s3_error read_head(struct ctx *cx, struct object_chunked *c, str lin
         return malformed(cx, "no chunk size");
     c->left = 0;
     for (size_t i = 0; i < size.n; i++) {
-        if (hex_digit(size.p[i]) < 0)
+        if (codec_hex_digit(size.p[i]) < 0)
             return malformed(cx, "no chunk size");
-        c->left = c->left << 4 | hex_digit(size.p[i]);
+        c->left = c->left << 4 | codec_hex_digit(size.p[i]);
     }
     if (c->is_signed) {
         if (!str_starts(extension, STR("chunk-signature=")) || extension.n != 16 + 64)

@@ -1,6 +1,7 @@
 /* Requests to an S3 endpoint, signed with somebody's keys. See client.h. */
 #include "object/client.h"
 
+#include "base/codec.h"
 #include "base/time.h"
 #include "base/vec.h"
 #include "net/http_client.h"
@@ -358,7 +359,7 @@ static enum code read_page(struct ctx *cx, str text, struct object_list *out)
     bool more = str_eq(inner(text, STR("<IsTruncated>"), STR("</IsTruncated>")), STR("true"));
     for (str item; (item = inner(text, open, close)).p; text = str_skip(text, (size_t)(item.p - text.p) + item.n)) {
         struct object_info *o = vec_push(&found, cx->mem);
-        if (!object_uri_decode(cx->mem, inner(item, STR("<Key>"), STR("</Key>")), true, &o->key) || !o->key.n ||
+        if (!codec_percent_decode(cx->mem, inner(item, STR("<Key>"), STR("</Key>")), true, &o->key) || !o->key.n ||
             !str_to_i64(inner(item, STR("<Size>"), STR("</Size>")), &o->size) || o->size < 0)
             return fail(cx, CODE_UNAVAILABLE, "the list of a bucket cannot be read");
     }

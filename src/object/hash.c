@@ -1,6 +1,8 @@
 /* Digests and checksums. See hash_int.h. */
 #include "object/hash_int.h"
 
+#include "base/codec.h"
+
 #include <openssl/crypto.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -173,23 +175,12 @@ void object_hash_hex(const uint8_t *p, size_t n, char *out)
     out[2 * n] = 0;
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 bool object_hash_unhex(str s, uint8_t *out, size_t n)
 {
     if (s.n != 2 * n)
         return false;
     for (size_t i = 0; i < n; i++) {
-        int hi = hex_value(s.p[2 * i]), lo = hex_value(s.p[2 * i + 1]);
+        int hi = codec_hex_digit(s.p[2 * i]), lo = codec_hex_digit(s.p[2 * i + 1]);
         if (hi < 0 || lo < 0)
             return false;
         out[i] = (uint8_t)(hi << 4 | lo);

@@ -2,6 +2,7 @@
  * functions on whichever thread has the request. See s3_int.h. */
 #include "object/s3_int.h"
 
+#include "base/codec.h"
 #include "base/time.h"
 #include "object/check_int.h"
 #include "object/store_int.h"
@@ -134,7 +135,7 @@ static enum s3_error copy_head(struct s3_request *r)
 static enum s3_error read_target(struct s3_request *r)
 {
     str path, host = object_s3_head_header(r, "host");
-    if (!object_uri_decode(&r->mem, r->head.path, false, &path) || !path.n || path.p[0] != '/')
+    if (!codec_percent_decode(&r->mem, r->head.path, false, &path) || !path.n || path.p[0] != '/')
         return S3_InvalidURI;
     path = str_skip(path, 1);
     host = str_head(host, str_find_char(host, ':'));

@@ -1,6 +1,7 @@
 /* PUT, copy and DELETE of objects. See s3_int.h for which thread. */
 #include "object/s3_int.h"
 
+#include "base/codec.h"
 #include "base/list.h"
 #include "base/time.h"
 #include "object/s3_xml_int.h"
@@ -74,7 +75,7 @@ static enum s3_error read_source(struct s3_request *r, struct copy_op *c)
     str source = object_s3_head_header(r, "x-amz-copy-source"), path;
     if (str_find(source, STR("?versionId=")) != SIZE_MAX)
         return object_s3_error_say(&r->cx, S3_NotImplemented, "Versions are not implemented.");
-    if (!object_uri_decode(&r->mem, source, false, &path))
+    if (!codec_percent_decode(&r->mem, source, false, &path))
         return S3_InvalidArgument;
     if (str_starts(path, STR("/")))
         path = str_skip(path, 1);

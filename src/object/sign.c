@@ -408,7 +408,7 @@ enum s3_error object_sign_verify(struct ctx *cx, const struct object_sign_reques
     buf canonical;
     char expected[65];
     str path;
-    if (!object_uri_decode(cx->mem, r->path, false, &path))
+    if (!codec_percent_decode(cx->mem, r->path, false, &path))
         return S3_InvalidURI;
     buf_init_arena(&canonical, cx->mem, CANONICAL_MAX);
     put_canonical(&canonical, cx->mem, r, sign, path);

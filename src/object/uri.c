@@ -1,6 +1,8 @@
 /* URIs of objects and percent coding. No state; any thread. See uri_int.h and object.h. */
 #include "object/uri_int.h"
 
+#include "base/codec.h"
+
 #include "object/object.h"
 
 static bool stays(uint8_t c, enum object_uri_keep keep)
@@ -27,34 +29,6 @@ void object_uri_encode(buf *out, str s, enum object_uri_keep keep)
     }
 }
 
-static int digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 32);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-bool object_uri_decode(struct arena *mem, str s, bool plus, str *out)
-{
-    char *p = arena_alloc(mem, s.n + 1);
-    size_t n = 0;
-    for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
-        if (c == '%') {
-            if (s.n - i < 3 || digit(s.p[i + 1]) < 0 || digit(s.p[i + 2]) < 0)
-                return false;
-            c = (char)(digit(s.p[i + 1]) << 4 | digit(s.p[i + 2]));
-            i += 2;
-        } else if (c == '+' && plus) {
-            c = ' ';
-        }
-        p[n++] = c;
-    }
-    *out = str_make(p, n);
-    return true;
-}
-
 bool object_uri_query(struct arena *mem, str query, struct object_uri_param **out, size_t *n)
 {
     struct object_uri_param *list = arena_new_array(mem, struct object_uri_param, OBJECT_URI_PARAMS_MAX);
@@ -65,8 +39,8 @@ bool object_uri_query(struct arena *mem, str query, struct object_uri_param **ou
         if (!piece.n)
             continue;
         str_cut(piece, '=', &name, &value);
-        if (count == OBJECT_URI_PARAMS_MAX || !object_uri_decode(mem, name, true, &list[count].name) ||
-            !object_uri_decode(mem, value, true, &list[count].value))
+        if (count == OBJECT_URI_PARAMS_MAX || !codec_percent_decode(mem, name, true, &list[count].name) ||
+            !codec_percent_decode(mem, value, true, &list[count].value))
             return false;
         count++;
     }
@@ -123,7 +97,7 @@ enum code object_uri_parse(struct ctx *cx, const char *field, str uri, str *buck
         return fail(cx, CODE_INVALID_ARGUMENT, "%s: no bucket name in \"" STR_FMT "\"", field,
                     STR_ARG(str_head(uri, 100)));
     if (str_find_char(rest, '?') != SIZE_MAX || str_find_char(rest, '#') != SIZE_MAX ||
-        !object_uri_decode(cx->mem, rest, false, &decoded) || !key_ok(decoded))
+        !codec_percent_decode(cx->mem, rest, false, &decoded) || !key_ok(decoded))
         return fail(cx, CODE_INVALID_ARGUMENT,
                     "%s: the key must have 1 to 1,024 bytes and no dot, empty or control segments: \"" STR_FMT "\"",
                     field, STR_ARG(str_head(uri, 100)));

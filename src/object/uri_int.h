@@ -9,8 +9,6 @@ enum object_uri_keep { OBJECT_URI_KEEP_NONE, OBJECT_URI_KEEP_SLASH, OBJECT_URI_K
 /* Appends s percent-encoded (upper case digits): KEEP_NONE for query parts, KEEP_SLASH for SigV4 paths, KEEP_PATH keeps
  * also the other characters that a URL path may hold. */
 void object_uri_encode(buf *out, str s, enum object_uri_keep keep);
-/* False on a malformed escape. plus: "+" is a space (forms). */
-bool object_uri_decode(struct arena *mem, str s, bool plus, str *out);
 
 struct object_uri_param {
     str name, value; /* decoded */

@@ -1,6 +1,8 @@
 /* Tokens of JSON text. Any thread; the arena belongs to the call. */
 #include "pb/json_scan.h"
 
+#include "base/codec.h"
+
 #include "pb/json_plain_int.h"
 
 bool pb_json_scan_fail(struct pb_json_scan *s, const char *problem)
@@ -67,21 +69,13 @@ bool pb_json_scan_next(struct pb_json_scan *s, char close, bool *more)
 
 /* ---- strings ---------------------------------------------------------------------------------------------------- */
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    char low = (char)(c | 32);
-    return low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
-}
-
 static bool read_hex4(struct pb_json_scan *s, uint32_t *out)
 {
     uint32_t v = 0;
     if (s->end - s->p < 4)
         return pb_json_scan_fail(s, "bad escape");
     for (int i = 0; i < 4; i++) {
-        int digit = hex_digit(*s->p++);
+        int digit = codec_hex_digit(*s->p++);
         if (digit < 0)
             return pb_json_scan_fail(s, "bad escape");
         v = v << 4 | (uint32_t)digit;

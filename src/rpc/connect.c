@@ -1,6 +1,7 @@
 /* The Connect protocol (https://connectrpc.com/docs/protocol): unary by POST and GET, and streams of envelopes. */
 #include "rpc/protocol.h"
 
+#include "base/codec.h"
 #include "base/json.h"
 
 /* Of the JSON that ends a stream or tells an error: a message, details and what the handler set. */
@@ -87,7 +88,7 @@ static enum code query_value(struct ctx *cx, str query, str name, str *out)
 {
     str raw;
     *out = STR_NONE;
-    if (text_query_find(query, name, &raw) && !text_percent_decode(cx->mem, raw, true, out))
+    if (text_query_find(query, name, &raw) && !codec_percent_decode(cx->mem, raw, true, out))
         return fail(cx, CODE_INVALID_ARGUMENT, "query: %s is not percent-encoded right", name.p);
     return CODE_OK;
 }

@@ -1,6 +1,8 @@
 /* The message of a REST request: body, then path, then query. Pure functions, any thread. */
 #include "rpc/rest_int.h"
 
+#include "base/codec.h"
+
 static bool is_whole(const struct rest_binding *b)
 {
     return str_eq(b->body, STR("*"));
@@ -31,7 +33,7 @@ static enum code read_parameter(struct ctx *cx, const struct rest_binding *b, st
 {
     str name, value;
     str_cut(piece, '=', &name, &value);
-    if (!text_percent_decode(cx->mem, name, true, &name) || !text_percent_decode(cx->mem, value, true, &value))
+    if (!codec_percent_decode(cx->mem, name, true, &name) || !codec_percent_decode(cx->mem, value, true, &value))
         return fail(cx, CODE_INVALID_ARGUMENT, "query: \"" STR_FMT "\" is not percent-encoded right",
                     STR_ARG(str_head(piece, 100)));
     if (is_whole(b))

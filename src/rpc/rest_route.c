@@ -2,6 +2,8 @@
  * before "*", that before "**"; with the same path, a template with an action (":cancel") before one without. */
 #include "rpc/rest_int.h"
 
+#include "base/codec.h"
+
 #include "rpc/text.h"
 
 #include <stdio.h>
@@ -139,7 +141,7 @@ static bool same(str literal, str segment)
     if (str_find_char(segment, '%') == SIZE_MAX)
         return str_eq(literal, segment);
     arena_init(&mem, 0);
-    bool equal = text_percent_decode(&mem, segment, false, &plain) && str_eq(literal, plain);
+    bool equal = codec_percent_decode(&mem, segment, false, &plain) && str_eq(literal, plain);
     arena_done(&mem);
     return equal;
 }

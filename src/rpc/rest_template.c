@@ -5,6 +5,8 @@
  *   Segments = Segment { "/" Segment }           Variable = "{" IDENT { "." IDENT } [ "=" Segments ] "}" */
 #include "rpc/rest_template_int.h"
 
+#include "base/codec.h"
+
 #include "rpc/text.h"
 
 struct parser {
@@ -156,7 +158,7 @@ static enum code put_segment(struct ctx *cx, const struct rest_var *var, str seg
     for (size_t slash; segment.n; segment = str_skip(segment, slash + 3)) {
         str plain;
         slash = find_slash(segment);
-        if (!text_percent_decode(cx->mem, str_head(segment, slash), false, &plain))
+        if (!codec_percent_decode(cx->mem, str_head(segment, slash), false, &plain))
             return malformed(cx, var);
         buf_str(b, plain);
         if (slash == SIZE_MAX)
@@ -172,7 +174,7 @@ enum code rest_template_value(struct ctx *cx, const struct rest_var *var, const 
     size_t bytes = 0;
     buf joined;
     if (!var->many)
-        return text_percent_decode(cx->mem, path->segments[var->first], false, out) ? CODE_OK : malformed(cx, var);
+        return codec_percent_decode(cx->mem, path->segments[var->first], false, out) ? CODE_OK : malformed(cx, var);
     for (size_t i = var->first; i < end; i++)
         bytes += path->segments[i].n + 1;
     buf_init_arena(&joined, cx->mem, bytes + 1);

@@ -90,40 +90,6 @@ bool text_query_find(str query, str name, str *value)
     return false;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    char low = (char)(c | 0x20);
-    return low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
-}
-
-bool text_percent_decode(struct arena *mem, str in, bool query, str *out)
-{
-    if (str_find_char(in, '%') == SIZE_MAX && (!query || str_find_char(in, '+') == SIZE_MAX)) {
-        *out = in;
-        return true;
-    }
-    char *to = arena_alloc(mem, in.n + 1);
-    size_t n = 0;
-    for (size_t i = 0; i < in.n; i++) {
-        char c = in.p[i];
-        if (c == '%') {
-            int hi = i + 2 < in.n ? hex_digit(in.p[i + 1]) : -1;
-            int lo = i + 2 < in.n ? hex_digit(in.p[i + 2]) : -1;
-            if (hi < 0 || lo < 0)
-                return false;
-            c = (char)(hi << 4 | lo);
-            i += 2;
-        } else if (c == '+' && query) {
-            c = ' ';
-        }
-        to[n++] = c;
-    }
-    *out = (str){to, n};
-    return true;
-}
-
 void text_percent_put(buf *b, str in)
 {
     char *to = buf_room(b, in.n * 3);

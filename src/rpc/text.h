@@ -21,8 +21,6 @@ bool text_base64_end(struct text_base64 *r, buf *out);
 
 /* The value of a parameter as sent; false when there is none of that name. */
 bool text_query_find(str query, str name, str *value);
-/* Undoes %XX and, in a query, "+". False: malformed. *out lives in mem, or borrows when nothing was encoded. */
-bool text_percent_decode(struct arena *mem, str in, bool query, str *out);
 /* A grpc-message: everything but printable ASCII, and "%", becomes %XX. */
 void text_percent_put(buf *b, str in);
 

@@ -9,7 +9,9 @@
 #include "service/action_message.h"
 #include "service/html_int.h"
 #include "service/list.h"
+#include "service/page_answer_int.h"
 #include "service/page_gc_int.h"
+#include "service/page_notifications_int.h"
 #include "service/page_run_int.h"
 
 #define PAGE_BYTES_MAX ((size_t)8 << 20)
@@ -115,6 +117,8 @@ static enum code home(struct ctx *cx, const struct rpc_page_request *req, struct
 const struct rpc_page service_pages[] = {
     {"/", LANE_READ, home},
     {"/admin/gc", LANE_WORK, service_page_gc},
+    {"/admin/notifications", LANE_WORK, service_page_notifications},
+    {"/answer/", LANE_WORK, service_page_answer},
     {"/assets/openapi.css", LANE_READ, static_file},
     {"/assets/openapi.js", LANE_READ, static_file},
     {"/assets/tern.css", LANE_READ, static_file},

@@ -1,6 +1,7 @@
 /* Checks of RunSpecs. See run_spec.h. */
 #include "service/run_spec.h"
 
+#include "notify/notify.h"
 #include "object/object.h"
 #include "service/data.h"
 
@@ -12,6 +13,9 @@ enum code service_run_spec_check_counts(struct ctx *cx, const TaskRunSpec *s)
         return fail(cx, CODE_INVALID_ARGUMENT, "run_spec.annotations: more than %d", PAIRS_MAX);
     if (s->envs && s->envs->values.n > PAIRS_MAX)
         return fail(cx, CODE_INVALID_ARGUMENT, "run_spec.envs: more than %d", PAIRS_MAX);
+    if (s->notification_settings_case == TaskRunSpec_notification_rules_tag &&
+        s->notification_rules->rules.n > NOTIFY_RULES_MAX)
+        return fail(cx, CODE_INVALID_ARGUMENT, "run_spec.notification_rules: more than %d", NOTIFY_RULES_MAX);
     return CODE_OK;
 }
 

@@ -24,12 +24,13 @@
     X(15, abort_ns, N)                                                                                                 \
     X(16, base_uri, S)                                                                                                 \
     X(17, change, I)                                                                                                   \
-    X(18, task_spec_id, N)
+    X(18, notify, I)                                                                                                   \
+    X(19, task_spec_id, N)
 
 #define R_NAME(n, col, kind) "r." #col ","
-/* 18 columns of run, id, then what is joined. */
+/* 19 columns of run, id, then what is joined. */
 #define SELECTED COLUMNS(R_NAME) "r.id,sp.project,sp.domain,i.subject,i.name,rt.name"
-#define SELECTED_COUNT 24
+#define SELECTED_COUNT 25
 #define FROM_RUN(space)                                                                                                \
     " FROM run r JOIN space sp ON sp.id=" space " LEFT JOIN identity i ON i.id=r.created_by"                           \
     " LEFT JOIN task_name rt ON rt.id=r.trigger_task_id "
@@ -38,12 +39,12 @@
 static void decode(const struct db_value *v, struct store_run *row)
 {
     COLUMNS(ROW_READ)
-    row->id = (uint64_t)v[18].i;
-    row->project = v[19].s;
-    row->domain = v[20].s;
-    row->created_by_subject = v[21].s;
-    row->created_by_name = v[22].s;
-    row->trigger_task = v[23].s;
+    row->id = (uint64_t)v[19].i;
+    row->project = v[20].s;
+    row->domain = v[21].s;
+    row->created_by_subject = v[22].s;
+    row->created_by_name = v[23].s;
+    row->trigger_task = v[24].s;
 }
 
 static struct store_run *first(struct ctx *cx, const struct db_rows *rows)
@@ -73,7 +74,7 @@ enum code store_run_insert(struct ctx *cx, struct store_run *row)
     uint64_t id;
     TRY(next_id(cx, &id, &row->change));
     const struct db_value args[] = {COLUMNS(ROW_ARG) DB_I(id)};
-    enum code c = db_query(cx, "INSERT INTO run (" COLUMNS(ROW_NAME) "id) VALUES (" COLUMNS(ROW_PLACE) "$19)", args,
+    enum code c = db_query(cx, "INSERT INTO run (" COLUMNS(ROW_NAME) "id) VALUES (" COLUMNS(ROW_PLACE) "$20)", args,
                            sizeof(args) / sizeof(*args), NULL);
     if (c == CODE_ALREADY_EXISTS)
         return fail(cx, c, "run already exists: " STR_FMT "/" STR_FMT "/" STR_FMT, STR_ARG(row->project),
@@ -293,6 +294,8 @@ static const char *const delete_pieces[] = {
     "DELETE FROM attempt WHERE action_id IN"
     " (SELECT id FROM action WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3)",
     "DELETE FROM subtree WHERE action_id IN"
+    " (SELECT id FROM action WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3)",
+    "DELETE FROM outbox WHERE action_id IN"
     " (SELECT id FROM action WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3)",
     "DELETE FROM state WHERE action_id IN"
     " (SELECT id FROM action WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3)",

@@ -23,8 +23,9 @@ struct store_run {
     uint32_t max_actions; /* 0 = no limit */
     uint64_t related_id;  /* the run that relation names, 0 = none */
     int64_t abort_ns;
-    str base_uri;   /* run_output_base without a / at its end */
-    int64_t change; /* number of its last change: grows over all runs; set by insert and touch */
+    str base_uri;    /* run_output_base without a / at its end */
+    int64_t change;  /* number of its last change: grows over all runs; set by insert and touch */
+    uint32_t notify; /* 1 << phase of which a notification rule wants to hear; 0 = there are none */
     /* joined */
     str project, domain;
     str created_by_subject, created_by_name;

@@ -15,6 +15,7 @@ EXEMPT = [
     ('flyteidl2.common.ManagedClusterIdentifier', 'org', {'required'}),
     ('flyteidl2.common.Organization', 'name', {'string.min_len'}),
     ('flyteidl2.common.OffloadedInputData', 'inputs_hash', {'string.min_len'}),
+    ('flyteidl2.common.TriggerName', 'task_name', {'string.min_len'}),
     ('flyteidl2.notification.WebhookDeliveryTemplate', 'headers', {'string.max_len'}),
     ('flyteidl2.workflow.ActionStatus', 'attempts', {'uint32.gt'}),
     ('flyteidl2.workflow.RecordRequest', 'events', {'repeated.min_items'}),

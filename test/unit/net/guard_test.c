@@ -104,12 +104,42 @@ static void test_what_is_no_ip(void **state)
     assert_false(guard_is_public((struct sockaddr *)&a));
 }
 
+static bool allows(const char *text, const struct cidr *allowed, size_t n)
+{
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+    if (inet_pton(AF_INET, text, &v4.sin_addr) == 1)
+        return guard_allows((struct sockaddr *)&v4, allowed, n);
+    assert_int_equal(inet_pton(AF_INET6, text, &v6.sin6_addr), 1);
+    return guard_allows((struct sockaddr *)&v6, allowed, n);
+}
+
+static void test_allowed_networks(void **state)
+{
+    struct cidr nets[2];
+    struct sockaddr_un other = {.sun_family = AF_UNIX};
+    (void)state;
+    assert_true(cidr_parse(STR("10.1.0.0/16"), &nets[0]) && cidr_parse(STR("fd00:1::/32"), &nets[1]));
+    static const char *const inside[] = {"10.1.0.0", "10.1.255.255", "::ffff:10.1.2.3", "fd00:1::5", "8.8.8.8"};
+    static const char *const outside[] = {"10.2.0.0",  "10.0.255.255", "127.0.0.1",
+                                          "fd00:2::5", "::1",          "::ffff:10.2.0.0"};
+    for (size_t i = 0; i < sizeof(inside) / sizeof(*inside); i++)
+        if (!allows(inside[i], nets, 2))
+            fail_msg("%s is refused", inside[i]);
+    for (size_t i = 0; i < sizeof(outside) / sizeof(*outside); i++)
+        if (allows(outside[i], nets, 2))
+            fail_msg("%s is allowed", outside[i]);
+    assert_false(allows("10.1.0.0", nets, 0));
+    assert_false(guard_allows((struct sockaddr *)&other, nets, 2));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_public_addresses),
         cmocka_unit_test(test_the_others),
         cmocka_unit_test(test_what_is_no_ip),
+        cmocka_unit_test(test_allowed_networks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

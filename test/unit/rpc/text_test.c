@@ -3,6 +3,7 @@
 
 #include "unit.h"
 
+#include "base/codec.h"
 #include "base/time.h"
 
 static str encode(struct unit *u, const char *s, bool pad)
@@ -78,18 +79,18 @@ static void query_is_searched_and_decoded(void **state)
     struct unit *u = *state;
     str v;
     assert_true(text_query_find(STR("a=1&message=x%20y+z&a=2&e"), STR("message"), &v));
-    assert_true(text_percent_decode(&u->mem, v, true, &v));
+    assert_true(codec_percent_decode(&u->mem, v, true, &v));
     assert_str_equal(v, "x y z");
     assert_true(text_query_find(STR("a=1&a=2"), STR("a"), &v));
     assert_str_equal(v, "1");
     assert_true(text_query_find(STR("a=1&e"), STR("e"), &v));
     assert_str_equal(v, "");
     assert_false(text_query_find(STR("a=1"), STR("message"), &v));
-    assert_true(text_percent_decode(&u->mem, STR("a+b%2B"), false, &v));
+    assert_true(codec_percent_decode(&u->mem, STR("a+b%2B"), false, &v));
     assert_str_equal(v, "a+b+");
-    assert_false(text_percent_decode(&u->mem, STR("a%2"), true, &v));
-    assert_false(text_percent_decode(&u->mem, STR("a%zz"), true, &v));
-    assert_false(text_percent_decode(&u->mem, STR("%"), true, &v));
+    assert_false(codec_percent_decode(&u->mem, STR("a%2"), true, &v));
+    assert_false(codec_percent_decode(&u->mem, STR("a%zz"), true, &v));
+    assert_false(codec_percent_decode(&u->mem, STR("%"), true, &v));
 }
 
 static void grpc_messages_are_percent_encoded(void **state)
