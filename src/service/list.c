@@ -5,22 +5,21 @@
 #include "service/token.h"
 
 #define WHERE_MAX ((size_t)64 * 1024)
+/* Values of what a page comes after. */
+#define AFTER_MAX (2 * SERVICE_LIST_TERMS_MAX)
 
 void service_list_init(struct ctx *cx, struct service_list *l)
 {
     *l = (struct service_list){.limit = SERVICE_LIST_DEFAULT};
     buf_init_arena(&l->where, cx->mem, WHERE_MAX);
-    l->args = arena_new_array(cx->mem, struct db_value, SERVICE_LIST_ARGS_MAX);
+    l->args = arena_new_array(cx->mem, struct db_value, SERVICE_LIST_ARGS_MAX + AFTER_MAX);
 }
 
 /* A value's number, in *to. */
-static enum code add_value(struct ctx *cx, struct service_list *l, buf *to, const struct db_value *value)
+static void add_value(struct service_list *l, buf *to, const struct db_value *value)
 {
-    if (l->arg_count == SERVICE_LIST_ARGS_MAX)
-        return fail(cx, CODE_INVALID_ARGUMENT, "filters: more than %d values", SERVICE_LIST_ARGS_MAX);
     l->args[l->arg_count++] = *value;
     buf_printf(to, "$%zu", l->arg_count);
-    return CODE_OK;
 }
 
 /* Appends sql with each "?" replaced by the number of the value it stands for. */
@@ -35,7 +34,9 @@ static enum code append(struct ctx *cx, struct service_list *l, const char *sql,
         }
         if (used == n)
             return fail(cx, CODE_INTERNAL, "no value for %s", sql);
-        TRY(add_value(cx, l, &l->where, &values[used++]));
+        if (l->arg_count == SERVICE_LIST_ARGS_MAX)
+            return fail(cx, CODE_INVALID_ARGUMENT, "filters: more than %d values", SERVICE_LIST_ARGS_MAX);
+        add_value(l, &l->where, &values[used++]);
     }
     return CODE_OK;
 }
@@ -326,9 +327,8 @@ static enum code take_order(struct ctx *cx, struct service_list *l, const struct
         take_default_order(l, spec->default_order);
         return CODE_OK;
     }
-    str column = str_from(spec->tie_break), rest;
-    str_cut(column, ' ', &column, &rest);
-    l->order[l->order_count] = (struct service_list_term){column, l->order[l->order_count - 1].descending};
+    l->order[l->order_count] =
+        (struct service_list_term){str_from(spec->tie_break), l->order[l->order_count - 1].descending};
     l->order_count++;
     return CODE_OK;
 }
@@ -356,7 +356,7 @@ enum code service_list_request(struct ctx *cx, struct service_list *l, const str
 }
 
 /* "(k1, k2) > ($1, $2)" where all go the same way, else k1 > $1 OR (k1 = $2 AND (k2 < $3)). */
-static enum code add_after(struct ctx *cx, struct service_list *l, buf *to, const struct db_value *values)
+static void add_after(struct service_list *l, buf *to, const struct db_value *values)
 {
     bool same = true;
     for (size_t i = 1; i < l->order_count; i++)
@@ -365,31 +365,30 @@ static enum code add_after(struct ctx *cx, struct service_list *l, buf *to, cons
         buf_printf(to, "(" STR_FMT ") %c (", STR_ARG(l->page.keys), l->order[0].descending ? '<' : '>');
         for (size_t i = 0; i < l->order_count; i++) {
             buf_str(to, i ? STR(", ") : STR(""));
-            TRY(add_value(cx, l, to, &values[i]));
+            add_value(l, to, &values[i]);
         }
         buf_char(to, ')');
-        return CODE_OK;
+        return;
     }
     for (size_t i = 0; i < l->order_count; i++) {
         const struct service_list_term *t = &l->order[i];
         buf_printf(to, STR_FMT " %c ", STR_ARG(t->sql), t->descending ? '<' : '>');
-        TRY(add_value(cx, l, to, &values[i]));
+        add_value(l, to, &values[i]);
         if (i + 1 == l->order_count)
             break;
         buf_printf(to, " OR (" STR_FMT " = ", STR_ARG(t->sql));
-        TRY(add_value(cx, l, to, &values[i]));
+        add_value(l, to, &values[i]);
         buf_str(to, STR(" AND ("));
     }
     for (size_t i = 1; i < l->order_count; i++)
         buf_str(to, STR("))"));
-    return CODE_OK;
 }
 
 enum code service_list_after(struct ctx *cx, struct service_list *l, const struct db_value *values)
 {
     buf b;
     buf_init_arena(&b, cx->mem, WHERE_MAX);
-    TRY(add_after(cx, l, &b, values));
+    add_after(l, &b, values);
     if (b.failed)
         return fail(cx, CODE_INVALID_ARGUMENT, "sort_by_fields: too long");
     l->page.after = buf_view(&b);

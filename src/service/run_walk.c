@@ -131,14 +131,31 @@ static enum code consider_key(struct ctx *cx, struct plan *p, const CommonFilter
     return consider(cx, p, &c);
 }
 
+static bool is_repeated(const CommonFilter *f, size_t value)
+{
+    for (size_t i = 0; i < value; i++)
+        if (str_eq(f->values.p[i], f->values.p[value]))
+            return true;
+    return false;
+}
+
+/* A run has one value of a key: sets of several values have no run in common. */
 static enum code consider_label(struct ctx *cx, struct plan *p, const CommonFilter *f, uint64_t bit)
 {
     struct db_value key = DB_S(str_skip(f->field, strlen("labels.")));
+    struct choice c = {.covers = bit};
     if (f->function == COMMON_FILTER_FUNCTION_EXISTS)
         return consider_one(cx, p, STORE_WALK_RUNS_WITH_KEY, key, DB_N, bit);
-    if (f->function == COMMON_FILTER_FUNCTION_EQUAL)
-        return consider_one(cx, p, STORE_WALK_RUNS_WITH_LABEL, key, DB_S(f->values.p[0]), bit);
-    return CODE_OK;
+    if (f->function != COMMON_FILTER_FUNCTION_EQUAL && f->function != COMMON_FILTER_FUNCTION_VALUE_IN)
+        return CODE_OK;
+    for (size_t i = 0; i < f->values.n; i++) {
+        if (is_repeated(f, i))
+            continue;
+        if (c.n == SETS_MAX)
+            return CODE_OK;
+        c.sets[c.n++] = (struct store_walk){STORE_WALK_RUNS_WITH_LABEL, {key, DB_S(f->values.p[i])}};
+    }
+    return consider(cx, p, &c);
 }
 
 /* A range of created_at is a range of every set; true when the filter is one. */

@@ -311,6 +311,8 @@ BAD_CALLS = [
      "invalid_argument"),
     ("ListArtifactMetadataKeys", {}, "invalid_argument"),
     ("ListPartitionValues", {"projectId": PROJECT_ID, "name": "x"}, "invalid_argument"),
+    ("ListPartitionValues", {"projectId": PROJECT_ID, "name": "x", "key": "k", "request": {"sortBy": {"key": "time_partition"}}},
+     "invalid_argument"),
 ]
 
 

@@ -7,6 +7,7 @@ import pytest
 import wire
 
 TASKS = "/flyteidl2.task.TaskService/"
+TRACKED = "/flyteidl2.workflow.TrackedRunService/"
 DAY = 86400 * 10**9
 TEXT, NUMBER, TIME = "text", "number", "time"
 
@@ -125,7 +126,7 @@ def request(question, token=""):
 
 
 def page(endpoint, question, token=""):
-    a = wire.call(endpoint, wire.RUNS + "ListRuns", request(question, token))
+    a = wire.call(endpoint, question.get("service", wire.RUNS) + "ListRuns", request(question, token))
     assert a.status == 200, (a, question["filters"], question["sorts"])
     names = [r["action"]["id"]["run"]["name"] for r in a.json.get("runs", [])]
     assert len(names) <= question["limit"]
@@ -135,7 +136,7 @@ def page(endpoint, question, token=""):
 def some_filter(rng, rows, field):
     kind = KINDS.get(field, TEXT)
     label = field.startswith("labels.")
-    functions = ["EQUAL", "EXISTS", "NOT_EXISTS"] if label else [*ONE, *MANY, "EXISTS", "NOT_EXISTS", "EQUAL", "VALUE_IN"]
+    functions = ["EQUAL", "VALUE_IN", "EXISTS", "NOT_EXISTS"] if label else [*ONE, *MANY, "EXISTS", "NOT_EXISTS", "EQUAL", "VALUE_IN"]
     function = rng.choice(functions + (list(TEXTS) if kind == TEXT and not label else []))
     there = [r[field] for r in rows if r.get(field) is not None] or ["none"]
     plain = [rng.choice(there) for _ in range(rng.randint(1, 3) if function in MANY else 1)]
@@ -162,11 +163,12 @@ SCOPES = (
 
 
 def some_question(rng, rows):
-    message, scope = rng.choice(SCOPES)
+    (message, scope), tracked = rng.choice(SCOPES), rng.random() < 0.15
     fields = [*KINDS, "labels.team", "labels.rare", "phase", "task_name", "created_by", "created_at"]
     filters = [some_filter(rng, rows, rng.choice(fields)) for _ in range(rng.choice((0, 1, 1, 1, 2, 3)))]
     key = rng.choice(([], ["created_at"], ["created_at"], [rng.choice(list(KINDS))], rng.sample(list(KINDS), 2)))
-    return {"message": message, "scope": scope, "filters": filters, "sorts": [(k, rng.random() < 0.5) for k in key],
+    return {"message": message, "scope": lambda r: scope(r) and (not tracked or r["run_source"] == 4), "filters": filters,
+            "service": TRACKED if tracked else wire.RUNS, "sorts": [(k, rng.random() < 0.5) for k in key],
             "limit": rng.choice((1, 3, 7, 20, 50))}
 
 
@@ -204,7 +206,7 @@ def some_run(made):
     ended = None if phase in (4, 9) else created + rng.randint(0, 4) * 10**8
     labels = [(k, v) for k, v, p in (("team", f"t{rng.randint(0, 2)}", 0.5), ("rare", "yes", 0.03)) if rng.random() < p]
     trigger = rng.random() < 0.2
-    return made.add(rng.choice(made.seeds), labels, phase=phase, created_ns=created, source=rng.choice((1, 2, 3)),
+    return made.add(rng.choice(made.seeds), labels, phase=phase, created_ns=created, source=rng.choice((1, 2, 3, 4)),
                     created_by=rng.choice([None, *made.people]), trigger_name="tr" if trigger else None,
                     trigger_revision=rng.randint(1, 3) if trigger else None,
                     root={"ended_ns": ended, "updated_ns": created + rng.randint(0, 9) * DAY})
@@ -230,7 +232,7 @@ def test_pages_show_what_stays_once_and_in_order(rows):
             for name in [n for n in gone if rows.db.execute("SELECT 1 FROM run WHERE name=?", (n,)).fetchone()]:
                 if name not in rows.seeds:
                     rows.delete(name)
-        what = f"question {number}: {request(question)}"
+        what = f"question {number}: {question['service']} {request(question)}"
         assert len(names) == len(set(names)), what
         stayed = [r["name"] for r in expected(before, question) if r["name"] not in gone or r["name"] in rows.seeds]
         assert [n for n in names if n not in gone - set(rows.seeds) and n not in new] == stayed, what
