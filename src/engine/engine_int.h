@@ -29,6 +29,7 @@ struct engine {
     struct engine_timer *timer;
     struct engine_retention *retention;
     struct engine_uploads *uploads;
+    pthread_mutex_t rules; /* held while what is said of queues changes (rules.c) */
 };
 
 /* Looks at these actions: loads, observes, decides, writes, applies. On an engine thread. */

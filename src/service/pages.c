@@ -9,6 +9,7 @@
 #include "service/html_int.h"
 #include "service/list.h"
 #include "service/page_gc_int.h"
+#include "service/page_queues_int.h"
 #include "service/page_run_int.h"
 
 #define PAGE_BYTES_MAX ((size_t)8 << 20)
@@ -106,6 +107,7 @@ static enum code home(struct ctx *cx, const struct rpc_page_request *req, struct
 const struct rpc_page service_pages[] = {
     {"/", LANE_READ, home},
     {"/admin/gc", LANE_WORK, service_page_gc},
+    {"/admin/queues", LANE_WORK, service_page_queues},
     {"/assets/tern.css", LANE_READ, style},
     {"/assets/tern.svg", LANE_READ, icon},
     {"/healthz", LANE_READ, rpc_page_healthz},
