@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define WORDS_MAX 16
+#define BYTES_MAX ((size_t)1024)
 
 struct options {
     bool project;
@@ -30,7 +31,7 @@ static enum code put_words(struct ctx *cx, const struct options *o, int argc, ch
             buf_str(out, STR("project "));
         buf_str(out, str_from(argv[i]));
     }
-    return CODE_OK;
+    return out->failed ? fail(cx, CODE_INVALID_ARGUMENT, "more than %zu bytes", BYTES_MAX) : CODE_OK;
 }
 
 enum code cli_cmd_queue(struct ctx *cx, int argc, char **argv)
@@ -44,7 +45,7 @@ enum code cli_cmd_queue(struct ctx *cx, int argc, char **argv)
         return cli_ask(cx, c, "GET", "/admin/queues", STR(""), NO_SERVER);
     if (strcmp(argv[1], "list") == 0 || argc < 3)
         return fail(cx, CODE_INVALID_ARGUMENT, "tern queue list, or pause, resume, remove, set with a NAME");
-    buf_init_arena(&words, cx->mem, 4096);
+    buf_init_arena(&words, cx->mem, BYTES_MAX);
     TRY(put_words(cx, &o, argc, argv, &words));
     return cli_ask(cx, c, "POST", "/admin/queues", buf_view(&words), NO_SERVER);
 }

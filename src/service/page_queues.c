@@ -11,8 +11,9 @@
 #include <stdlib.h>
 
 #define WORDS_MAX ((size_t)1024)
-#define TABLE_MAX ((size_t)4 << 20)
+#define ROWS_MAX ((size_t)5000)
 #define NAME_SHOWN ((size_t)128)
+#define TABLE_MAX (ROWS_MAX * (5 * NAME_SHOWN)) /* a byte of a name takes up to four */
 
 static int by_name(const void *a, const void *b)
 {
@@ -58,8 +59,10 @@ enum code service_page_queues(struct ctx *cx, const struct rpc_page_request *req
     buf_init_arena(&b, cx->mem, TABLE_MAX);
     buf_printf(&b, "%-8s %6s %9s %7s %-7s %8s %8s %8s  %s\n", "kind", "limit", "priority", "weight", "", "working",
                "waiting", "queued", "name");
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && i < ROWS_MAX; i++)
         put_row(cx, &b, &loads[i]);
+    if (n > ROWS_MAX)
+        buf_printf(&b, "and %zu more\n", n - ROWS_MAX);
     rsp->body = buf_view(&b);
     return CODE_OK;
 }

@@ -139,6 +139,7 @@ def test_what_it_waits_for_is_said(server, witness):
         said = ""
         while "queue gpu: 1 of 1 actions run" not in said:
             said += str(told.next())
+    assert "project flytesnacks limit=2 weight=3" in server.command("audit", "--rpc", "tern queue").stdout
     # A higher limit is obeyed at once.
     queue(server, "set", "--project", "flytesnacks", "limit=0")
     eventually(lambda: lines(witness) == ["+a", "+c", "+d"])

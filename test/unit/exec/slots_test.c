@@ -72,6 +72,7 @@ static void first_in_first_out(void **state)
     assert_ptr_equal(exec_slots_next(&s, 0), &slot[2]);
     assert_ptr_equal(exec_slots_next(&s, 0), &slot[3]);
     assert_null(exec_slots_next(&s, 0));
+    exec_slots_done(&s);
 }
 
 static void waiting_parents_lend_cpu_not_memory(void **state)
@@ -100,6 +101,7 @@ static void waiting_parents_lend_cpu_not_memory(void **state)
     assert_null(exec_slots_next(&s, 0));
     exec_slots_release(&s, &parent);
     assert_ptr_equal(exec_slots_next(&s, 0), &small);
+    exec_slots_done(&s);
 }
 
 static void the_deepest_starts_when_all_wait(void **state)
@@ -118,6 +120,7 @@ static void the_deepest_starts_when_all_wait(void **state)
     exec_slots_set_waiting(&s, &parent, true);
     assert_ptr_equal(exec_slots_next(&s, 0), &child[1]);
     assert_null(exec_slots_next(&s, 0)); /* one at a time */
+    exec_slots_done(&s);
 }
 
 static void many_trees_go_deep_first_but_nobody_starves(void **state)
@@ -145,6 +148,7 @@ static void many_trees_go_deep_first_but_nobody_starves(void **state)
     exec_slots_queue(&s, &late, &ONE, 31 * NS_PER_S);
     struct exec_slot *next = exec_slots_next(&s, 31 * NS_PER_S);
     assert_int_equal(next->depth, 0);
+    exec_slots_done(&s);
 }
 
 static void above_the_machine_runs_alone(void **state)
@@ -163,6 +167,7 @@ static void above_the_machine_runs_alone(void **state)
     assert_null(exec_slots_next(&s, 0));
     exec_slots_release(&s, &giant);
     assert_ptr_equal(exec_slots_next(&s, 0), &other);
+    exec_slots_done(&s);
 }
 
 /* ---- queues, projects, runs -------------------------------------------------------------------------------------- */
