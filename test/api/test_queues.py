@@ -196,6 +196,22 @@ def test_tasks_inside_the_engine_have_places_too(server):
     queue(server, "remove", "engine")
 
 
+def test_a_long_name_is_cut_between_characters(server):
+    name = "x" + "ü" * 60
+    queue(server, "pause", name)
+    message = wire.sleeper("long-name")
+    message["runSpec"] = {"queue": name}
+    assert wire.create_run(server.endpoint, message).status == 200
+    with wire.Watch(server.endpoint, wire.RUNS + "WatchClusterEvents",
+                    {"id": {"run": wire.run_id("long-name"), "name": "a0"}, "attempt": 1}) as told:
+        said = ""
+        while "is paused" not in said:
+            said += str(told.next())
+    assert "queue x" + "ü" * 49 + " is paused" in said
+    assert wire.abort(server.endpoint, "long-name", "a0").status == 200
+    queue(server, "remove", name)
+
+
 @pytest.mark.parametrize("words, says", [
     (["set", "q"], "nothing to set"),
     (["set", "q", "limit=-1"], "limit: a number from 0 to 1000000"),
