@@ -41,12 +41,6 @@ struct query {
     VEC(struct store_audit) found; /* newest first */
 };
 
-static void close_db(struct db **db)
-{
-    if (*db)
-        db_close(*db);
-}
-
 static enum code parse_moment(struct ctx *cx, const char *option, str text, int64_t *ns)
 {
     int64_t seconds;
@@ -182,7 +176,7 @@ static enum code print(struct ctx *cx, const struct query *q)
 
 enum code cli_cmd_audit(struct ctx *cx, int argc, char **argv)
 {
-    cleanup_(close_db) struct db *db = NULL;
+    cleanup_(db_cleanup) struct db *db = NULL;
     struct options o = {.limit = LIMIT_DEFAULT};
     struct query q = {.o = &o, .before_ns = INT64_MAX};
     struct config *c;

@@ -1,17 +1,15 @@
 /* tern notifications: what waits to be sent and what was given up, read from the database, also while its server runs; --retry
  * asks the running server to send what was given up again. */
+#include "cli/ask.h"
 #include "cli/cli.h"
 
 #include "base/json.h"
 #include "base/time.h"
-#include "cli/state.h"
 #include "config/config.h"
-#include "net/http_client.h"
 #include "store/db.h"
 #include "store/outbox.h"
 
 #define PIECE 500
-#define ANSWER_MAX (64 * 1024)
 #define LINE_MAX 4096
 
 struct options {
@@ -25,12 +23,6 @@ const struct cli_option cli_cmd_notifications_options[] = {
     {"--json", CLI_FLAG, offsetof(struct options, json), NULL, "One JSON object a line"},
     {0},
 };
-
-static void close_db(struct db **db)
-{
-    if (*db)
-        db_close(*db);
-}
 
 /* ---- listing ----------------------------------------------------------------------------------------------------- */
 
@@ -109,7 +101,7 @@ static enum code list_both(struct ctx *cx, const struct options *o)
 
 static enum code show(struct ctx *cx, const struct config *c, const struct options *o)
 {
-    cleanup_(close_db) struct db *db = NULL;
+    cleanup_(db_cleanup) struct db *db = NULL;
     struct arena mem, *outer = cx->mem;
     TRY(db_open(cx, arena_printf(cx->mem, "sqlite:%s/tern.db", c->data.p), DB_READ, &db));
     arena_init(&mem, 0);
@@ -124,52 +116,13 @@ static enum code show(struct ctx *cx, const struct config *c, const struct optio
 
 /* ---- trying again ------------------------------------------------------------------------------------------------ */
 
-struct answer {
-    int status;
-    buf text;
-};
-
-static bool on_head(void *arg, int status, const struct http_header *headers, size_t n)
-{
-    (void)headers;
-    (void)n;
-    ((struct answer *)arg)->status = status;
-    return true;
-}
-
-static bool on_body(void *arg, str bytes)
-{
-    buf_str(&((struct answer *)arg)->text, bytes);
-    return true;
-}
-
 static enum code retry(struct ctx *cx, const struct config *c, str which)
 {
-    struct cli_state *server;
-    struct answer a = {0};
     uint64_t id;
     if (!str_eq(which, STR("all")) && !str_to_u64(which, &id))
         return fail(cx, CODE_INVALID_ARGUMENT, "--retry: a number from the list, or all");
-    TRY(cli_state_find(cx, c->data, &server));
-    if (!server)
-        return fail(cx, CODE_FAILED_PRECONDITION, "no server runs on %.150s; start it: tern serve", c->data.p);
-    struct http_client_request r = {
-        .method = STR("POST"),
-        .url = arena_printf(cx->mem, "%s://" STR_FMT "/admin/notifications?retry=" STR_FMT,
-                            c->server_tls_cert.n ? "https" : "http", STR_ARG(server->api), STR_ARG(which)),
-        .body_length = -1,
-        .anywhere = true,
-        .answer_max = ANSWER_MAX,
-        .arg = &a,
-        .head = on_head,
-        .body = on_body,
-    };
-    buf_init_arena(&a.text, cx->mem, ANSWER_MAX);
-    TRY(http_client_perform(cx, &r));
-    if (a.status != 200)
-        return fail(cx, CODE_UNAVAILABLE, "the server at %.100s answered %d: %.120s", server->api.p, a.status,
-                    arena_cstr(cx->mem, buf_view(&a.text)));
-    return cli_print(cx, buf_view(&a.text));
+    const char *path = arena_printf(cx->mem, "/admin/notifications?retry=" STR_FMT, STR_ARG(which)).p;
+    return cli_ask(cx, c, "POST", path, STR(""), "Start it: tern serve");
 }
 
 enum code cli_cmd_notifications(struct ctx *cx, int argc, char **argv)

@@ -12,15 +12,9 @@
 
 const struct cli_option cli_cmd_secret_options[] = {{0}};
 
-static void close_db(struct db **db)
-{
-    if (*db)
-        db_close(*db);
-}
-
 static enum code seal_all(struct ctx *cx, str data_dir, size_t *n)
 {
-    cleanup_(close_db) struct db *db = NULL;
+    cleanup_(db_cleanup) struct db *db = NULL;
     str url = arena_printf(cx->mem, "sqlite:%s/tern.db", data_dir.p);
     TRY(db_migrate(cx, url));
     TRY(db_open(cx, url, DB_WRITE, &db));

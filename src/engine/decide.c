@@ -14,6 +14,8 @@
 /* Someone else makes the same cache entry: its end wakes us, this is for holders outside the engine. */
 #define CACHE_POLL_NS (5 * NS_PER_S)
 #define SYSTEM_BACKOFF_NS (1 * NS_PER_S)
+/* Nobody tells a task inside the engine that there is a place for it. */
+#define PLACE_POLL_NS (1 * NS_PER_S)
 
 /* ---- small verbs ------------------------------------------------------------------------------------------------ */
 
@@ -308,6 +310,19 @@ static void start_core(const struct engine_look *l, struct engine_decision *out)
     wake_at(out, l->now_ns + l->sleep_ns);
 }
 
+/* True when a task inside the engine has no place in its queue or project now. */
+static bool lacks_place(const struct engine_look *l, struct arena *mem, struct engine_decision *out)
+{
+    if (lacks(l, ENGINE_LOOK_PLACE, out))
+        return true;
+    if (l->held)
+        return false;
+    stay(out, "");
+    out->wait_reason = arena_str(mem, l->no_place);
+    wake_at(out, l->now_ns + PLACE_POLL_NS);
+    return true;
+}
+
 static void decide_start(const struct engine_look *l, struct arena *mem, struct engine_decision *out)
 {
     bool process = l->task->kind == ENGINE_TASK_PROCESS;
@@ -326,6 +341,8 @@ static void decide_start(const struct engine_look *l, struct arena *mem, struct 
         stay(out, "the attempt before is being ended");
         return;
     }
+    if (!process && lacks_place(l, mem, out))
+        return;
     if (lacks(l, process ? ENGINE_LOOK_LAUNCH : ENGINE_LOOK_CORE, out) || is_bad_spec(l, out))
         return;
     if (!process) {
@@ -347,7 +364,7 @@ static void advance(const struct engine_look *l, int32_t phase, struct engine_de
 
 static void decide_sleeping(const struct engine_look *l, struct arena *mem, struct engine_decision *out)
 {
-    if (lacks(l, ENGINE_LOOK_CORE, out) || is_bad_spec(l, out))
+    if (lacks(l, ENGINE_LOOK_PLACE, out) || lacks(l, ENGINE_LOOK_CORE, out) || is_bad_spec(l, out))
         return;
     int64_t until = (l->at ? l->at->running_ns : l->a->started_ns) + l->sleep_ns;
     if (l->now_ns >= until || l->task->kind == ENGINE_TASK_ECHO) {
@@ -444,7 +461,13 @@ static void decide_condition(const struct engine_look *l, struct arena *mem, str
 /* The row has ended: what is left is the executor's side of it. */
 static void decide_ended(const struct engine_look *l, struct engine_decision *out)
 {
-    if (l->a->type != WORKFLOW_ACTION_TYPE_TASK || !l->at || l->task->kind != ENGINE_TASK_PROCESS)
+    if (l->a->type != WORKFLOW_ACTION_TYPE_TASK)
+        return;
+    if (l->task->kind != ENGINE_TASK_PROCESS) {
+        out->cleanup = true; /* the place that it may have */
+        return;
+    }
+    if (!l->at)
         return;
     if (lacks(l, ENGINE_LOOK_EXEC, out) || l->exec.state == EXEC_UNKNOWN)
         return;

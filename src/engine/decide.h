@@ -19,6 +19,7 @@ enum {
     ENGINE_LOOK_CORE = 16,    /* the inputs of a task that runs inside the engine */
     ENGINE_LOOK_SLOT = 32,    /* the run's limit of concurrent actions */
     ENGINE_LOOK_LAUNCH = 64,  /* the launch, put together */
+    ENGINE_LOOK_PLACE = 128,  /* of a task inside the engine: a place in its queue and project */
 };
 
 struct engine_result {
@@ -46,6 +47,8 @@ struct engine_look {
     enum engine_cache cache;        /* CACHE */
     int64_t sleep_ns;               /* CORE */
     bool slot;                      /* SLOT: it may start */
+    bool held;                      /* PLACE: it has one */
+    str no_place;                   /* PLACE: why it has none */
     str bad_spec;                   /* CORE, LAUNCH: why the task can never run; empty = it can */
 };
 

@@ -8,6 +8,7 @@
 #include "engine/engine_int.h"
 #include "engine/fire_int.h"
 #include "engine/retention_int.h"
+#include "engine/rules.h"
 #include "engine/uploads.h"
 #include "lane/lane.h"
 #include "store/boot.h"
@@ -177,6 +178,7 @@ static struct engine *make(struct app *app)
     e->uploads = engine_uploads_new();
     pthread_mutex_init(&e->lock, NULL);
     pthread_cond_init(&e->idle, NULL);
+    pthread_mutex_init(&e->rules, NULL);
     e->workers = mem_alloc_array(ENGINE_WORKERS, sizeof(*e->workers));
     for (size_t i = 0; i < ENGINE_WORKERS; i++) {
         e->workers[i].e = e;
@@ -195,7 +197,9 @@ enum code engine_start(struct ctx *cx, struct app *app, struct engine **out)
     e->boot = boot;
     e->timer = engine_timer_start(e->queue);
     *out = e;
-    enum code c = engine_recover(cx, e);
+    enum code c = engine_rules_tell(cx, app);
+    if (c == CODE_OK)
+        c = engine_recover(cx, e);
     if (c != CODE_OK) {
         *out = NULL;
         engine_stop(e);
@@ -226,5 +230,6 @@ void engine_stop(struct engine *e)
     engine_uploads_free(e->uploads);
     pthread_cond_destroy(&e->idle);
     pthread_mutex_destroy(&e->lock);
+    pthread_mutex_destroy(&e->rules);
     mem_free(e);
 }

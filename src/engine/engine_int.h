@@ -30,6 +30,7 @@ struct engine {
     struct engine_retention *retention;
     struct engine_uploads *uploads;
     struct engine_fire *fire; /* set before any RPC, freed after the last */
+    pthread_mutex_t rules;    /* held while what is said of queues changes (rules.c) */
 };
 
 /* Looks at these actions: loads, observes, decides, writes, applies. On an engine thread. */

@@ -301,6 +301,8 @@ enum code engine_launch_build(struct ctx *cx, struct app *app, const struct stor
         .domain = run->domain,
         .run = run->name,
         .action = a->name,
+        .queue = a->queue,
+        .run_id = run->id,
         .image = l.pod.image,
         .cpu_millis = l.pod.cpu_millis,
         .memory_bytes = l.pod.memory_bytes,

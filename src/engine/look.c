@@ -236,6 +236,15 @@ static enum code look_previous(struct ctx *cx, struct engine *e, struct engine_i
     return CODE_OK;
 }
 
+static enum code look_place(struct ctx *cx, struct engine *e, struct engine_item *it)
+{
+    const struct exec_task place = {
+        .key = {it->id, it->a->attempt}, .project = it->run->project, .queue = it->a->queue, .run_id = it->run->id};
+    bool started = it->a->phase == COMMON_ACTION_PHASE_RUNNING;
+    it->look.held = exec_hold(cx, e->app->exec, &place, started, &it->look.no_place);
+    return CODE_OK;
+}
+
 static enum code look_at(struct ctx *cx, struct engine *e, struct engine_item *it, unsigned what)
 {
     switch (what) {
@@ -249,6 +258,8 @@ static enum code look_at(struct ctx *cx, struct engine *e, struct engine_item *i
         return look_cache(cx, e, it);
     case ENGINE_LOOK_CORE:
         return look_core(cx, e, it);
+    case ENGINE_LOOK_PLACE:
+        return look_place(cx, e, it);
     case ENGINE_LOOK_LAUNCH:
         return spec_error(cx, it, engine_launch_build(cx, e->app, it->run, it->a, it->task, &it->launch));
     default:

@@ -322,6 +322,13 @@ static void apply_waiting(struct engine *e, struct engine_item *it)
     exec_set_waiting(e->app->exec, (struct exec_key){it->id, it->a->attempt}, it->open_children > 0);
 }
 
+/* A task inside the engine keeps its place while it runs. */
+static bool leaves_place(const struct engine_item *it)
+{
+    bool inside = it->task && it->task->kind != ENGINE_TASK_PROCESS;
+    return inside && (it->look.held || it->a->ended_ns) && it->a->phase != COMMON_ACTION_PHASE_RUNNING;
+}
+
 void engine_item_apply(struct ctx *cx, struct engine *e, struct engine_item *it, const struct engine_clock *clock)
 {
     const struct engine_decision *d = &it->decision;
@@ -340,7 +347,7 @@ void engine_item_apply(struct ctx *cx, struct engine *e, struct engine_item *it,
         tell(cx, e, it, exec_abort(cx, e->app->exec, key), "abort");
     if (d->abort_previous)
         tell(cx, e, it, exec_abort(cx, e->app->exec, previous), "abort");
-    if (d->cleanup)
+    if (d->cleanup || leaves_place(it))
         tell(cx, e, it, exec_cleanup(cx, e->app->exec, key), "cleanup");
     if (d->cleanup_previous)
         tell(cx, e, it, exec_cleanup(cx, e->app->exec, previous), "cleanup");

@@ -118,8 +118,8 @@ void exec_attempt_free(struct exec_attempt *a)
     mem_free(a->limit.pids_dir);
     list_del(&a->unsynced);
     map_delete(&a->super->attempts, str_make(a->id, sizeof(a->id)));
-    str *texts[] = {&a->fact.boot_id,  &a->fact.error_code, &a->fact.error,    &a->fact.memory_dir,
-                    &a->fact.pids_dir, &a->fact.runtime,    &a->fact.container};
+    str *texts[] = {&a->fact.boot_id, &a->fact.error_code, &a->fact.error, &a->fact.memory_dir, &a->fact.pids_dir,
+                    &a->fact.runtime, &a->fact.container,  &a->fact.queue, &a->fact.project};
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
         set_text(texts[i], STR_NONE);
     mem_free(a);
@@ -282,6 +282,9 @@ void exec_attempt_launch(struct exec_super *s, const struct exec_msg *m)
     a->fact.memory_bytes = m->memory_bytes;
     a->fact.gpus = m->gpus;
     a->fact.depth = m->depth;
+    a->fact.run_id = m->run_id;
+    set_text(&a->fact.queue, m->queue);
+    set_text(&a->fact.project, m->project);
     set_text(&a->fact.runtime, m->runtime);
     set_text(&a->fact.container, m->container);
     s->running++;
@@ -571,10 +574,10 @@ static void take_fact(struct exec_attempt *a, const struct exec_msg *m)
     struct exec_msg old = a->fact;
     a->fact = *m;
     a->fact.aborted |= old.aborted;
-    str *texts[] = {&a->fact.boot_id,  &a->fact.error_code, &a->fact.error,    &a->fact.memory_dir,
-                    &a->fact.pids_dir, &a->fact.runtime,    &a->fact.container};
-    str *olds[] = {&old.boot_id,  &old.error_code, &old.error,    &old.memory_dir,
-                   &old.pids_dir, &old.runtime,    &old.container};
+    str *texts[] = {&a->fact.boot_id, &a->fact.error_code, &a->fact.error, &a->fact.memory_dir, &a->fact.pids_dir,
+                    &a->fact.runtime, &a->fact.container,  &a->fact.queue, &a->fact.project};
+    str *olds[] = {&old.boot_id, &old.error_code, &old.error, &old.memory_dir, &old.pids_dir,
+                   &old.runtime, &old.container,  &old.queue, &old.project};
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
         str now = *texts[i];
         *texts[i] = STR_NONE;

@@ -26,6 +26,21 @@ void exec_set_waiting(struct exec *e, struct exec_key key, bool waiting)
     e->ops->set_waiting(e, key, waiting);
 }
 
+void exec_set_rules(struct exec *e, const struct exec_rule *rules, size_t n)
+{
+    e->ops->set_rules(e, rules, n);
+}
+
+enum code exec_loads(struct ctx *cx, struct exec *e, struct exec_load **out, size_t *n)
+{
+    return e->ops->loads(cx, e, out, n);
+}
+
+bool exec_hold(struct ctx *cx, struct exec *e, const struct exec_task *task, bool started, str *reason)
+{
+    return e->ops->hold(cx, e, task, started, reason);
+}
+
 enum code exec_list(struct ctx *cx, struct exec *e, struct exec_key **out, size_t *n)
 {
     return e->ops->list(cx, e, out, n);

@@ -37,6 +37,8 @@ struct exec_container {
 struct exec_task {
     struct exec_key key;
     str project, domain, run, action; /* for logs, names and folders */
+    str queue;                        /* empty = EXEC_QUEUE_DEFAULT */
+    uint64_t run_id;                  /* the same for all attempts of a run */
     const str *argv;
     size_t argc;
     const struct exec_env *env; /* complete: nothing is inherited but what exec/ adds (PATH, HOME of the task, LANG) */
@@ -53,6 +55,22 @@ struct exec_task {
     bool python;                            /* argv[0] is the SDK's runtime (a0): may run on the warm pool */
     uint32_t depth;                         /* how many ancestors it has: D-22's tie break */
     str access;                             /* what its storage key may do, lines of exec/access.h */
+};
+
+#define EXEC_QUEUE_DEFAULT "default"
+
+/* What was said of a queue or a project. */
+struct exec_rule {
+    bool project; /* else a queue */
+    str name;
+    uint32_t limit;   /* how many attempts may work; 0 = no limit. One that waits for its children does not count */
+    int32_t priority; /* of a queue: the higher goes first */
+    uint32_t weight;  /* of a project: its share of what is scarce; 0 = 1 */
+    bool paused;      /* nothing of it starts; what runs goes on */
+};
+struct exec_load {
+    struct exec_rule rule;
+    uint64_t working, waiting, queued; /* attempts; waiting: for their children */
 };
 
 enum exec_state {
@@ -92,6 +110,13 @@ must_check_ enum code exec_abort(struct ctx *cx, struct exec *e, struct exec_key
 must_check_ enum code exec_cleanup(struct ctx *cx, struct exec *e, struct exec_key key);
 /* Tells that the attempt has open children and waits for them: its CPU share is lent out (D-22). */
 void exec_set_waiting(struct exec *e, struct exec_key key, bool waiting);
+/* Replaces what was said of queues and projects; what runs goes on. Attempts that wait are told of a change. */
+void exec_set_rules(struct exec *e, const struct exec_rule *rules, size_t n);
+/* The queues and projects that have a rule or attempts. */
+must_check_ enum code exec_loads(struct ctx *cx, struct exec *e, struct exec_load **out, size_t *n);
+/* For a task that needs no process: a place in its queue and project, until exec_cleanup(). started: it has begun before
+ * and takes its place in any case. False when there is none now; *reason says why. */
+bool exec_hold(struct ctx *cx, struct exec *e, const struct exec_task *task, bool started, str *reason);
 /* Keys of all attempts that the executor knows, for recovery. After a restart of the server the attempts that were
  * waiting are not among them: launch them again; and say again which ones wait for children. */
 must_check_ enum code exec_list(struct ctx *cx, struct exec *e, struct exec_key **out, size_t *n);

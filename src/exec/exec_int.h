@@ -17,6 +17,9 @@ struct exec_ops {
     enum code (*abort)(struct ctx *cx, struct exec *e, struct exec_key key);
     enum code (*cleanup)(struct ctx *cx, struct exec *e, struct exec_key key);
     void (*set_waiting)(struct exec *e, struct exec_key key, bool waiting);
+    void (*set_rules)(struct exec *e, const struct exec_rule *rules, size_t n);
+    enum code (*loads)(struct ctx *cx, struct exec *e, struct exec_load **out, size_t *n);
+    bool (*hold)(struct ctx *cx, struct exec *e, const struct exec_task *task, bool started, str *reason);
     enum code (*list)(struct ctx *cx, struct exec *e, struct exec_key **out, size_t *n);
     enum code (*discard)(struct ctx *cx, struct exec *e, const struct exec_place *place, bool log, bool dry,
                          struct exec_swept *swept);

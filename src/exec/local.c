@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #define GRACE_MS 5000
+#define NAME_SHOWN ((size_t)100) /* of a queue or a project */
 
 /* Where an attempt is. */
 enum where {
@@ -29,6 +30,7 @@ enum where {
     SENT,       /* told to the supervisor, which has not answered yet */
     THERE,      /* the supervisor knows it */
     ENDED_HERE, /* refused, or aborted while it waited: the supervisor never knew it */
+    HELD,       /* only a place: no process belongs to it */
 };
 
 struct attempt {
@@ -84,7 +86,6 @@ static struct attempt *attempt_new(struct exec_key key)
     memcpy(a->id + 8, &key.attempt, 4);
     arena_init(&a->mem, 0);
     list_init(&a->notify);
-    list_init(&a->slot.node);
     return a;
 }
 
@@ -147,28 +148,59 @@ static void schedule(struct local *l)
     }
 }
 
-static str waits_for(struct ctx *cx, struct local *l, const struct attempt *a)
+/* A name that a client chose, as far as it is good to read. */
+static str short_name(const struct exec_group *g)
 {
-    const struct exec_slots *s = &l->slots;
-    str trouble = exec_client_trouble(cx, l->client);
-    if (trouble.n)
-        return trouble;
-    switch (exec_slots_lacks(s, &a->slot)) {
+    str name = g->rule.name;
+    size_t n = name.n < NAME_SHOWN ? name.n : NAME_SHOWN;
+    while (n < name.n && n && ((unsigned char)name.p[n] & 0xc0) == 0x80)
+        n--;
+    return str_head(name, n);
+}
+
+static str says_full(struct ctx *cx, const char *what, const struct exec_group *g)
+{
+    return arena_printf(cx->mem, "%s " STR_FMT ": %lld of %u actions run", what, STR_ARG(short_name(g)),
+                        (long long)(g->running - g->lent), g->rule.limit);
+}
+
+static str says_paused(struct ctx *cx, const char *what, const struct exec_group *g)
+{
+    return arena_printf(cx->mem, "%s " STR_FMT " is paused", what, STR_ARG(short_name(g)));
+}
+
+static str slot_waits_for(struct ctx *cx, const struct exec_slots *s, const struct exec_slot *slot)
+{
+    switch (exec_slots_lacks(s, slot)) {
+    case EXEC_SLOT_QUEUE_PAUSED:
+        return says_paused(cx, "queue", exec_shares_queue_of(slot));
+    case EXEC_SLOT_PROJECT_PAUSED:
+        return says_paused(cx, "project", exec_shares_project_of(slot));
+    case EXEC_SLOT_QUEUE:
+        return says_full(cx, "queue", exec_shares_queue_of(slot));
+    case EXEC_SLOT_PROJECT:
+        return says_full(cx, "project", exec_shares_project_of(slot));
     case EXEC_SLOT_CPU:
-        return arena_printf(cx->mem, "waiting for CPU: needs %g, %g of %g in use", (double)a->slot.cpu_millis / 1000,
+        return arena_printf(cx->mem, "waiting for CPU: needs %g, %g of %g in use", (double)slot->cpu_millis / 1000,
                             (double)s->used_cpu / 1000, (double)s->cpu_millis / 1000);
     case EXEC_SLOT_MEMORY:
         return arena_printf(cx->mem, "waiting for memory: needs %lld MiB, %lld of %lld MiB in use",
-                            (long long)(a->slot.memory_bytes >> 20), (long long)(s->used_memory >> 20),
+                            (long long)(slot->memory_bytes >> 20), (long long)(s->used_memory >> 20),
                             (long long)(s->memory_bytes >> 20));
     case EXEC_SLOT_GPU:
-        return arena_printf(cx->mem, "waiting for GPU: needs %lld, %lld of %lld in use", (long long)a->slot.gpus,
+        return arena_printf(cx->mem, "waiting for GPU: needs %lld, %lld of %lld in use", (long long)slot->gpus,
                             (long long)s->used_gpus, (long long)s->gpus);
     case EXEC_SLOT_FITS:
     case EXEC_SLOT_TURN:
         break;
     }
     return arena_printf(cx->mem, "waiting for its turn: %zu in the queue", s->queued);
+}
+
+static str waits_for(struct ctx *cx, struct local *l, const struct attempt *a)
+{
+    str trouble = exec_client_trouble(cx, l->client);
+    return trouble.n ? trouble : slot_waits_for(cx, &l->slots, &a->slot);
 }
 
 /* ---- news from the supervisor --------------------------------------------------------------------------------------
@@ -198,6 +230,11 @@ static void set_seen(struct attempt *a, const struct exec_msg *m)
                                    .max_rss = (int64_t)m->max_rss};
 }
 
+static struct exec_share share_of(const struct exec_msg *m)
+{
+    return (struct exec_share){.queue = m->queue, .project = m->project, .run_id = m->run_id};
+}
+
 static void on_state(struct local *l, const struct exec_msg *m)
 {
     struct attempt *a = find(l, m->key);
@@ -215,8 +252,9 @@ static void on_state(struct local *l, const struct exec_msg *m)
     if (is_over(a))
         exec_slots_release(&l->slots, &a->slot);
     else if (!a->slot.running) {
+        struct exec_share share = share_of(m);
         exec_slots_release(&l->slots, &a->slot); /* it cannot be in the queue, but then it would count twice */
-        exec_slots_take(&l->slots, &a->slot);
+        exec_slots_take(&l->slots, &a->slot, &share);
     }
     notify_later(l, a);
 }
@@ -339,6 +377,7 @@ static enum code local_launch(struct ctx *cx, struct exec *e, const struct exec_
 {
     struct local *l = local_of(e);
     struct exec_msg m;
+    struct exec_share share = {.queue = task->queue, .project = task->project, .run_id = task->run_id};
     const char *error_code = "LaunchFailed";
     pthread_mutex_lock(&l->lock);
     bool known = find(l, task->key);
@@ -357,7 +396,7 @@ static enum code local_launch(struct ctx *cx, struct exec *e, const struct exec_
     } else {
         attempt_add(l, a);
         if (a->where == QUEUED)
-            exec_slots_queue(&l->slots, &a->slot, time_now_ns());
+            exec_slots_queue(&l->slots, &a->slot, &share, time_now_ns());
         notify_later(l, a);
         schedule(l);
     }
@@ -400,7 +439,7 @@ static enum code local_abort(struct ctx *cx, struct exec *e, struct exec_key key
             .state = EXEC_EXITED, .signal = SIGTERM, .aborted = true, .ended_ns = time_wall_ns()};
         notify_later(l, a);
         schedule(l);
-    } else if (a && !is_over(a)) {
+    } else if (a && a->where != HELD && !is_over(a)) {
         a->aborted = true;
         send_key(l, EXEC_MSG_ABORT, a);
     }
@@ -414,7 +453,7 @@ static enum code local_cleanup(struct ctx *cx, struct exec *e, struct exec_key k
     enum code code = CODE_OK;
     pthread_mutex_lock(&l->lock);
     struct attempt *a = find(l, key);
-    if (a && (a->where == QUEUED || a->where == ENDED_HERE)) {
+    if (a && (a->where == QUEUED || a->where == ENDED_HERE || a->where == HELD)) {
         attempt_free(l, a);
         schedule(l);
     } else if (a && !is_over(a)) {
@@ -437,6 +476,87 @@ static void local_set_waiting(struct exec *e, struct exec_key key, bool waiting)
         schedule(l);
     }
     unlock(l);
+}
+
+/* ---- queues and projects ------------------------------------------------------------------------------------------- */
+
+static void local_set_rules(struct exec *e, const struct exec_rule *rules, size_t n)
+{
+    struct local *l = local_of(e);
+    size_t at = 0;
+    str key;
+    void *value;
+    pthread_mutex_lock(&l->lock);
+    exec_shares_set_rules(&l->slots.shares, rules, n);
+    schedule(l);
+    while (map_next(&l->attempts, &at, &key, &value)) {
+        struct attempt *a = value;
+        if (a->where == QUEUED)
+            notify_later(l, a); /* what it waits for may be something else now */
+    }
+    unlock(l);
+}
+
+static void put_loads(struct arena *mem, const struct map *groups, struct exec_load *out, size_t *n)
+{
+    size_t at = 0;
+    str name;
+    void *value;
+    while (map_next(groups, &at, &name, &value)) {
+        const struct exec_group *g = value;
+        struct exec_load *load = &out[(*n)++];
+        *load = (struct exec_load){.rule = g->rule,
+                                   .working = (uint64_t)(g->running - g->lent),
+                                   .waiting = (uint64_t)g->lent,
+                                   .queued = (uint64_t)g->queued};
+        load->rule.name = arena_str(mem, name);
+    }
+}
+
+static enum code local_loads(struct ctx *cx, struct exec *e, struct exec_load **out, size_t *n)
+{
+    struct local *l = local_of(e);
+    const struct exec_shares *s = &l->slots.shares;
+    *n = 0;
+    pthread_mutex_lock(&l->lock);
+    *out = arena_new_array(cx->mem, struct exec_load, s->queues.n + s->projects.n + 1);
+    put_loads(cx->mem, &s->queues, *out, n);
+    put_loads(cx->mem, &s->projects, *out, n);
+    pthread_mutex_unlock(&l->lock);
+    return CODE_OK;
+}
+
+/* It takes no CPU: what it can lack is room in its queue and project. */
+static bool hold(struct ctx *cx, struct local *l, const struct exec_task *task, bool started, str *reason)
+{
+    struct exec_share share = {.queue = task->queue, .project = task->project, .run_id = task->run_id};
+    if (find(l, task->key) || exec_shares_is_free(&l->slots.shares, share.queue, share.project))
+        return true;
+    struct attempt *a = attempt_new(task->key);
+    exec_slots_queue(&l->slots, &a->slot, &share, time_now_ns());
+    enum exec_slot_need need = exec_slots_lacks(&l->slots, &a->slot);
+    bool room = need == EXEC_SLOT_TURN || started;
+    if (!room)
+        *reason = slot_waits_for(cx, &l->slots, &a->slot);
+    exec_slots_release(&l->slots, &a->slot);
+    if (!room) {
+        arena_done(&a->mem);
+        mem_free(a);
+        return false;
+    }
+    a->where = HELD;
+    exec_slots_take(&l->slots, &a->slot, &share);
+    attempt_add(l, a);
+    return true;
+}
+
+static bool local_hold(struct ctx *cx, struct exec *e, const struct exec_task *task, bool started, str *reason)
+{
+    struct local *l = local_of(e);
+    pthread_mutex_lock(&l->lock);
+    bool held = hold(cx, l, task, started, reason);
+    pthread_mutex_unlock(&l->lock);
+    return held;
 }
 
 static enum code local_list(struct ctx *cx, struct exec *e, struct exec_key **out, size_t *n)
@@ -527,6 +647,7 @@ static void local_stop(struct exec *e)
         mem_free(a);
     }
     map_done(&l->attempts);
+    exec_slots_done(&l->slots);
     exec_python_cache_free(l->pythons);
     pthread_mutex_destroy(&l->lock);
     arena_done(&l->mem);
@@ -540,6 +661,9 @@ const struct exec_ops exec_local_ops = {
     .abort = local_abort,
     .cleanup = local_cleanup,
     .set_waiting = local_set_waiting,
+    .set_rules = local_set_rules,
+    .loads = local_loads,
+    .hold = local_hold,
     .list = local_list,
     .discard = local_discard,
     .list_kept = local_list_kept,

@@ -6,35 +6,30 @@
 /* From this many waiting parents per CPU on (and at least LENT_MIN), the deepest goes first ... */
 #define LENT_PER_CPU 4
 #define LENT_MIN 8
-/* ... unless the first of the queue has waited this long. */
+/* ... unless the one whose turn it is has waited this long. */
 #define PATIENCE_NS (30 * NS_PER_S)
 
 void exec_slots_init(struct exec_slots *s, int64_t cpu_millis, int64_t memory_bytes, int64_t gpus)
 {
     *s = (struct exec_slots){.cpu_millis = cpu_millis, .memory_bytes = memory_bytes, .gpus = gpus};
-    list_init(&s->queue);
-    list_init(&s->running);
+    exec_shares_init(&s->shares);
 }
 
-void exec_slots_queue(struct exec_slots *s, struct exec_slot *slot, int64_t now_ns)
+void exec_slots_done(struct exec_slots *s)
+{
+    exec_shares_done(&s->shares);
+}
+
+void exec_slots_queue(struct exec_slots *s, struct exec_slot *slot, const struct exec_share *share, int64_t now_ns)
 {
     slot->running = slot->waiting = false;
     slot->queued_ns = now_ns;
-    list_add(&s->queue, &slot->node);
+    exec_shares_join(&s->shares, slot, share);
+    exec_shares_queue(&s->shares, slot);
     s->queued++;
 }
 
-static struct exec_slot *slot_of(struct list *node)
-{
-    return container_of(node, struct exec_slot, node);
-}
-
-static bool is_listed(const struct exec_slot *slot)
-{
-    return slot->node.next && slot->node.next != &slot->node;
-}
-
-void exec_slots_take(struct exec_slots *s, struct exec_slot *slot)
+static void run(struct exec_slots *s, struct exec_slot *slot)
 {
     slot->running = true;
     slot->waiting = false;
@@ -42,18 +37,18 @@ void exec_slots_take(struct exec_slots *s, struct exec_slot *slot)
     s->used_memory += slot->memory_bytes;
     s->used_gpus += slot->gpus;
     s->running_count++;
-    list_add(&s->running, &slot->node);
+    exec_shares_count(slot, 1, 0);
 }
 
-void exec_slots_release(struct exec_slots *s, struct exec_slot *slot)
+void exec_slots_take(struct exec_slots *s, struct exec_slot *slot, const struct exec_share *share)
 {
-    if (!is_listed(slot))
-        return;
-    list_del(&slot->node);
-    if (!slot->running) {
-        s->queued--;
-        return;
-    }
+    exec_shares_join(&s->shares, slot, share);
+    run(s, slot);
+}
+
+static void stop(struct exec_slots *s, struct exec_slot *slot)
+{
+    exec_shares_count(slot, -1, slot->waiting ? -1 : 0);
     if (slot->waiting)
         s->lent_count--;
     else
@@ -64,11 +59,25 @@ void exec_slots_release(struct exec_slots *s, struct exec_slot *slot)
     slot->running = slot->waiting = false;
 }
 
+void exec_slots_release(struct exec_slots *s, struct exec_slot *slot)
+{
+    if (!slot->flow)
+        return;
+    if (slot->running) {
+        stop(s, slot);
+    } else {
+        exec_shares_unqueue(&s->shares, slot);
+        s->queued--;
+    }
+    exec_shares_leave(&s->shares, slot);
+}
+
 void exec_slots_set_waiting(struct exec_slots *s, struct exec_slot *slot, bool waiting)
 {
     if (!slot->running || slot->waiting == waiting)
         return;
     slot->waiting = waiting;
+    exec_shares_count(slot, 0, waiting ? 1 : -1);
     if (waiting) {
         s->used_cpu -= slot->cpu_millis;
         s->lent_count++;
@@ -97,17 +106,17 @@ static enum exec_slot_need lacks(const struct exec_slots *s, const struct exec_s
 
 enum exec_slot_need exec_slots_lacks(const struct exec_slots *s, const struct exec_slot *slot)
 {
+    const struct exec_group *queue = exec_shares_queue_of(slot), *project = exec_shares_project_of(slot);
+    if (queue->rule.paused)
+        return EXEC_SLOT_QUEUE_PAUSED;
+    if (project->rule.paused)
+        return EXEC_SLOT_PROJECT_PAUSED;
+    if (exec_shares_is_full(queue))
+        return EXEC_SLOT_QUEUE;
+    if (exec_shares_is_full(project))
+        return EXEC_SLOT_PROJECT;
     enum exec_slot_need need = lacks(s, slot);
     return need == EXEC_SLOT_FITS ? EXEC_SLOT_TURN : need;
-}
-
-static struct exec_slot *deepest(const struct exec_slots *s)
-{
-    struct exec_slot *best = NULL;
-    for (struct list *n = s->queue.next; n != &s->queue; n = n->next)
-        if (!best || slot_of(n)->depth > best->depth)
-            best = slot_of(n);
-    return best;
 }
 
 static size_t lent_max(const struct exec_slots *s)
@@ -116,26 +125,21 @@ static size_t lent_max(const struct exec_slots *s)
     return n < LENT_MIN ? LENT_MIN : n;
 }
 
-static struct exec_slot *candidate(const struct exec_slots *s, int64_t now_ns)
-{
-    struct exec_slot *first = slot_of(s->queue.next);
-    if (s->lent_count < lent_max(s) || now_ns - first->queued_ns > PATIENCE_NS)
-        return first;
-    return deepest(s);
-}
-
 struct exec_slot *exec_slots_next(struct exec_slots *s, int64_t now_ns)
 {
-    if (list_empty(&s->queue))
+    struct exec_slot *slot = exec_shares_fairest(&s->shares);
+    if (!slot)
         return NULL;
-    struct exec_slot *slot = candidate(s, now_ns);
+    if (s->lent_count >= lent_max(s) && now_ns - slot->queued_ns <= PATIENCE_NS)
+        slot = exec_shares_deepest(&s->shares);
     if (lacks(s, slot) != EXEC_SLOT_FITS) {
         if (s->running_count != s->lent_count)
             return NULL;
-        slot = deepest(s);
+        slot = exec_shares_deepest(&s->shares);
     }
-    list_del(&slot->node);
+    exec_shares_unqueue(&s->shares, slot);
     s->queued--;
-    exec_slots_take(s, slot);
+    exec_shares_serve(slot);
+    run(s, slot);
     return slot;
 }

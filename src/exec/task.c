@@ -394,6 +394,9 @@ enum code exec_task_plan(struct ctx *cx, const struct exec_local_config *cfg, co
                              .cpu_millis = (uint64_t)(task->cpu_millis > 0 ? task->cpu_millis : 1000),
                              .gpus = (uint64_t)(cfg->ignore_gpu || task->gpus < 0 ? 0 : task->gpus),
                              .depth = task->depth,
+                             .run_id = task->run_id,
+                             .queue = task->queue,
+                             .project = task->project,
                              .access = task->access};
     out->cwd = exec_task_folder(cx, cfg->data_dir, &place);
     buf_init_arena(&lines, cx->mem, 32768);

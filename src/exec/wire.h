@@ -51,6 +51,8 @@ struct exec_msg {
     uint64_t state, exit_code, signal, oom, aborted, system, all;
     uint64_t cpu_millis, memory_bytes, gpus, depth, grace_ms, warm;
     uint64_t started_ns, ended_ns, cpu_ns, max_rss, running;
+    uint64_t run_id;    /* with queue and project: what it belongs to (shares.h) */
+    str queue, project; /* LAUNCH, BEGIN, STATE */
     str build, boot_id, cwd, text, error_code, error, memory_dir, pids_dir;
     str s3_listen;          /* WELCOME: what the S3 endpoint was told to listen on */
     str access;             /* LAUNCH: lines of access.h */

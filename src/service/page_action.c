@@ -10,7 +10,18 @@
 #define LOG_LINES_MAX 1000
 #define LINK_LIFETIME_S 3600
 
-static void attempts_table(buf *b, const struct page_run *p, const struct store_attempt *shown)
+/* What an attempt waits for now: the row says what it was when something changed last. */
+static str wait_reason(struct ctx *cx, const struct page_run *p, const struct store_attempt *t)
+{
+    struct exec_observation o = {0};
+    if (t->phase != COMMON_ACTION_PHASE_WAITING_FOR_RESOURCES)
+        return t->wait_reason;
+    if (exec_observe(cx, cx->app->exec, (struct exec_key){p->shown->id, t->attempt}, &o) != CODE_OK)
+        ctx_clear_err(cx);
+    return o.state == EXEC_WAITING ? o.reason : t->wait_reason;
+}
+
+static void attempts_table(struct ctx *cx, buf *b, const struct page_run *p, const struct store_attempt *shown)
 {
     buf_str(b, STR("<div class=\"card\"><table><thead><tr><th>Attempt</th><th>Phase</th><th>Queued</th><th>Running</th>"
                    "<th>Ended</th><th>Error</th></tr></thead><tbody>"));
@@ -27,7 +38,7 @@ static void attempts_table(buf *b, const struct page_run *p, const struct store_
             html_clock(b, times[k]);
         }
         buf_str(b, STR("</td><td class=\"why\">"));
-        html_text(b, t->error.n ? t->error : t->wait_reason);
+        html_text(b, t->error.n ? t->error : wait_reason(cx, p, t));
         buf_str(b, STR("</td></tr>"));
     }
     buf_str(b, STR("</tbody></table></div>"));
@@ -124,7 +135,7 @@ void page_action_put(struct ctx *cx, buf *b, const struct page_run *p)
     buf_str(b, STR("</h2>"));
     error_box(b, p->shown);
     if (t) {
-        attempts_table(b, p, t);
+        attempts_table(cx, b, p, t);
         report(cx, b, t);
         log_lines(cx, b, p, t->attempt);
     }

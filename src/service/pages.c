@@ -12,6 +12,7 @@
 #include "service/page_answer_int.h"
 #include "service/page_gc_int.h"
 #include "service/page_notifications_int.h"
+#include "service/page_queues_int.h"
 #include "service/page_run_int.h"
 
 #define PAGE_BYTES_MAX ((size_t)8 << 20)
@@ -118,6 +119,7 @@ const struct rpc_page service_pages[] = {
     {"/", LANE_READ, home},
     {"/admin/gc", LANE_WORK, service_page_gc},
     {"/admin/notifications", LANE_WORK, service_page_notifications},
+    {"/admin/queues", LANE_WORK, service_page_queues},
     {"/answer/", LANE_WORK, service_page_answer},
     {"/assets/openapi.css", LANE_READ, static_file},
     {"/assets/openapi.js", LANE_READ, static_file},

@@ -43,6 +43,12 @@ static inline const struct db_value *db_row(const struct db_rows *rows, size_t r
  * UNAVAILABLE. */
 must_check_ enum code db_open(struct ctx *cx, str url, enum db_mode mode, struct db **out);
 void db_close(struct db *db);
+/* For cleanup_(); accepts NULL. */
+static inline void db_cleanup(struct db **db)
+{
+    if (*db)
+        db_close(*db);
+}
 
 /* Runs one statement on cx->db. sql must be a literal (or otherwise live as long as the process): prepared statements
  * are kept by its address. Errors: ALREADY_EXISTS (unique), FAILED_PRECONDITION (other constraint), RESOURCE_EXHAUSTED

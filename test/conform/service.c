@@ -3,6 +3,7 @@
 #include "gen/conform_services.h"
 #include "gen/google_protobuf.h"
 
+#include "base/codec.h"
 #include "base/time.h"
 #include "base/vec.h"
 #include "rpc/call.h"
@@ -45,7 +46,7 @@ static P(ConformancePayload_ConnectGetInfo) * get_info(struct ctx *cx)
         return NULL;
     while (str_next(&query, '&', &piece)) {
         str_cut(piece, '=', &name, &value);
-        if (text_percent_decode(cx->mem, value, true, &value))
+        if (codec_percent_decode(cx->mem, value, true, &value))
             add_header(cx->mem, &params, name, value);
     }
     P(ConformancePayload_ConnectGetInfo) *info = pb_new(cx->mem, P(ConformancePayload_ConnectGetInfo));

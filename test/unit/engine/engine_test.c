@@ -80,6 +80,29 @@ static void test_sleep_goes_on_after_a_restart(void **state)
     assert_phase(w, "a0", SUCCEEDED);
 }
 
+static void test_sleep_waits_for_a_place(void **state)
+{
+    struct world *w = *state;
+    GoogleProtobufDuration d = {.seconds = 100};
+    CorePrimitive p = {.value_case = CorePrimitive_duration_tag, .duration = &d};
+    size_t n;
+    put_inputs(w, "d", literal(w, &p));
+    w->no_place = true;
+    world_start_run(w, world_spec(w, "t", "core-sleep"));
+    world_pass(w, 10 * S);
+    assert_phase(w, "a0", QUEUED);
+    struct store_attempt *at = world_attempts(w, world_action(w, "a0"), &n);
+    assert_int_equal(n, 1);
+    assert_str_equal(at->wait_reason, "queue default is paused");
+    w->no_place = false;
+    world_pass(w, 2 * S);
+    assert_phase(w, "a0", RUNNING);
+    w->no_place = true; /* what runs goes on, also after a restart */
+    world_restart(w);
+    world_pass(w, 101 * S);
+    assert_phase(w, "a0", SUCCEEDED);
+}
+
 static void test_sleep_takes_a_duration(void **state)
 {
     struct world *w = *state;
@@ -351,6 +374,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         world_test(test_echo),
         world_test(test_sleep_goes_on_after_a_restart),
+        world_test(test_sleep_waits_for_a_place),
         world_test(test_sleep_takes_a_duration),
         world_test(test_cache_hit),
         world_test(test_cache_entry_without_outputs_is_a_miss),

@@ -64,6 +64,23 @@ void exec_set_waiting(struct exec *e, struct exec_key key, bool waiting)
     (void)waiting;
 }
 
+void exec_set_rules(struct exec *e, const struct exec_rule *rules, size_t n)
+{
+    (void)e;
+    (void)rules;
+    (void)n;
+}
+
+bool exec_hold(struct ctx *cx, struct exec *e, const struct exec_task *task, bool started, str *reason)
+{
+    (void)cx;
+    (void)e;
+    (void)task;
+    (void)started;
+    (void)reason;
+    return true;
+}
+
 enum code exec_list(struct ctx *cx, struct exec *e, struct exec_key **out, size_t *n)
 {
     (void)cx;

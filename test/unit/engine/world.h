@@ -66,8 +66,9 @@ struct world {
     bool dead;
     bool exec_down; /* the executor cannot be reached */
     bool objects_down;
-    bool manual; /* attempts wait in EXEC_WAITING until the test moves them */
-    int topics;  /* fired */
+    bool no_place; /* for tasks inside the engine */
+    bool manual;   /* attempts wait in EXEC_WAITING until the test moves them */
+    int topics;    /* fired */
 };
 
 static struct world *w_;
@@ -297,6 +298,22 @@ void exec_set_waiting(struct exec *e, struct exec_key key, bool waiting)
     (void)e;
     if (a)
         a->waiting = waiting;
+}
+
+void exec_set_rules(struct exec *e, const struct exec_rule *rules, size_t n)
+{
+    (void)e;
+    (void)rules;
+    (void)n;
+}
+
+bool exec_hold(struct ctx *cx, struct exec *e, const struct exec_task *task, bool started, str *reason)
+{
+    (void)cx;
+    (void)e;
+    (void)task;
+    *reason = w_->no_place ? STR("queue default is paused") : STR("");
+    return started || !w_->no_place;
 }
 
 enum code exec_list(struct ctx *cx, struct exec *e, struct exec_key **out, size_t *n)
