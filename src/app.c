@@ -117,8 +117,9 @@ static enum code start_storage(struct ctx *cx, struct app *app)
 static void on_attempt(void *arg, struct exec_key key)
 {
     struct app *app = arg;
-    if (app->engine)
-        engine_wake(app->engine, key.action_id);
+    struct engine *engine = __atomic_load_n(&app->engine, __ATOMIC_ACQUIRE); /* it may be starting */
+    if (engine)
+        engine_wake(engine, key.action_id);
     topic_fire(app->topics, (struct topic_key){TOPIC_LOG, key.action_id, key.attempt}); /* its log may have ended */
 }
 
