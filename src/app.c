@@ -5,9 +5,12 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "config/config.h"
+#include "engine/connector.h"
 #include "engine/engine.h"
 #include "engine/retention.h"
+#include "engine/uri.h"
 #include "exec/access.h"
+#include "exec/connector.h"
 #include "exec/endpoint.h"
 #include "exec/local.h"
 #include "exec/spawn.h"
@@ -114,8 +117,9 @@ static enum code start_storage(struct ctx *cx, struct app *app)
 static void on_attempt(void *arg, struct exec_key key)
 {
     struct app *app = arg;
-    if (app->engine)
-        engine_wake(app->engine, key.action_id);
+    struct engine *engine = __atomic_load_n(&app->engine, __ATOMIC_ACQUIRE); /* it may be starting */
+    if (engine)
+        engine_wake(engine, key.action_id);
     topic_fire(app->topics, (struct topic_key){TOPIC_LOG, key.action_id, key.attempt}); /* its log may have ended */
 }
 
@@ -130,6 +134,31 @@ static str s3_listen(const struct config *c)
 {
     bool said = c->source[CONFIG_server_s3_listen] != CONFIG_FROM_DEFAULT;
     return !said && str_ends(c->server_listen, STR(":0")) ? STR("localhost:0") : c->server_s3_listen;
+}
+
+static enum code put_result(struct ctx *cx, void *arg, str uri, str bytes)
+{
+    return engine_uri_put(cx, arg, uri, bytes);
+}
+
+static enum code open_connection(struct ctx *cx, void *arg, str sealed, str *plain)
+{
+    (void)arg;
+    return engine_connector_unseal(cx, sealed, plain);
+}
+
+/* In front of the executor that is there. */
+static enum code start_connectors(struct ctx *cx, struct app *app)
+{
+    const struct exec_connector_config cfg = {.data_dir = app->data_dir,
+                                              .connectors = app->connectors,
+                                              .others = app->exec,
+                                              .put = put_result,
+                                              .open = open_connection,
+                                              .log_notify = on_log,
+                                              .notify = on_attempt,
+                                              .arg = app};
+    return exec_connector_start(cx, &cfg, &app->exec);
 }
 
 static enum code start_exec(struct ctx *cx, struct app *app)
@@ -155,7 +184,9 @@ static enum code start_exec(struct ctx *cx, struct app *app)
         .s3_upstreams = upstreams,
         .log_notify = on_log,
     };
+    TRY(exec_connectors_start(cx, c->exec_connectors.p, c->exec_connectors.n, &app->connectors));
     TRY(exec_local_start(cx, &cfg, on_attempt, app, &app->exec));
+    TRY(start_connectors(cx, app));
     TRY(exec_endpoint_find(cx, app->data_dir, S3_WAIT_NS, &endpoint));
     app->s3_endpoint = arena_printf(&app->mem, "http://" STR_FMT, STR_ARG(endpoint));
     return CODE_OK;
@@ -385,6 +416,7 @@ void app_stop(struct app *app)
     notify_stop(app->notify);
     if (app->exec)
         exec_stop(app->exec);
+    exec_connectors_stop(app->connectors);
     if (app->lanes)
         lanes_stop(app->lanes);
     object_store_close(app->objects);

@@ -10,6 +10,7 @@ struct topics;
 struct engine;
 struct notify;
 struct exec;
+struct exec_connectors;
 struct object_store;
 struct http_server;
 struct rpc;
@@ -25,6 +26,7 @@ struct app {
     struct topics *topics;
     struct lanes *lanes;
     struct object_store *objects;
+    struct exec_connectors *connectors;
     struct exec *exec;
     struct engine *engine;
     struct notify *notify;

@@ -127,7 +127,8 @@ def nobody(build, *args):
     if os.geteuid() != 0 or not shutil.which('setpriv') or not shutil.which('unshare'):
         return 0, 0, ['becoming another account needs root, setpriv and unshare']
     # Other servers that tests run are installed below build/, where that account may not write.
-    subprocess.run([VENV, '-c', 'import moto_server; moto_server.python()'], cwd=os.path.join(ROOT, 'test'), check=True)
+    install = 'import connector_server, moto_server; connector_server.python(); moto_server.python()'
+    subprocess.run([VENV, '-c', install], cwd=os.path.join(ROOT, 'test'), check=True)
     prefix = subprocess.run([VENV, '-c', 'import sys; print(sys.base_prefix)'], capture_output=True, text=True).stdout.strip()
     become = (os.path.join(ROOT, 'tools', 'nobody.sh'), f'{prefix}:{ROOT}')
     seen = subprocess.run([*become, 'sh', '-c', f'{VENV} -c "import flyte"'], cwd=ROOT, capture_output=True, text=True)

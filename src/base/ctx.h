@@ -44,6 +44,7 @@ struct err_detail {
 
 struct err {
     enum code code;
+    bool foreign; /* of another server, that a call was handed to: its text is for the client, whatever the code */
     char msg[ERR_MSG_MAX];
     struct err_detail *details;
 };

@@ -196,7 +196,7 @@ enum code engine_start(struct ctx *cx, struct app *app, struct engine **out)
     struct engine *e = make(app);
     e->boot = boot;
     e->timer = engine_timer_start(e->queue);
-    *out = e;
+    __atomic_store_n(out, e, __ATOMIC_RELEASE); /* threads of the executor may look already */
     enum code c = engine_rules_tell(cx, app);
     if (c == CODE_OK)
         c = engine_recover(cx, e);

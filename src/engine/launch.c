@@ -5,6 +5,7 @@
 #include "base/time.h"
 #include "base/vec.h"
 #include "config/config.h"
+#include "engine/connector.h"
 #include "engine/pod.h"
 #include "engine/reach.h"
 #include "engine/secret.h"
@@ -29,7 +30,9 @@ struct launch {
     VEC(struct exec_env) env;
     VEC(struct exec_secret) secrets;
     struct engine_pod pod;
-    str folder; /* of the attempt */
+    str folder;                             /* of the attempt */
+    const struct exec_connector *connector; /* NULL = none: a process or a container */
+    CoreConnection *connection;
 };
 
 /* ---- from the store --------------------------------------------------------------------------------------------- */
@@ -70,6 +73,8 @@ static enum code read_store(struct ctx *cx, void *arg)
     TRY(pb_decode(cx, &TaskRunSpec_type, s->body, &msg));
     l->run_spec = msg;
     l->secrets.n = 0;
+    if (l->connector) /* whose secrets are those of its connection */
+        return engine_connector_connection(cx, l->run, l->task->template, &l->connection);
     for (size_t i = 0; sec && i < sec->secrets.n; i++)
         TRY(add_secret(cx, l, sec->secrets.p[i]));
     return CODE_OK;
@@ -219,7 +224,7 @@ static enum code build_env(struct ctx *cx, struct launch *l)
     for (size_t i = 0; run && i < run->values.n; i++)
         set(cx, l, run->values.p[i]->key, run->values.p[i]->value);
     set_identity(cx, l);
-    return set_access(cx, l);
+    return l->connector ? CODE_OK : set_access(cx, l); /* what is elsewhere gets no keys */
 }
 
 /* ---- storage ---------------------------------------------------------------------------------------------------- */
@@ -275,6 +280,34 @@ static enum code set_container(struct ctx *cx, const struct launch *l, struct ex
     return l->pod.files ? set_files(cx, l, c) : CODE_OK;
 }
 
+/* ---- connectors ------------------------------------------------------------------------------------------------- */
+
+/* What they run needs no container. */
+static enum code read_pod(struct ctx *cx, struct launch *l)
+{
+    const CoreTaskTemplate *t = l->task->template;
+    TRY(engine_pod_read_any(cx, t, &l->pod));
+    TRY(engine_connector_select(cx, l->app, l->run, t, l->pod.runs, &l->connector));
+    return l->connector ? CODE_OK : engine_pod_read(cx, t, &l->pod);
+}
+
+static enum code set_connector(struct ctx *cx, const struct launch *l, struct exec_task *t)
+{
+    const struct engine_connector_launch c = {.app = l->app,
+                                              .connector = l->connector,
+                                              .run = l->run,
+                                              .a = l->a,
+                                              .task = l->task,
+                                              .run_spec = l->run_spec,
+                                              .pod = &l->pod,
+                                              .rendered = t,
+                                              .connection = l->connection,
+                                              .folder = l->folder};
+    struct exec_connector_task *out = arena_new(cx->mem, struct exec_connector_task);
+    t->connector = out;
+    return engine_connector_build(cx, &c, out);
+}
+
 /* ---- all of it -------------------------------------------------------------------------------------------------- */
 
 static bool is_sdk_runtime(const struct exec_task *t)
@@ -292,7 +325,7 @@ enum code engine_launch_build(struct ctx *cx, struct app *app, const struct stor
     str notes;
     const CoreTaskMetadata *meta = task->template->metadata;
     l.folder = engine_uri_attempt(cx->mem, run, a->name, a->attempt);
-    TRY(engine_pod_read(cx, task->template, &l.pod));
+    TRY(read_pod(cx, &l));
     TRY(lane_read(cx, app->lanes, read_store, &l));
     TRY(engine_settings_bound(cx, l.run_spec->default_settings, &l.pod, &notes));
     struct exec_task t = {
@@ -314,10 +347,15 @@ enum code engine_launch_build(struct ctx *cx, struct app *app, const struct stor
         t.sdk_version = meta->runtime->version;
     TRY(render_args(cx, &l, &t));
     TRY(build_env(cx, &l));
-    TRY(set_reach(cx, &l, &t));
-    TRY(set_container(cx, &l, &t));
     t.env = l.env.p;
     t.env_count = l.env.n;
+    if (l.connector) {
+        TRY(set_connector(cx, &l, &t));
+        *out = t;
+        return CODE_OK;
+    }
+    TRY(set_reach(cx, &l, &t));
+    TRY(set_container(cx, &l, &t));
     t.secrets = l.secrets.p;
     t.secret_count = l.secrets.n;
     t.python = !t.container && is_sdk_runtime(&t);

@@ -186,23 +186,28 @@ static enum code read_pod(struct ctx *cx, const CoreTaskTemplate *t, struct engi
                 STR_ARG(primary));
 }
 
-enum code engine_pod_read(struct ctx *cx, const CoreTaskTemplate *t, struct engine_pod *out)
+enum code engine_pod_read_any(struct ctx *cx, const CoreTaskTemplate *t, struct engine_pod *out)
 {
     struct engine_pod pod = {0};
-    switch (t->target_case) {
-    case CoreTaskTemplate_container_tag:
+    if (t->target_case == CoreTaskTemplate_container_tag)
         TRY(read_container(cx, t->container, &pod));
-        break;
-    case CoreTaskTemplate_k8s_pod_tag:
+    else if (t->target_case == CoreTaskTemplate_k8s_pod_tag)
         TRY(read_pod(cx, t, &pod));
-        break;
-    default:
+    pod.runs = pod.argc || pod.copilot;
+    pod.copilot = pod.copilot || str_eq(t->type, STR("raw-container"));
+    *out = pod;
+    return CODE_OK;
+}
+
+enum code engine_pod_read(struct ctx *cx, const CoreTaskTemplate *t, struct engine_pod *out)
+{
+    struct engine_pod pod;
+    if (t->target_case != CoreTaskTemplate_container_tag && t->target_case != CoreTaskTemplate_k8s_pod_tag)
         return fail(cx, CODE_INVALID_ARGUMENT, "a task of type \"" STR_FMT "\" without a container cannot run here",
                     STR_ARG(t->type));
-    }
-    if (!pod.argc && !pod.copilot)
+    TRY(engine_pod_read_any(cx, t, &pod));
+    if (!pod.runs)
         return fail(cx, CODE_INVALID_ARGUMENT, "the task's container has neither command nor args");
-    pod.copilot = pod.copilot || str_eq(t->type, STR("raw-container"));
     *out = pod;
     return CODE_OK;
 }

@@ -17,10 +17,13 @@ struct engine_pod {
     size_t env_count;
     int64_t cpu_millis, memory_bytes, gpus; /* 0 = not declared */
     const CoreDataLoadingConfig *files;     /* of copilot; NULL = neither inputs nor outputs are files */
+    bool runs;                              /* there is something to run in it */
     bool copilot; /* inputs and outputs are files beside the container: a raw-container task */
 };
 
 /* Strings are borrowed from the template or live in cx->mem. Errors: INVALID_ARGUMENT saying what is wrong. */
 must_check_ enum code engine_pod_read(struct ctx *cx, const CoreTaskTemplate *t, struct engine_pod *out);
+/* The same for a task that is perhaps run by something else: no container, or nothing to run in it, is no error. */
+must_check_ enum code engine_pod_read_any(struct ctx *cx, const CoreTaskTemplate *t, struct engine_pod *out);
 
 #endif

@@ -121,16 +121,27 @@ enum code engine_secret_seal(struct ctx *cx, str domain, str project, str name, 
 }
 
 /* With the key, or the one that is to follow it: a rekey may have been cut off between the rows and the file. */
-static enum code open_row(struct ctx *cx, const struct seal_key *key, const struct store_secret *row, str *value)
+static enum code open_with(struct ctx *cx, const struct seal_key *key, str bound, str sealed, str *value)
 {
     cleanup_(wipe_key) struct seal_key next;
-    str bound = binding(cx, row->domain, row->project, row->name);
-    enum code code = seal_open(cx, key, bound, row->sealed, value);
+    enum code code = seal_open(cx, key, bound, sealed, value);
     if (code != CODE_FAILED_PRECONDITION || access(next_path(cx).p, R_OK) != 0)
         return code;
     ctx_clear_err(cx);
     TRY(read_key_file(cx, next_path(cx), &next));
-    return seal_open(cx, &next, bound, row->sealed, value);
+    return seal_open(cx, &next, bound, sealed, value);
+}
+
+static enum code open_row(struct ctx *cx, const struct seal_key *key, const struct store_secret *row, str *value)
+{
+    return open_with(cx, key, binding(cx, row->domain, row->project, row->name), row->sealed, value);
+}
+
+enum code engine_secret_open(struct ctx *cx, str domain, str project, str name, str sealed, str *value)
+{
+    cleanup_(wipe_key) struct seal_key key;
+    TRY(read_key(cx, &key));
+    return open_with(cx, &key, binding(cx, domain, project, name), sealed, value);
 }
 
 enum code engine_secret_resolve(struct ctx *cx, str project, str domain, str name, str *value)

@@ -12,6 +12,9 @@
 /* May make the key file. Errors: FAILED_PRECONDITION when the key cannot be read or made, saying which file. */
 must_check_ enum code engine_secret_seal(struct ctx *cx, str domain, str project, str name, str value, str *sealed);
 
+/* Of what engine_secret_seal() made. Errors: FAILED_PRECONDITION when it was sealed with another key; DATA_LOSS. */
+must_check_ enum code engine_secret_open(struct ctx *cx, str domain, str project, str name, str sealed, str *value);
+
 /* The value that a task of this project and domain sees: project scope first, then domain, then global. Needs cx->db.
  * Errors: NOT_FOUND naming the scopes that were looked at. */
 must_check_ enum code engine_secret_resolve(struct ctx *cx, str project, str domain, str name, str *value);

@@ -34,6 +34,18 @@ struct exec_container {
     str inputs, outputs, raw;  /* inputs.pb, the attempt's folder, where files go that are outputs */
 };
 
+/* A task that a connector runs (exec/connectors.h): of exec_task only the key counts then. */
+struct exec_connector_task {
+    str connector; /* its name */
+    str type;      /* task type */
+    int32_t version;
+    str request;    /* connector.CreateTaskRequest */
+    str connection; /* core.Connection of it, for later calls; empty = none */
+    str sealed;     /* the same, sealed for the disk */
+    str output_prefix;
+    bool has_outputs;
+};
+
 struct exec_task {
     struct exec_key key;
     str project, domain, run, action; /* for logs, names and folders */
@@ -51,10 +63,11 @@ struct exec_task {
     int64_t cpu_millis;   /* 0 = not declared */
     int64_t memory_bytes; /* 0 = not declared: no limit */
     int32_t gpus;
-    const struct exec_container *container; /* NULL = a process */
-    bool python;                            /* argv[0] is the SDK's runtime (a0): may run on the warm pool */
-    uint32_t depth;                         /* how many ancestors it has: D-22's tie break */
-    str access;                             /* what its storage key may do, lines of exec/access.h */
+    const struct exec_container *container;      /* NULL = a process */
+    const struct exec_connector_task *connector; /* not NULL: neither */
+    bool python;                                 /* argv[0] is the SDK's runtime (a0): may run on the warm pool */
+    uint32_t depth;                              /* how many ancestors it has: D-22's tie break */
+    str access;                                  /* what its storage key may do, lines of exec/access.h */
 };
 
 #define EXEC_QUEUE_DEFAULT "default"

@@ -35,6 +35,7 @@ enum curl_option {
     OPT_UPLOAD = 46,
     OPT_FOLLOWLOCATION = 52,
     OPT_MAXREDIRS = 68,
+    OPT_FORBID_REUSE = 75,
     OPT_HTTP_VERSION = 84,
     OPT_BUFFERSIZE = 98,
     OPT_NOSIGNAL = 99,
@@ -55,6 +56,8 @@ enum curl_option {
 
 enum {
     HTTP_1_1 = 2,
+    HTTP_2_TLS = 4,
+    HTTP_2_PRIOR_KNOWLEDGE = 5,
     PROTOCOL_HTTP = 1,
     PROTOCOL_HTTPS = 2,
     PROTOCOL_SMTP = 1 << 16,

@@ -21,8 +21,8 @@ struct transfer {
     const struct http_client_request *req;
     curl_t *c;
     struct curl_slist *lines;
-    VEC(struct http_header) headers;
-    size_t header_bytes;
+    VEC(struct http_header) headers; /* of the head, then of the trailers */
+    size_t header_bytes, head_count;
     int status;
     int64_t received, moved_ns; /* when bytes moved last */
     bool told;                  /* the head was handed over */
@@ -43,6 +43,7 @@ static bool tell_head(struct transfer *t)
     if (t->told)
         return true;
     t->told = true;
+    t->head_count = t->headers.n;
     return t->req->head(t->req->arg, t->status, t->headers.p, t->headers.n) || stop(t, CODE_ABORTED);
 }
 
@@ -173,6 +174,13 @@ static enum code add_headers(struct transfer *t)
     return CODE_OK;
 }
 
+static long version_of(const struct http_client_request *req)
+{
+    if (!req->http2)
+        return HTTP_1_1;
+    return str_starts(req->url, STR("https:")) ? HTTP_2_TLS : HTTP_2_PRIOR_KNOWLEDGE;
+}
+
 static void set_limits(struct transfer *t)
 {
     const struct http_client_request *req = t->req;
@@ -185,7 +193,9 @@ static void set_limits(struct transfer *t)
     curl.setopt(t->c, OPT_CONNECTTIMEOUT_MS,
                 curl_ms(req->connect_timeout_ns ? req->connect_timeout_ns : CURL_CONNECT_NS));
     curl.setopt(t->c, OPT_TIMEOUT_MS, curl_ms(req->total_ns));
-    curl.setopt(t->c, OPT_HTTP_VERSION, (long)HTTP_1_1);
+    curl.setopt(t->c, OPT_HTTP_VERSION, version_of(req));
+    /* libcurl 7.88 fails on an idle HTTP/2 connection that it had kept. */
+    curl.setopt(t->c, OPT_FORBID_REUSE, (long)req->http2);
     curl.setopt(t->c, OPT_PATH_AS_IS, 1L);
     curl.setopt(t->c, OPT_BUFFERSIZE, BUFFER_BYTES);
     curl.setopt(t->c, OPT_UPLOAD_BUFFERSIZE, BUFFER_BYTES);
@@ -238,12 +248,21 @@ str http_client_server(str url)
     return str_head(at == SIZE_MAX ? rest : str_skip(rest, at + 1), at == SIZE_MAX ? end : end - at - 1);
 }
 
+static enum code came_whole(struct transfer *t)
+{
+    if (!tell_head(t))
+        return fail(t->cx, CODE_ABORTED, "broken off");
+    if (t->req->trailers)
+        t->req->trailers(t->req->arg, t->headers.p + t->head_count, t->headers.n - t->head_count);
+    return CODE_OK;
+}
+
 static enum code outcome(struct transfer *t, int e)
 {
     str server = http_client_server(t->req->url);
     const char *text = *t->error ? t->error : curl.text(e);
     if (e == E_OK)
-        return tell_head(t) ? CODE_OK : fail(t->cx, CODE_ABORTED, "broken off");
+        return came_whole(t);
     if (t->why == CODE_RESOURCE_EXHAUSTED)
         return fail(t->cx, t->why, "the answer of " STR_FMT " is too large", STR_ARG(server));
     if (t->why == CODE_DEADLINE_EXCEEDED || e == E_TIMEOUT)

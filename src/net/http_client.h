@@ -19,6 +19,8 @@ struct http_client_request {
     bool anywhere;
     const struct cidr *allowed; /* networks that are taken for public ones */
     size_t allowed_count;
+    /* HTTP/2: without TLS the server must speak nothing else, with TLS it is agreed on. */
+    bool http2;
     int redirects;              /* followed at most; 0 = they are answers. Not with a body. */
     int64_t answer_max;         /* bytes of the answer's body; 0 = any */
     int64_t connect_timeout_ns; /* 0 = 10 s */
@@ -30,6 +32,7 @@ struct http_client_request {
     size_t (*read)(void *arg, char *p, size_t n); /* the next bytes of the body; fewer than n is fine, 0 = the end */
     bool (*head)(void *arg, int status, const struct http_header *headers, size_t n); /* names in lower case */
     bool (*body)(void *arg, str bytes);                                               /* false = break off */
+    void (*trailers)(void *arg, const struct http_header *headers, size_t n);         /* after the body. May be NULL */
     bool (*alive)(void *arg); /* about once a second: false = break off. May be NULL */
 };
 

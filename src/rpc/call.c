@@ -146,6 +146,8 @@ static enum log_level level_of(enum code code)
 static void log_failure(struct call *c, struct ctx *cx, struct err *e)
 {
     enum log_level level = c->rpc->cfg.tell_internal ? LOG_LEVEL_DEBUG : level_of(e->code);
+    if (level == LOG_LEVEL_ERROR && e->foreign)
+        level = LOG_LEVEL_WARN;
     if (level != LOG_LEVEL_ERROR) {
         LOG_AT_(level, cx, "rpc failed", LOG_ERR(cx));
         return;

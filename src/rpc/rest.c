@@ -206,13 +206,13 @@ bool rest_open(struct rpc *r, struct http_exchange *x, const struct head *h, con
         return true;
     }
     if (b->method->pb->client_stream) {
-        const struct err e = {CODE_UNIMPLEMENTED,
-                              "an RPC that streams requests cannot be called by REST; use gRPC or Connect", NULL};
+        const struct err e = {.code = CODE_UNIMPLEMENTED,
+                              .msg = "an RPC that streams requests cannot be called by REST; use gRPC or Connect"};
         dispatch_refuse_rest(x, 405, &e, "");
         return true;
     }
     if (!says_json(b, h)) {
-        const struct err e = {CODE_INVALID_ARGUMENT, "content-type must be application/json", NULL};
+        const struct err e = {.code = CODE_INVALID_ARGUMENT, .msg = "content-type must be application/json"};
         dispatch_refuse_rest(x, 415, &e, NULL);
         return true;
     }

@@ -11,7 +11,7 @@ import flyte
 import flyte.artifacts
 import flyte.io
 import flyte.remote
-from flyte.artifacts import Metadata, TimePartition
+from flyte.artifacts import TimePartition
 from test_retention import MOMENT, gc, objects, restart_with
 
 RPCS = "/flyteidl2.artifact.ArtifactService/"

@@ -6,8 +6,7 @@ import pytest
 import wire
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
-from conftest import PROGRAMS
-from flyte.remote import Project, Secret, Settings
+from flyte.remote import Project, Settings
 from flyteidl2.org import domain_service_pb2 as rpc
 from flyteidl2.org.domain_service_connect import DomainServiceClientSync
 
@@ -115,7 +114,7 @@ def test_what_runs_in_a_project_goes_on_when_it_is_archived(tern):
     assert wire.create_run(tern.endpoint, {**wire.sleeper("going1"), "runId": run}).status == 200
     update = {"project": {"id": "going", "state": "PROJECT_STATE_ARCHIVED"}}
     assert wire.call(tern.endpoint, wire.PROJECTS + "UpdateProject", update).status == 200
-    child = wire.child("going1", "c1", "a0", f"s3://tern/going/development/going1/inputs/inputs.pb", "c")
+    child = wire.child("going1", "c1", "a0", "s3://tern/going/development/going1/inputs/inputs.pb", "c")
     child["action"]["actionId"]["run"] = run
     answer = wire.call(tern.endpoint, "/flyteidl2.actions.ActionsService/Enqueue", child)
     assert answer.status == 200, answer

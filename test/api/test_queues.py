@@ -1,15 +1,14 @@
 """Queues (docs/queues.md): a server of its own with few CPUs, the SDK, and tasks that write down when they run."""
-import time
 import urllib.request
 
 import flyte
 import pytest
 import queues
 import wire
+from waiting import wait_until
 from conftest import PROGRAMS
 from harness import Tern
 
-PATIENCE = 120
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +38,6 @@ def start(task, queue, **inputs):
 def succeeded(run):
     run.wait(quiet=True)
     assert str(run.phase).rsplit(".", 1)[-1].lower() == "succeeded", run.details().action_details.pb2.error_info.message
-
-
-def eventually(what):
-    end = time.monotonic() + PATIENCE
-    while not (answer := what()):
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    return answer
 
 
 def lines(witness):
@@ -81,7 +72,7 @@ def test_a_limit_holds_also_over_a_kill(server, witness):
     queue(server, "set", "narrow", "limit=2")
     run = start(queues.fan, "narrow", witness=str(witness), who="x", count=8, together=2)
     # The fan itself waits for its children: it takes no place.
-    eventually(lambda: lines(witness).count("-x") >= 2)
+    wait_until(lambda: lines(witness).count("-x") >= 2)
     server.kill()
     server.restart()
     succeeded(run)
@@ -102,14 +93,14 @@ def test_trees_in_a_queue_of_one(server):
 
 def test_a_paused_queue_starts_nothing(server, witness):
     first = start(queues.held, "ward", witness=str(witness), who="a")
-    eventually(lambda: lines(witness) == ["+a"])
+    wait_until(lambda: lines(witness) == ["+a"])
     queue(server, "pause", "ward")
     second = start(queues.held, "ward", witness=str(witness), who="b")
-    eventually(lambda: (row(server, "ward") or [0])[3:] == (True, 1, 0, 1))
+    wait_until(lambda: (row(server, "ward") or [0])[3:] == (True, 1, 0, 1))
     assert "queue ward is paused" in page(server, second)
     server.kill()
     server.restart()
-    eventually(lambda: row(server, "ward")[3:] == (True, 1, 0, 1))
+    wait_until(lambda: row(server, "ward")[3:] == (True, 1, 0, 1))
     witness.with_name("witness.go").touch()
     succeeded(first)
     assert row(server, "ward")[3:] == (True, 0, 0, 1)
@@ -123,13 +114,13 @@ def test_what_it_waits_for_is_said(server, witness):
     queue(server, "set", "gpu", "limit=1")
     queue(server, "set", "--project", "flytesnacks", "limit=2", "weight=3")
     runs = [start(queues.held, "gpu", witness=str(witness), who="a")]
-    eventually(lambda: lines(witness) == ["+a"])
+    wait_until(lambda: lines(witness) == ["+a"])
     runs.append(start(queues.held, "gpu", witness=str(witness), who="b"))
-    eventually(lambda: "queue gpu: 1 of 1 actions run" in page(server, runs[1]))
+    wait_until(lambda: "queue gpu: 1 of 1 actions run" in page(server, runs[1]))
     runs.append(start(queues.held, "", witness=str(witness), who="c"))
-    eventually(lambda: lines(witness) == ["+a", "+c"])
+    wait_until(lambda: lines(witness) == ["+a", "+c"])
     runs.append(start(queues.held, "other", witness=str(witness), who="d"))
-    eventually(lambda: "project flytesnacks: 2 of 2 actions run" in page(server, runs[3]))
+    wait_until(lambda: "project flytesnacks: 2 of 2 actions run" in page(server, runs[3]))
     assert row(server, "flytesnacks", "project") == ("2", "-", "3", False, 2, 0, 2)
     assert row(server, "gpu") == ("1", "0", "-", False, 1, 0, 1)
     assert row(server, "default") == ("-", "0", "-", False, 1, 0, 0)
@@ -142,7 +133,7 @@ def test_what_it_waits_for_is_said(server, witness):
     assert "project flytesnacks limit=2 weight=3" in server.command("audit", "--rpc", "tern queue").stdout
     # A higher limit is obeyed at once.
     queue(server, "set", "--project", "flytesnacks", "limit=0")
-    eventually(lambda: lines(witness) == ["+a", "+c", "+d"])
+    wait_until(lambda: lines(witness) == ["+a", "+c", "+d"])
     witness.with_name("witness.go").touch()
     for run in runs:
         succeeded(run)
@@ -154,7 +145,7 @@ def test_who_comes_later_gets_a_share(server, witness):
     """And a queue of higher priority everything: with one at a time, what was started shows who was next."""
     queue(server, "set", "--project", "flytesnacks", "limit=1")
     runs = [start(queues.fan, "", witness=str(witness), who="early", count=30, together=1)]
-    eventually(lambda: "+early" in lines(witness))
+    wait_until(lambda: "+early" in lines(witness))
     runs.append(start(queues.fan, "", witness=str(witness), who="late", count=5, together=1))
     for run in runs:
         succeeded(run)
@@ -167,7 +158,7 @@ def test_who_comes_later_gets_a_share(server, witness):
     witness.write_text("")
     queue(server, "pause", "--project", "flytesnacks")
     runs = [start(queues.held, q, witness=str(witness), who=q) for q in ("slow", "slow", "urgent")]
-    eventually(lambda: row(server, "flytesnacks", "project")[6] == 3)
+    wait_until(lambda: row(server, "flytesnacks", "project")[6] == 3)
     witness.with_name("witness.go").touch()
     queue(server, "resume", "--project", "flytesnacks")
     for run in runs:
@@ -184,15 +175,15 @@ def test_tasks_inside_the_engine_have_places_too(server):
         message = wire.sleeper(name)
         message["runSpec"] = {"queue": "engine"}
         assert wire.create_run(server.endpoint, message).status == 200
-    eventually(lambda: wire.phase(server.endpoint, names[0]) == "ACTION_PHASE_RUNNING")
+    wait_until(lambda: wire.phase(server.endpoint, names[0]) == "ACTION_PHASE_RUNNING")
     server.kill()
     server.restart()
-    eventually(lambda: row(server, "engine")[4] == 1)
+    wait_until(lambda: row(server, "engine")[4] == 1)
     assert wire.phase(server.endpoint, names[1]) == "ACTION_PHASE_QUEUED"
     assert wire.abort(server.endpoint, names[0], "a0").status == 200
-    eventually(lambda: wire.phase(server.endpoint, names[1]) == "ACTION_PHASE_RUNNING")
+    wait_until(lambda: wire.phase(server.endpoint, names[1]) == "ACTION_PHASE_RUNNING")
     assert wire.abort(server.endpoint, names[1], "a0").status == 200
-    eventually(lambda: row(server, "engine")[4] == 0)
+    wait_until(lambda: row(server, "engine")[4] == 0)
     queue(server, "remove", "engine")
 
 

@@ -93,7 +93,8 @@ def test_errors(tern):
     assert refused(tern, "POST", RUNS + "GetRunDetails", {})[:2] == (400, 3)
     assert refused(tern, "GET", RUNS + "CreateRun") == (405, 12, "this path is for POST")
     assert refused(tern, "POST", RUNS + "Nope", {})[:2] == (404, 5)
-    assert refused(tern, "GET", "/api/v1/connectors")[:2] == (501, 12)
+    assert refused(tern, "GET", "/api/v1/connectors")[:2] == (400, 9)  # none in the settings
+    assert refused(tern, "POST", API + "flyteidl2.app.AppService/Get", {"appId": {"name": "a"}})[:2] == (501, 12)
     assert refused(tern, "POST", RUNS + "WatchRunDetails", {"runId": run_id("rest-none")})[:2] == (404, 5)
     big = {"runId": run_id("a"), "x": "y" * (70 << 10)}
     assert refused(tern, "POST", RUNS + "WatchRunDetails", big)[:2] == (429, 8)

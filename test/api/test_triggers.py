@@ -9,19 +9,11 @@ from datetime import datetime, timezone
 
 import pytest
 import wire
+from waiting import wait_until
 
 TRIGGERS = "/flyteidl2.trigger.TriggerService/"
 TASKS = "/flyteidl2.task.TaskService/"
-WAIT_S = 60
 SCOPE = {"project": "flytesnacks", "domain": "development"}
-
-
-def eventually(what, condition):
-    end = time.monotonic() + WAIT_S
-    while not (got := condition()):
-        assert time.monotonic() < end, f"{what} does not come"
-        time.sleep(0.05)
-    return got
 
 
 def ok(endpoint, path, message):
@@ -47,7 +39,7 @@ def run_details(endpoint, run):
 
 
 def outputs(endpoint, run):
-    eventually(f"the end of {run}", lambda: wire.phase(endpoint, run) == "ACTION_PHASE_SUCCEEDED")
+    wait_until(lambda: wire.phase(endpoint, run) == "ACTION_PHASE_SUCCEEDED", f"the end of {run}")
     data = ok(endpoint, "/flyteidl2.dataproxy.DataProxyService/GetActionData",
               {"actionId": {"run": wire.run_id(run), "name": "a0"}})
     return {v["name"]: plain(v["value"]) for v in data["outputs"].get("literals", [])}
@@ -105,7 +97,7 @@ def test_the_command_line_shows_and_switches_triggers(tern, deployed):
 
 def test_a_schedule_fires_until_it_is_paused(tern, deployed):
     tern.cli("update", "trigger", "always", deployed, "--activate")
-    eventually("three slots", lambda: len(runs_of(tern.endpoint, deployed, "always")) >= 3)
+    wait_until(lambda: len(runs_of(tern.endpoint, deployed, "always")) >= 3, "three slots")
     tern.cli("update", "trigger", "always", deployed, "--deactivate")
     runs = runs_of(tern.endpoint, deployed, "always")
     seconds = []
@@ -145,7 +137,7 @@ def test_a_trigger_is_started_by_hand(tern, sdk, deployed):
     # To change one input the client reads the others, which needs the keys of a notebook.
     exports = dict(line.removeprefix("export ").split("=", 1) for line in tern.command("env").stdout.splitlines() if "=" in line)
     env = {**os.environ, **{k: v.strip("'\"") for k, v in exports.items()}}
-    done = subprocess.run([sys.executable, "-c", OVERRIDE], env=env, capture_output=True, text=True, timeout=WAIT_S)
+    done = subprocess.run([sys.executable, "-c", OVERRIDE], env=env, capture_output=True, text=True, timeout=60)
     assert "RUN=" in done.stdout, done.stderr
     given = done.stdout.rsplit("RUN=")[1].split()[0]
     assert outputs(tern.endpoint, given) == {"o0": "1999-12-31T00:00:00 from the trigger 1 always"}
@@ -205,7 +197,7 @@ def listed(endpoint, task, **request):
 def test_inputs_of_a_fire_and_of_a_run_by_name(tern):
     e, task = tern.endpoint, "echo.inputs"
     deploy_task(e, task, "v1", [task_trigger("t", cron("@every 1s"), literals=[{"name": "text", "value": text("own")}])])
-    run = eventually("a slot", lambda: runs_of(e, task, "t"))[0]
+    run = wait_until(lambda: runs_of(e, task, "t"), "a slot")[0]
     ok(e, TRIGGERS + "UpdateTriggers", {"names": [name_of(task, "t")], "active": False})
     slot = slot_of(run_details(e, run))
     assert outputs(e, run) == {"when": f"{slot:%Y-%m-%dT%H:%M:%SZ}", "text": "own", "n": "7"}
@@ -258,12 +250,12 @@ def test_a_new_version_of_an_artifact_starts_its_triggers(tern):
         assert a.status == 200, a
 
     publish("v1", 41)
-    first, = eventually("a run of the artifact", lambda: runs_of(e, task, "waits"))
+    first, = wait_until(lambda: runs_of(e, task, "waits"), "a run of the artifact")
     assert outputs(e, first)["n"] == "41"
     publish("v1", 41)  # the same again
     publish("v2", 42)
     publish("v3", 43, domain="staging")
-    runs = eventually("the second run", lambda: len(runs_of(e, task, "waits")) == 2 and runs_of(e, task, "waits"))
+    runs = wait_until(lambda: len(runs_of(e, task, "waits")) == 2 and runs_of(e, task, "waits"), "the second run")
     assert outputs(e, runs[1])["n"] == "42"
     metadata = run_details(e, runs[0])["action"]["metadata"]
     assert metadata["source"] == "RUN_SOURCE_ARTIFACT_TRIGGER", metadata
@@ -277,7 +269,7 @@ def test_fired_runs_have_the_settings(make_tern):
         "key": {"domain": "development", "project": "flytesnacks"},
         "settings": {"labels": {"state": "SETTING_STATE_VALUE", "mapValue": {"entries": {"team": "blue"}}}}})
     deploy_task(e, task, "v1", [task_trigger("t", cron("@every 1s"))])
-    run = eventually("a slot", lambda: runs_of(e, task, "t"))[0]
+    run = wait_until(lambda: runs_of(e, task, "t"), "a slot")[0]
     assert run_details(e, run)["runSpec"]["labels"]["values"] == {"team": "blue"}
 
 
@@ -430,7 +422,7 @@ def test_slots_of_a_time_without_a_server(make_tern, tmp_path, policy, most):
     server.restart()
     # One that is due later than what was missed, so that this has been looked at.
     deploy_task(e, task, "v1", [task_trigger("t", cron("*/10 * * * *")), task_trigger("after", cron("@every 1s"))])
-    eventually("a slot", lambda: runs_of(e, task, "after"))
+    wait_until(lambda: runs_of(e, task, "after"), "a slot")
     slots = sorted(slot_of(run_details(e, r)) for r in runs_of(e, task, "t"))
     now = time.time() + 3 * 3600
     last = now // 600 * 600
@@ -440,7 +432,7 @@ def test_slots_of_a_time_without_a_server(make_tern, tmp_path, policy, most):
     clock.set(0)  # back again: what has been fired is not fired again
     server.restart()
     deploy_task(e, task, "v1", [task_trigger("t", cron("*/10 * * * *")), task_trigger("again", cron("@every 1s"))])
-    eventually("a slot", lambda: runs_of(e, task, "again"))
+    wait_until(lambda: runs_of(e, task, "again"), "a slot")
     assert len(runs_of(e, task, "t")) == len(slots)
 
 
@@ -452,10 +444,10 @@ def test_killed_while_it_fires(make_tern):
     names = ["a", "b", "c"]
     deploy_task(e, task, "v1", [task_trigger(n, cron("@every 1s")) for n in names])
     for i in range(5):
-        eventually("a slot", lambda: len(runs_of(e, task, "a")) > 2 * i)
+        wait_until(lambda: len(runs_of(e, task, "a")) > 2 * i, "a slot")
         server.kill()
         server.restart()
-    eventually("the last slots", lambda: len(runs_of(e, task, "a")) > 12)
+    wait_until(lambda: len(runs_of(e, task, "a")) > 12, "the last slots")
     ok(e, TRIGGERS + "UpdateTriggers", {"names": [name_of(task, n) for n in names], "active": False})
     for n in names:
         runs = runs_of(e, task, n)

@@ -4,9 +4,9 @@ import pathlib
 import signal
 import subprocess
 import threading
-import time
 
 import harness
+from waiting import wait_until
 
 PROGRAMS = pathlib.Path(__file__).resolve().parent / "programs"
 BOOT = pathlib.Path("/proc/sys/kernel/random/boot_id")
@@ -15,13 +15,7 @@ WAIT_S = 240
 
 def eventually(what, condition, wait_s=60):
     """condition() until it is true; its value."""
-    end = time.monotonic() + wait_s
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < end, f"not within {wait_s} s: {what}"
-        time.sleep(0.05)
+    return wait_until(condition, what, wait_s)
 
 
 def read(path):

@@ -1,0 +1,77 @@
+"""A connector for the real server of flyte[connector]: jobs are files in $JOBS, whose "phase" tests may change."""
+import json
+import os
+import pathlib
+import uuid
+from dataclasses import dataclass
+
+from flyte.connectors import AsyncConnector, ConnectorRegistry, Resource, ResourceMeta
+from flyteidl2.connector.connector_pb2 import (GetTaskLogsResponse, GetTaskLogsResponseBody, GetTaskLogsResponseHeader,
+                                               GetTaskMetricsResponse)
+from flyteidl2.core.execution_pb2 import TaskExecution, TaskLog
+from flyteidl2.core.metrics_pb2 import ExecutionMetricResult
+from flyteidl2.logs.dataplane.payload_pb2 import LogLine
+from google.protobuf import json_format
+
+JOBS = pathlib.Path(os.environ["JOBS"])
+
+
+@dataclass
+class JobMeta(ResourceMeta):
+    job: str
+
+
+def write(path, **what):
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(what))
+    new.rename(path)
+
+
+def note(job, what):
+    with open(JOBS / f"{job}.calls", "a") as f:
+        f.write(what + "\n")
+
+
+class JobConnector(AsyncConnector):
+    name = "Jobs"
+    task_type_name = "job"
+    metadata_type = JobMeta
+
+    async def create(self, task_template, output_prefix, inputs=None, task_execution_metadata=None, **secrets):
+        if inputs and inputs.get("how") == "REFUSE":
+            raise ValueError("no such warehouse: 100 % wrong, ü")
+        job = uuid.uuid4().hex
+        phase = (inputs or {}).get("how", "SUCCEEDED")
+        write(JOBS / f"{job}.json", phase=phase, inputs=inputs, output_prefix=output_prefix, secrets=secrets,
+              metadata=json_format.MessageToDict(task_execution_metadata), message=(inputs or {}).get("message", ""))
+        return JobMeta(job=job)
+
+    async def get(self, resource_meta, **secrets):
+        job = json.loads((JOBS / f"{resource_meta.job}.json").read_text())
+        note(resource_meta.job, f"get {json.dumps(secrets)}")
+        done = job["phase"] == "SUCCEEDED"
+        return Resource(phase=TaskExecution.Phase.Value(job["phase"]), message=job["message"],
+                        log_links=[TaskLog(name="Console", uri=f"https://console.example.org/{resource_meta.job}")],
+                        outputs={"o0": len(job["inputs"]["message"]) if job["inputs"] else 0} if done else None)
+
+    async def delete(self, resource_meta, **secrets):
+        note(resource_meta.job, "delete")
+
+    async def get_metrics(self, resource_meta, **kwargs):
+        return GetTaskMetricsResponse(results=[ExecutionMetricResult(metric=resource_meta.job)])
+
+    async def get_logs(self, resource_meta, token="", **kwargs):
+        """Two lines a page, the next page's number as token."""
+        path = JOBS / f"{resource_meta.job}.log"
+        lines = path.read_text().splitlines() if path.exists() else []
+        at = int(token or 0)
+        while True:
+            page = lines[at:at + 2]
+            at += len(page)
+            yield GetTaskLogsResponse(body=GetTaskLogsResponseBody(lines=[LogLine(message=t) for t in page]))
+            yield GetTaskLogsResponse(header=GetTaskLogsResponseHeader(token=str(at)))
+            if not page:
+                return
+
+
+ConnectorRegistry.register(JobConnector())
