@@ -333,20 +333,22 @@ static enum code take_order(struct ctx *cx, struct service_list *l, const struct
     return CODE_OK;
 }
 
+void service_list_from(struct service_list *l, str token)
+{
+    uint64_t offset;
+    if (str_to_u64(token, &offset) && offset <= INT64_MAX)
+        l->page.offset = offset;
+    else
+        l->token = token;
+}
+
 enum code service_list_request(struct ctx *cx, struct service_list *l, const struct service_list_spec *spec,
                                const CommonListRequest *req)
 {
-    uint64_t offset = 0;
     TRY(take_order(cx, l, spec, req));
     if (!req)
         return CODE_OK;
-    if (req->token.n && str_to_u64(req->token, &offset)) {
-        if (offset > INT64_MAX)
-            return fail(cx, CODE_INVALID_ARGUMENT, "invalid token: \"" STR_FMT "\"", STR_ARG(req->token));
-        l->page.offset = offset;
-    } else {
-        l->token = req->token;
-    }
+    service_list_from(l, req->token);
     l->walked = spec->walked;
     if (req->limit)
         l->limit = req->limit < SERVICE_LIST_MAX ? req->limit : SERVICE_LIST_MAX;

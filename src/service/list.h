@@ -76,7 +76,9 @@ void service_list_init(struct ctx *cx, struct service_list *l);
 /* ANDs a condition; each "?" in sql stands for the next of the values. */
 must_check_ enum code service_list_and(struct ctx *cx, struct service_list *l, const char *sql,
                                        const struct db_value *values, size_t n);
-/* ANDs the client's filters and takes order, limit and offset. req may be NULL. */
+/* Where the page begins: a token, which service_list_done() reads, or a decimal offset. */
+void service_list_from(struct service_list *l, str token);
+/* ANDs the client's filters and takes order, limit and token. req may be NULL. */
 must_check_ enum code service_list_request(struct ctx *cx, struct service_list *l, const struct service_list_spec *spec,
                                            const CommonListRequest *req);
 /* The field of that name, or NULL. */

@@ -187,12 +187,8 @@ static enum code parse_filters(struct ctx *cx, str text, struct service_list *l)
 
 static enum code list_page(struct ctx *cx, const ProjectListProjectsRequest *req, struct service_list *l)
 {
-    uint64_t offset = 0;
     service_list_init(cx, l);
-    if (str_to_u64(req->token, &offset) && offset <= INT64_MAX)
-        l->page.offset = offset;
-    else
-        l->token = req->token;
+    service_list_from(l, req->token);
     l->limit = req->limit && req->limit < LIST_MAX ? req->limit : LIST_MAX;
     bool descending = req->sort_by && req->sort_by->direction == COMMON_SORT_DIRECTION_DESCENDING;
     if (req->sort_by && req->sort_by->key.n) {

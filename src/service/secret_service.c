@@ -5,6 +5,7 @@
 #include "gen/flyteidl2_secret.h"
 #include "gen/services.h"
 #include "service/convert.h"
+#include "service/list.h"
 #include "store/secret.h"
 
 /* It becomes the name of a file. */
@@ -103,24 +104,20 @@ enum code SecretService_DeleteSecret(struct ctx *cx, const SecretDeleteSecretReq
 
 enum code SecretService_ListSecrets(struct ctx *cx, const SecretListSecretsRequest *req, SecretListSecretsResponse *rsp)
 {
+    struct service_list l;
     struct store_secret *rows;
-    int64_t after = 0;
-    size_t n, limit = req->limit > 0 && req->limit < LIST_MAX ? (size_t)req->limit : LIST_MAX;
-    if (req->token.n && !str_to_i64(req->token, &after))
-        return fail(cx, CODE_INVALID_ARGUMENT, "token: \"" STR_FMT "\" is none of ours", STR_ARG(req->token));
-    const struct db_value args[] = {DB_I(after), DB_S(req->domain), DB_S(req->project)};
-    struct store_page page = {
-        .where = STR("s.id > $1 AND ($2 = '' OR s.domain = $2) AND ($3 = '' OR s.project = $3)"),
-        .args = args,
-        .arg_count = 3,
-        .order = STR("s.id"),
-        .limit = limit + 1,
-    };
-    TRY(store_secret_list(cx, &page, &rows, &n));
-    if (n > limit) {
-        n = limit;
-        rsp->token = arena_printf(cx->mem, "%llu", (unsigned long long)rows[n - 1].id);
-    }
+    size_t n;
+    service_list_init(cx, &l);
+    if (req->domain.n)
+        TRY(service_list_and(cx, &l, "s.domain = ?", &DB_S(req->domain), 1));
+    if (req->project.n)
+        TRY(service_list_and(cx, &l, "s.project = ?", &DB_S(req->project), 1));
+    service_list_from(&l, req->token);
+    l.limit = req->limit > 0 && req->limit < LIST_MAX ? (size_t)req->limit : LIST_MAX;
+    l.order[l.order_count++] = (struct service_list_term){STR("s.id"), false};
+    TRY(service_list_done(cx, &l));
+    TRY(store_secret_list(cx, &l.page, &rows, &n));
+    rsp->token = service_list_token(cx, &l, &n);
     rsp->secrets.n = n;
     rsp->secrets.p = arena_new_array(cx->mem, SecretSecret *, n);
     for (size_t i = 0; i < n; i++)

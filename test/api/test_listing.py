@@ -381,6 +381,29 @@ def test_projects(rows):
     assert a.code == "invalid_argument" and "token" in a.message
 
 
+def test_secrets(rows):
+    """Pages of secrets in order of creation, while what was shown last goes."""
+    def call(rpc, message):
+        a = wire.call(rows.endpoint, "/flyteidl2.secret.SecretService/" + rpc, message)
+        assert a.status == 200, a
+        return a.json
+
+    def secret(name):
+        return {"id": {"name": name, "project": "flytesnacks", "domain": "development"}}
+    for i in range(7):
+        call("CreateSecret", {**secret(f"s{i}"), "secretSpec": {"type": "SECRET_TYPE_GENERIC", "stringValue": "x"}})
+    call("CreateSecret", {"id": {"name": "elsewhere"}, "secretSpec": {"type": "SECRET_TYPE_GENERIC", "stringValue": "x"}})
+    got, token = [], None
+    while token != "":
+        told = call("ListSecrets", {"project": "flytesnacks", "domain": "development", "limit": 2, "token": token or ""})
+        got += [s["id"]["name"] for s in told.get("secrets", [])]
+        token = told.get("token", "")
+        call("DeleteSecret", secret(got[-1]))
+    assert got == [f"s{i}" for i in range(7)]
+    a = wire.call(rows.endpoint, "/flyteidl2.secret.SecretService/ListSecrets", {"token": "nonsense"})
+    assert a.code == "invalid_argument" and "token" in a.message
+
+
 def test_a_long_list_answers_in_pieces(rows):
     """More rows than one answer looks at: a filter that hardly anything passes, and an order that no index has."""
     like = rows.seeds[0]
