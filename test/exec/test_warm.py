@@ -289,7 +289,6 @@ TypeEngine.register(Other('other', Mine))
     'open files in contexts': OPENED + '''
 import atexit, contextvars, threading
 var = contextvars.ContextVar('var')
-var.set(opened('in the context of the import'))
 class Ring: context = contextvars.copy_context()
 Ring.me = Ring()
 Ring.context.run(var.set, opened('in a context that is kept'))
