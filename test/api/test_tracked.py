@@ -7,6 +7,7 @@ import uuid
 
 import pytest
 import wire
+from waiting import wait_until
 
 import tracked as program
 from test_retention import MOMENT, gc, objects, restart_with
@@ -131,6 +132,7 @@ def test_interrupted(tern, tmp_path):
         with wire.Watch(tern.endpoint, RPCS + "WatchRunDetails", {"runId": wire.run_id(name)}) as run:
             while not run.next()["details"]["action"].get("attempts"):
                 pass
+            wait_until(started.exists, "the task")  # interrupted earlier, the client may say nothing
             process.send_signal(signal.SIGINT)
             while run.next()["details"]["action"]["status"]["phase"] != "ACTION_PHASE_ABORTED":
                 pass
