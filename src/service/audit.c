@@ -2,6 +2,7 @@
 #include "service/audit.h"
 
 #include "app.h"
+#include "base/log.h"
 #include "base/time.h"
 #include "lane/lane.h"
 #include "rpc/call.h"
@@ -14,6 +15,20 @@ static enum code write_row(struct ctx *cx, void *arg)
     return store_audit_add(cx, arg);
 }
 
+/* The change is there already: an error now would have the client do it again. So it is written however late, and what
+ * cannot be written is in the log. */
+static void write_after(struct ctx *cx, struct store_audit *a)
+{
+    int64_t deadline_ns = cx->deadline_ns;
+    cx->deadline_ns = INT64_MAX;
+    if (lane_write(cx, cx->app->lanes, write_row, a) != CODE_OK) {
+        log_error(cx, "a change is missing in the audit trail", LOG_STR("change", a->rpc), LOG_STR("about", a->about),
+                  LOG_STR("by", cx->who->subject), LOG_ERR(cx));
+        ctx_clear_err(cx);
+    }
+    cx->deadline_ns = deadline_ns;
+}
+
 static enum code add(struct ctx *cx, str rpc, str about)
 {
     str address = rpc_peer_address(cx);
@@ -24,7 +39,10 @@ static enum code add(struct ctx *cx, str rpc, str about)
         .address = here ? STR("") : address,
         .about = about,
     };
-    return cx->db ? store_audit_add(cx, &a) : lane_write(cx, cx->app->lanes, write_row, &a);
+    if (cx->db)
+        return store_audit_add(cx, &a);
+    write_after(cx, &a);
+    return CODE_OK;
 }
 
 /* The answer knows more: the name that a run was given. */
