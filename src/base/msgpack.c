@@ -232,64 +232,89 @@ void msgpack_put_map(buf *b, size_t pairs)
 
 /* ---- the canonical form ------------------------------------------------------------------------------------------ */
 
-static bool copy_value(struct ctx *cx, str *rest, buf *out, int depth);
-
-struct pair {
-    str key, value;
+/* The copy is as long as the value: each map is sorted in place when its entries are there. */
+struct canonical {
+    struct arena *mem;
+    str rest; /* of the value, what is not copied yet */
+    char *out, *spare;
+    size_t n;  /* bytes copied */
+    bool full; /* the arena may give no more */
 };
 
+/* An entry begins with its key. */
+struct entry {
+    str key;
+    size_t n;
+};
+
+/* Equal keys stay in their order. */
 static int by_key(const void *a, const void *b)
 {
-    return str_cmp(((const struct pair *)a)->key, ((const struct pair *)b)->key);
+    const struct entry *x = a, *y = b;
+    int order = str_cmp(x->key, y->key);
+    return order ? order : (x->key.p > y->key.p) - (x->key.p < y->key.p);
 }
 
-static bool copy_part(struct ctx *cx, str *rest, str *part, int depth)
+static void sort_entries(struct canonical *c, size_t from, struct entry *entries, size_t n)
 {
-    buf b;
-    buf_init_arena(&b, cx->mem, SIZE_MAX / 2);
-    if (!copy_value(cx, rest, &b, depth))
-        return false;
-    *part = buf_view(&b);
-    return true;
-}
-
-static bool copy_map(struct ctx *cx, str *rest, uint64_t items, buf *out, int depth)
-{
-    if (items > rest->n / 2) /* each entry has two bytes at least */
-        return false;
-    struct pair *pairs = arena_new_array(cx->mem, struct pair, (size_t)items);
-    for (size_t i = 0; i < items; i++)
-        if (!copy_part(cx, rest, &pairs[i].key, depth) || !copy_part(cx, rest, &pairs[i].value, depth))
-            return false;
-    qsort(pairs, (size_t)items, sizeof(*pairs), by_key);
-    for (size_t i = 0; i < items; i++) {
-        buf_str(out, pairs[i].key);
-        buf_str(out, pairs[i].value);
+    char *to = c->spare;
+    qsort(entries, n, sizeof(*entries), by_key);
+    for (size_t i = 0; i < n; i++) {
+        memcpy(to, entries[i].key.p, entries[i].n);
+        to += entries[i].n;
     }
+    memcpy(c->out + from, c->spare, c->n - from);
+}
+
+static bool copy_value(struct canonical *c, int depth);
+
+static bool copy_map(struct canonical *c, uint64_t items, int depth)
+{
+    size_t from = c->n;
+    if (items > c->rest.n / 2) /* each entry has two bytes at least */
+        return false;
+    struct entry *entries = arena_try_alloc(c->mem, (size_t)items, sizeof(*entries));
+    c->full = c->full || !entries;
+    for (size_t i = 0; i < items; i++) {
+        size_t at = c->n;
+        if (c->full || !copy_value(c, depth))
+            return false;
+        entries[i].key = str_make(c->out + at, c->n - at);
+        if (!copy_value(c, depth))
+            return false;
+        entries[i].n = c->n - at;
+    }
+    if (items > 1)
+        sort_entries(c, from, entries, (size_t)items);
     return true;
 }
 
-static bool copy_value(struct ctx *cx, str *rest, buf *out, int depth)
+static bool copy_value(struct canonical *c, int depth)
 {
     struct msgpack v;
-    const char *from = rest->p;
-    if (depth > DEPTH_MAX || !msgpack_next(rest, &v))
+    const char *from = c->rest.p;
+    if (depth > DEPTH_MAX || !msgpack_next(&c->rest, &v))
         return false;
-    buf_add(out, from, (size_t)(rest->p - from));
+    size_t n = (size_t)(c->rest.p - from);
+    memcpy(c->out + c->n, from, n);
+    c->n += n;
     if (v.kind == MSGPACK_MAP)
-        return copy_map(cx, rest, v.items, out, depth + 1);
+        return copy_map(c, v.items, depth + 1);
     for (uint64_t i = 0; v.kind == MSGPACK_ARRAY && i < v.items; i++)
-        if (!copy_value(cx, rest, out, depth + 1))
+        if (!copy_value(c, depth + 1))
             return false;
     return true;
 }
 
-str msgpack_canonical(struct ctx *cx, str bytes)
+enum code msgpack_canonical(struct ctx *cx, str bytes, str *out)
 {
-    buf out;
-    str rest = bytes;
-    buf_init_arena(&out, cx->mem, bytes.n + 1);
-    if (!copy_value(cx, &rest, &out, 0) || rest.n || out.failed)
-        return bytes;
-    return buf_view(&out);
+    struct canonical c = {.mem = cx->mem, .rest = bytes};
+    c.out = arena_try_alloc(cx->mem, 2, bytes.n);
+    c.spare = c.out + (c.out ? bytes.n : 0);
+    c.full = !c.out;
+    bool one = !c.full && copy_value(&c, 0) && c.rest.n == 0;
+    if (c.full)
+        return fail(cx, CODE_RESOURCE_EXHAUSTED, "MessagePack: %zu bytes are too many to sort", bytes.n);
+    *out = one ? str_make(c.out, c.n) : bytes;
+    return CODE_OK;
 }

@@ -48,7 +48,7 @@ static enum code add_scalar(struct ctx *cx, buf *b, const CoreLiteral *l)
     CoreBinary binary = *s->binary;
     literal.scalar = &scalar;
     scalar.binary = &binary;
-    binary.value = msgpack_canonical(cx, s->binary->value);
+    TRY(msgpack_canonical(cx, s->binary->value, &binary.value));
     TRY(pb_encode(cx, &CoreLiteral_type, &literal, &bytes));
     buf_str(b, bytes);
     return CODE_OK;

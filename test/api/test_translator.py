@@ -198,6 +198,7 @@ CASES = {
     "optional dataclass": (Optional[Leaf], Leaf(1)),
     "optional dict": (Optional[dict[str, int]], {"type": 1}),
     "optional any dict": (Optional[dict], {"type": "null", "b": 1}),
+    "any dict long": (dict, {f"key {i}": [i, {"z": None, "a": 0.5}] for i in range(40)}),
     "union int": (Union[int, float, str], 2),
     "union float": (Union[int, float, str], 2.0),
     "union nan": (Union[str, float], math.nan),

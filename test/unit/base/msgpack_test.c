@@ -126,20 +126,66 @@ static void test_written_is_read(void **state)
 
 static void test_canonical(void **state)
 {
+    static const struct {
+        str from, want;
+    } rows[] = {
+        {STR_INIT(""), STR_INIT("")},
+        {STR_INIT("\x80"), STR_INIT("\x80")},
+        {STR_INIT("\x82\xa1\x62\x92\x01\x02\xa1\x61\x81\xa1\x7a\xc0"),
+         STR_INIT("\x82\xa1\x61\x81\xa1\x7a\xc0\xa1\x62\x92\x01\x02")},
+        /* inside of an array, of a key and of a value; equal keys as they came */
+        {STR_INIT("\x91\x82\x02\x01\x01\x01"), STR_INIT("\x91\x82\x01\x01\x02\x01")},
+        {STR_INIT("\x81\x82\x02\x01\x01\x01\x82\x04\x01\x03\x01"),
+         STR_INIT("\x81\x82\x01\x01\x02\x01\x82\x03\x01\x04\x01")},
+        {STR_INIT("\x83\x02\x09\x01\x08\x01\x07"), STR_INIT("\x83\x01\x08\x01\x07\x02\x09")},
+        /* cut off, of two values, of more items than bytes */
+        {STR_INIT("\x82\x02\x01\x01"), STR_INIT("\x82\x02\x01\x01")},
+        {STR_INIT("\x01\x01"), STR_INIT("\x01\x01")},
+        {STR_INIT("\xdf\xff\xff\xff\xff\x02\x01"), STR_INIT("\xdf\xff\xff\xff\xff\x02\x01")},
+        {STR_INIT("\xdd\xff\xff\xff\xff\x02\x01"), STR_INIT("\xdd\xff\xff\xff\xff\x02\x01")},
+    };
     struct unit *u = *state;
-    str sorted = msgpack_canonical(&u->cx, STR("\x82\xa1"
-                                               "b\x92\x01\x02\xa1"
-                                               "a\x81\xa1z\xc0"));
-    assert_true(str_eq(sorted, STR("\x82\xa1"
-                                   "a\x81\xa1z\xc0\xa1"
-                                   "b\x92\x01\x02")));
-    assert_true(str_eq(msgpack_canonical(&u->cx, STR("\x82\x01")), STR("\x82\x01")));
-    assert_true(str_eq(msgpack_canonical(&u->cx, STR("\x01\x01")), STR("\x01\x01")));
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        str got;
+        assert_ok(&u->cx, msgpack_canonical(&u->cx, rows[i].from, &got));
+        assert_memory_equal(got.p, rows[i].want.p, rows[i].want.n);
+        assert_int_equal(got.n, rows[i].want.n);
+    }
+}
+
+/* A map of n small entries, the last first. */
+static str backwards(struct unit *u, int n)
+{
+    buf b;
+    buf_init_arena(&b, &u->mem, (size_t)n * 8);
+    msgpack_put_map(&b, (size_t)n);
+    while (n--) {
+        msgpack_put_integer(&b, n);
+        msgpack_put_nil(&b);
+    }
+    return buf_view(&b);
+}
+
+static void test_canonical_is_bounded(void **state)
+{
+    struct unit *u = *state;
+    str value = backwards(u, 100000), got;
+    struct arena mem;
+    struct ctx cx;
+    for (size_t cap = (size_t)64 << 10; cap; cap = cap < (size_t)16 << 20 ? cap * 4 : 0) {
+        arena_init(&mem, cap);
+        ctx_init(&cx, &mem);
+        enum code code = msgpack_canonical(&cx, value, &got);
+        assert_int_equal(code, cap < (size_t)4 << 20 ? CODE_RESOURCE_EXHAUSTED : CODE_OK);
+        assert_true(mem.used <= cap);
+        arena_done(&mem);
+    }
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {unit_test(test_numbers), unit_test(test_bytes), unit_test(test_cut_off),
-                                       unit_test(test_written_is_read), unit_test(test_canonical)};
+    const struct CMUnitTest tests[] = {unit_test(test_numbers),   unit_test(test_bytes),
+                                       unit_test(test_cut_off),   unit_test(test_written_is_read),
+                                       unit_test(test_canonical), unit_test(test_canonical_is_bounded)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
