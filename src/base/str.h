@@ -54,6 +54,16 @@ static inline str str_head(str s, size_t n)
     return (str){s.p, n < s.n ? n : s.n};
 }
 
+/* Moves the first n bytes (clamped) of *rest to `to`; how many. For a reader's callback. */
+static inline size_t str_take(str *rest, char *to, size_t n)
+{
+    str piece = str_head(*rest, n);
+    if (piece.n)
+        memcpy(to, piece.p, piece.n);
+    *rest = str_skip(*rest, piece.n);
+    return piece.n;
+}
+
 /* memcmp order, shorter first. */
 int str_cmp(str a, str b);
 /* ASCII only. */

@@ -16,11 +16,7 @@ struct talk {
 
 static size_t on_read(void *arg, char *p, size_t n)
 {
-    struct talk *t = arg;
-    n = n < t->body.n ? n : t->body.n;
-    memcpy(p, t->body.p, n);
-    t->body = str_skip(t->body, n);
-    return n;
+    return str_take(&((struct talk *)arg)->body, p, n);
 }
 
 static bool on_head(void *arg, int status, const struct http_header *headers, size_t n)

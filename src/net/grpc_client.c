@@ -22,11 +22,7 @@ struct call {
 
 static size_t give_body(void *arg, char *p, size_t n)
 {
-    struct call *k = arg;
-    n = n < k->body.n ? n : k->body.n;
-    memcpy(p, k->body.p, n);
-    k->body = str_skip(k->body, n);
-    return n;
+    return str_take(&((struct call *)arg)->body, p, n);
 }
 
 /* grpc-message is percent-encoded. What is no UTF-8 afterwards is left as it came. */

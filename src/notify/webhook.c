@@ -17,7 +17,7 @@ struct request {
     struct http_header headers[HEADERS_MAX + 2];
     size_t header_count;
     bool has_body;
-    size_t sent;
+    str to_send; /* of the body */
     int status;
 };
 
@@ -209,11 +209,7 @@ static enum code from_condition(struct ctx *cx, struct request *r)
 
 static size_t on_read(void *arg, char *p, size_t n)
 {
-    struct request *r = arg;
-    str piece = str_head(str_skip(r->body, r->sent), n);
-    memcpy(p, piece.p, piece.n);
-    r->sent += piece.n;
-    return piece.n;
+    return str_take(&((struct request *)arg)->to_send, p, n);
 }
 
 static bool on_head(void *arg, int status, const struct http_header *headers, size_t n)
@@ -262,6 +258,7 @@ enum code notify_webhook_send(struct ctx *cx, struct notify_message *m)
     if (r.url.n > URL_MAX || (!str_starts(r.url, STR("http://")) && !str_starts(r.url, STR("https://"))))
         return fail(cx, CODE_INVALID_ARGUMENT, "webhook.url: must begin with http:// or https://");
     r.headers[r.header_count++] = (struct http_header){STR("idempotency-key"), m->id};
+    r.to_send = r.body;
     const struct http_client_request req = {
         .method = r.method,
         .url = r.url,
