@@ -149,6 +149,7 @@ enum code grpc_client_call(struct ctx *cx, const struct grpc_call *c)
         .http2 = true,
         .answer_max = (int64_t)c->message_max + OVERHEAD,
         .total_ns = c->timeout_ns,
+        .stall_ns = c->timeout_ns ? c->timeout_ns : INT64_MAX, /* a server may think in silence for as long */
         .arg = &k,
         .read = give_body,
         .head = on_head,
