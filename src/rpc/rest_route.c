@@ -138,6 +138,8 @@ static bool same(str literal, str segment)
 {
     struct arena mem;
     str plain;
+    if (segment.n > 3 * literal.n) /* a byte takes three at most */
+        return false;
     if (str_find_char(segment, '%') == SIZE_MAX)
         return str_eq(literal, segment);
     arena_init(&mem, 0);
