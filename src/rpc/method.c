@@ -42,10 +42,19 @@ static struct row policy(const struct pb_method *m)
     return row ? *row : default_row(m);
 }
 
-/* Those that only read have the read lane, or say in the IDL that they do. */
+static bool has_get(const struct pb_method *m)
+{
+    for (size_t i = 0; i < m->http_count; i++)
+        if (str_eq(str_from(m->http[i].verb), STR("GET")))
+            return true;
+    return false;
+}
+
+/* Those that only read have the read lane, or say in the IDL that they do, also by the verb of their rule. */
 static bool changes_something(const struct pb_method *m, const struct row *row)
 {
-    return row->lane != LANE_READ && !m->no_side_effects && (m->client_stream || !m->server_stream);
+    bool reads = row->lane == LANE_READ || m->no_side_effects || has_get(m);
+    return !reads && (m->client_stream || !m->server_stream);
 }
 
 static void add_route(struct rpc *r, str path, uint32_t value)

@@ -209,6 +209,9 @@ def test_services(server, connector, tern):
     assert json.loads(list(wire.frames(page.body))[1][1]) == {"header": {"token": "0"}}
     bad = ask(ASYNC + "GetTask", {"taskCategory": kind, "resourceMeta": "e30="})
     assert bad.code == "internal" and "failed to get job task" in bad.message
+    audited = {json.loads(row)["rpc"] for row in server.command("audit", "--json").stdout.splitlines()}
+    assert audited & {ASYNC + "CreateTask", ASYNC + "GetTask", ASYNC + "GetTaskMetrics", ASYNC + "DeleteTask"} == {
+        ASYNC + "CreateTask", ASYNC + "DeleteTask"}
 
 
 def test_no_connector_serves_the_type(tern, run, sdk):
