@@ -141,12 +141,15 @@ def test_cli(sdk, tern, tmp_path):
     cli = lambda *args: tern.cli(*args, cwd=tmp_path).stdout  # noqa: E731
     cli("create", "artifact", "by-cli", "--from-file", "model.bin", "--kind", "model", "--attr", "a=b", "--version", "1",
         "--card", "card.html", "--partition", "date=2026-08-01")
+    cli("create", "artifact", "by-cli", "--from-file", "model.bin", "--kind", "model", "--version", "2",
+        "--partition", "date=2026-09-01")
     assert "by-cli" in cli("get", "artifact") and "by-cli" in cli("get", "artifact", "--search", "y-cl")
     assert "by-cli" in cli("get", "artifact", "by-cli", "--kind", "model", "--attr", "a=b")
     assert "by-cli" not in cli("get", "artifact", "by-cli", "--kind", "data")
     assert "userMetadata" in cli("get", "artifact", "by-cli", "1")
-    in_august = ("get", "artifact", "by-cli", "--latest-per-partition", "--partition", "date=2026-08-01..2026-08-31")
-    assert "small" not in cli(*in_august) and "model" in cli(*in_august)
+    in_august = cli("-of", "json", "get", "artifact", "by-cli", "--latest-per-partition",
+                    "--partition", "date=2026-08-01..2026-08-31")
+    assert "2026-08-01" in in_august and "2026-09-01" not in in_august
 
 
 # ---- from tasks -------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Runs: in every way that a user starts one, nested, mapped, grouped."""
 import asyncio
-import getpass
+import os
+import pwd
 import re
 import subprocess
 import sys
@@ -201,7 +202,7 @@ def test_cli_projects_and_whoami(cli):
     assert "second" in cli("get", "project").stdout
     cli("update", "project", "second", "--description", "the other one")
     assert "the other one" in cli("get", "project", "second").stdout
-    assert getpass.getuser() in cli("whoami").stdout
+    assert pwd.getpwuid(os.getuid()).pw_name in cli("whoami").stdout
 
 
 def test_run_url_is_a_page(cli, tern):

@@ -360,14 +360,17 @@ def row_list(b):
         for way, order in orders.items():
             top = {k: v for k, v in asked.items() if k == "pausedActionsOnly"}
             request = {**order, **{k: v for k, v in asked.items() if k == "filters"}, "limit": 100}
-            times = []
+            times, listed = [], 0
             for _ in range(RUNS):
                 token = ""
                 for _ in range(5):
                     ms, token, n = page_ms(server, {**scope, **top, "request": {**request, "token": token}})
                     times.append(ms)
+                    listed += n
                     if not token:
                         break
+            if not listed:
+                raise RuntimeError(f"{name} {way}: nothing was listed")
             b.keep("list", what=f"{name} {way}", ms=times)
             worst[f"{name} {way}"] = median(times)
     slowest = max(worst, key=worst.get)
