@@ -123,7 +123,7 @@ void html_begin(buf *b, str title, int refresh_s)
                    "<img src=\"/assets/tern.svg\" alt=\"\" width=\"22\" height=\"22\">Tern</a></header><main>"));
 }
 
-enum code html_end(struct ctx *cx, buf *b, str frame, struct rpc_page_response *rsp)
+enum code html_end(struct ctx *cx, buf *b, str frame, bool form, struct rpc_page_response *rsp)
 {
     buf_str(b, STR("</main></body></html>\n"));
     if (b->failed)
@@ -131,9 +131,8 @@ enum code html_end(struct ctx *cx, buf *b, str frame, struct rpc_page_response *
     rpc_set_header(cx, STR("content-security-policy"),
                    arena_printf(cx->mem,
                                 "default-src 'none'; style-src 'self'; img-src 'self'; frame-src " STR_FMT
-                                "; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-                                STR_ARG(frame.n ? frame : STR("'none'"))));
-    rpc_set_header(cx, STR("referrer-policy"), STR("no-referrer"));
+                                "; base-uri 'none'; form-action %s; frame-ancestors 'none'",
+                                STR_ARG(frame.n ? frame : STR("'none'")), form ? "'self'" : "'none'"));
     rsp->content_type = STR("text/html; charset=utf-8");
     rsp->body = buf_view(b);
     return CODE_OK;

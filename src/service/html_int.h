@@ -23,7 +23,8 @@ void html_phase(buf *b, int32_t phase);
 
 /* The head of a page up to the opening of <main>; refresh_s = 0: never reloads itself. */
 void html_begin(buf *b, str title, int refresh_s);
-/* Ends the page and sets type, body and security headers. frame: an origin that may be framed, or "". */
-must_check_ enum code html_end(struct ctx *cx, buf *b, str frame, struct rpc_page_response *rsp);
+/* Ends the page and sets type, body and security headers. frame: an origin that may be framed, or ""; form: a form of the
+ * page may be sent to this server. */
+must_check_ enum code html_end(struct ctx *cx, buf *b, str frame, bool form, struct rpc_page_response *rsp);
 
 #endif

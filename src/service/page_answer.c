@@ -154,11 +154,12 @@ static enum code show(struct ctx *cx, const struct question *q, const char *done
     buf_str(&b, STR("</p><p><small>Run "));
     html_text(&b, q->run->name);
     buf_str(&b, STR("</small></p>"));
-    if (*done || q->action->ended_ns)
-        buf_printf(&b, "<p>%s</p>", *done ? done : "This is settled: nothing is asked any more.");
-    else
+    bool asks = !*done && !q->action->ended_ns;
+    if (asks)
         form(&b, q);
-    return html_end(cx, &b, STR(""), rsp);
+    else
+        buf_printf(&b, "<p>%s</p>", *done ? done : "This is settled: nothing is asked any more.");
+    return html_end(cx, &b, STR(""), asks, rsp);
 }
 
 enum code service_page_answer(struct ctx *cx, const struct rpc_page_request *req, struct rpc_page_response *rsp)

@@ -142,7 +142,7 @@ static enum code not_found(struct ctx *cx, struct rpc_page_response *rsp)
     buf_str(&b, STR("</p><p><a href=\"/\">Recent runs</a></p>"));
     ctx_clear_err(cx);
     rsp->status = 404;
-    return html_end(cx, &b, STR(""), rsp);
+    return html_end(cx, &b, STR(""), false, rsp);
 }
 
 static enum code find(struct ctx *cx, const struct rpc_page_request *req, struct page_run *p)
@@ -173,5 +173,5 @@ enum code service_page_run(struct ctx *cx, const struct rpc_page_request *req, s
         buf_str(&b, STR("<p class=\"note\">This run has no action of that name.</p>"));
     buf_str(&b, STR("<p class=\"note\">To open files, folders and frames of this run from a notebook: "
                     "<code>eval \"$(tern env)\"</code></p>"));
-    return html_end(cx, &b, cx->app->s3_endpoint, rsp);
+    return html_end(cx, &b, cx->app->s3_endpoint, false, rsp);
 }

@@ -112,7 +112,7 @@ static enum code home(struct ctx *cx, const struct rpc_page_request *req, struct
     if (n)
         buf_str(&b, STR("</tbody></table></div>"));
     buf_str(&b, STR("<p class=\"note\"><a href=\"/openapi\">The API, to browse</a></p>"));
-    return html_end(cx, &b, STR(""), rsp);
+    return html_end(cx, &b, STR(""), false, rsp);
 }
 
 const struct rpc_page service_pages[] = {

@@ -256,15 +256,21 @@ def test_a_condition_calls_its_webhook_and_is_answered_through_it(start, receive
         except urllib.error.HTTPError as e:
             return e.code
 
-    assert "How &lt;many&gt;?" in urllib.request.urlopen(uri).read().decode()
+    page = urllib.request.urlopen(uri)
+    assert "How &lt;many&gt;?" in page.read().decode()
+    # What a browser needs to send the form, and to say from where.
+    assert "form-action 'self'" in page.headers["content-security-policy"] and page.headers["referrer-policy"] == "same-origin"
     assert post(uri[:-1] + "x", '{"value": 1}') == 404
     assert post(uri, '{"value": "1"}') == 400 and post(uri, '{"value": true}') == 400 and post(uri, "nonsense") == 400
-    assert post(uri, "42", origin="null") == 403
+    own, form = f"http://{server.endpoint}", "application/x-www-form-urlencoded"
+    for origin in ("null", "http://evil.example", own[:-1]):
+        assert post(uri, "value=42", kind=form, origin=origin) == 403
     assert str(Run.get(name=r.name).phase).endswith("RUNNING")
-    assert post(uri, "value=42", kind="application/x-www-form-urlencoded") == 200
+    assert post(uri, "value=42", kind=form, origin=own) == 200
     r.wait(quiet=True)
     assert r.outputs()[0] == 42
     assert post(uri, '{"value": 42}') == 200 and post(uri, "43") == REFUSED
+    assert "form-action 'none'" in urllib.request.urlopen(uri).headers["content-security-policy"]
     r = flyte.with_runcontext(notifications=notify.NamedRule("watch")).run(notifying.asking, url=f"{receiver.url}/ask")
     got = {(g := receiver.next()).path: g for _ in range(2)}
     action, *rest = got["/told"].body.decode().split("|")

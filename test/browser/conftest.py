@@ -29,7 +29,7 @@ SWITCHES = ["--no-sandbox", "--disable-features=LocalNetworkAccessChecks,BlockIn
 
 @pytest.fixture(scope="session")
 def tern():
-    server = Tern(SESSION_DIR / "tern")
+    server = Tern(SESSION_DIR / "tern", args=["--notify.allow_networks", "127.0.0.0/8"])
     server.start()
     yield server
     server.finish()

@@ -1,5 +1,8 @@
 """The pages of the API port, as a browser shows them."""
+import json
 import re
+
+from receivers import http_receiver
 
 
 def url(tern, run):
@@ -69,6 +72,18 @@ def test_running_run_renews_itself(tern, flyte_run, page, tmp_path):
     page.locator("meta[http-equiv=refresh]").wait_for(state="detached")
     assert [r[2] for r in rows(page)] == ["Succeeded"] * 2
     assert complaints(page, tern) == []
+
+
+def test_question_of_a_run(tern, flyte_run, page):
+    with http_receiver() as receiver:
+        name = flyte_run("asks", "--url", receiver.url, wait=False)
+        page.goto(json.loads(receiver.next().body)["at"])
+    assert page.locator("h1").inner_text() == "Are you sure?"
+    page.locator("button", has_text="Yes").click()
+    page.locator("p", has_text="Thank you").wait_for()
+    assert complaints(page, tern) == []
+    page.goto(url(tern, name))
+    page.locator("h1 .phase.p5").wait_for(timeout=60_000)
 
 
 def test_list_of_runs(tern, flyte_run, page):

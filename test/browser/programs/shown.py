@@ -60,3 +60,10 @@ async def reports(html: str) -> int:
     await flyte.report.replace.aio(html)
     await flyte.report.flush.aio()
     return 0
+
+
+@env.task
+async def asks(url: str) -> bool:
+    webhook = flyte.ConditionWebhook(url=url, payload={"at": "{callback_uri}"})
+    condition = await flyte.new_condition.aio("sure", prompt="Are you sure?", data_type=bool, webhook=webhook)
+    return await condition.wait.aio()
