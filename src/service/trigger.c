@@ -18,6 +18,8 @@
 #define DESCRIPTION_MAX 255
 #define PARTITIONS_MAX 100
 #define SPEC_MAX ((size_t)1 << 20)
+/* Lists of triggers show it, and each revision has a copy. */
+#define AUTOMATION_MAX ((size_t)64 << 10)
 
 /* ---- checks ------------------------------------------------------------------------------------------------------ */
 
@@ -123,7 +125,10 @@ static enum code put_automation(struct ctx *cx, const TaskTriggerAutomationSpec 
         row->artifact_version = kept.artifact->version;
     }
     row->automation_type = kept.type;
-    return pb_encode(cx, &TaskTriggerAutomationSpec_type, &kept, &row->automation);
+    TRY(pb_encode(cx, &TaskTriggerAutomationSpec_type, &kept, &row->automation));
+    if (row->automation.n > AUTOMATION_MAX)
+        return fail(cx, CODE_INVALID_ARGUMENT, "automation_spec: more than %d KiB", (int)(AUTOMATION_MAX >> 10));
+    return CODE_OK;
 }
 
 /* The first slot from now on. Errors: INVALID_ARGUMENT, also when the trigger is switched off. */

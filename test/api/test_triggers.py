@@ -322,6 +322,8 @@ REFUSED = [
     ("kickoff", cron("* * * * *", kickoff="nothing"), {}, "invalid_argument", "nothing"),
     ("artifact input", {"type": "TYPE_ARTIFACT", "artifact": {"artifactName": "m", "inputArg": "nothing"}}, {},
      "invalid_argument", "nothing"),
+    ("large", {"type": "TYPE_ARTIFACT", "artifact": {"artifactName": "m", "partitions": {"k": "v" * 2**16}}}, {},
+     "invalid_argument", "64 KiB"),
     ("version", None, {"version": "none"}, "not_found", "none"),
     ("inputs elsewhere", None, {"offloadedInputData": {"uri": "s3://elsewhere/x", "inputsHash": "h"}}, "invalid_argument",
      "offloaded_input_data"),
