@@ -6,6 +6,7 @@
 #include "engine/fire.h"
 #include "engine/prepare.h"
 #include "engine/schedule.h"
+#include "engine/uploads.h"
 #include "service/convert.h"
 #include "service/data.h"
 #include "service/run_spec.h"
@@ -101,7 +102,7 @@ static enum code put_spec(struct ctx *cx, const TriggerTriggerSpec *spec, struct
     if (s.body.n > SPEC_MAX)
         return fail(cx, CODE_INVALID_ARGUMENT, "spec: more than %d KiB; store large inputs with UploadInputs",
                     (int)(SPEC_MAX >> 10));
-    TRY(store_spec_put(cx, &s));
+    TRY(engine_uploads_put_spec(cx, &s));
     row->spec_id = s.id;
     return CODE_OK;
 }

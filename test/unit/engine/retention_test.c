@@ -7,9 +7,11 @@
 #include "engine/retention_int.h"
 #include "engine/uploads.h"
 #include "gen/flyteidl2_core.h"
+#include "gen/services.h"
 #include "lane/lane.h"
 #include "lane/topic.h"
 #include "object/object.h"
+#include "store/project.h"
 
 #include <unistd.h>
 
@@ -23,6 +25,7 @@ static struct test {
     struct config config;
     char dir[64];
     enum moment names, sends; /* when a client names the upload, sends it again */
+    bool by_trigger;          /* it is an input of a trigger that names it, and not a task */
     enum code code;           /* of its naming */
     char message[256];
 } t;
@@ -32,24 +35,27 @@ static struct test {
 
 /* ---- the client -------------------------------------------------------------------------------------------------- */
 
-static enum code put_task(struct ctx *cx, void *arg)
+static enum code deploy(struct ctx *cx, void *arg)
 {
-    struct store_spec row;
-    return engine_uploads_put_task(cx, NULL, arg, &row);
+    TaskDeployTaskResponse rsp = {0};
+    return TaskService_DeployTask(cx, arg, &rsp);
 }
 
-/* As CreateRun and DeployTask do. */
 static void name_upload(void)
 {
     struct ctx cx;
+    TaskTaskIdentifier id = {.project = STR("p"), .domain = STR("d"), .name = STR("task"), .version = STR("1")};
+    CoreIdentifier name = {.name = id.name};
+    CoreTaskTemplate template = {.id = &name, .type = t.by_trigger ? STR("python") : STR("s3://tern/" KEY)};
+    TaskTaskSpec spec = {.task_template = &template};
+    CommonOffloadedInputData input = {.uri = STR("s3://tern/" KEY)};
+    TaskTaskTriggerSpec by_input = {.input_wrapper_case = TaskTaskTriggerSpec_offloaded_input_data_tag,
+                                    .offloaded_input_data = &input};
+    TaskTaskTrigger trigger = {.name = STR("trigger"), .spec = &by_input}, *triggers[] = {&trigger};
+    TaskDeployTaskRequest req = {.task_id = &id, .spec = &spec, .triggers = {triggers, t.by_trigger}};
     ctx_init(&cx, &t.mem);
     cx.app = &t.app;
-    TaskTaskSpec *s = pb_new(&t.mem, TaskTaskSpec);
-    s->task_template = pb_new(&t.mem, CoreTaskTemplate);
-    s->task_template->id = pb_new(&t.mem, CoreIdentifier);
-    s->task_template->id->name = STR("task");
-    s->task_template->type = STR("s3://tern/" KEY);
-    t.code = lane_write(&cx, t.app.lanes, put_task, s);
+    t.code = lane_write(&cx, t.app.lanes, deploy, &req);
     snprintf(t.message, sizeof(t.message), "%s", t.code == CODE_OK ? "" : cx.err.msg);
 }
 
@@ -112,6 +118,12 @@ static str content(void)
 
 /* ---- tests ------------------------------------------------------------------------------------------------------- */
 
+static enum code put_project(struct ctx *cx, void *arg)
+{
+    (void)arg;
+    return store_project_insert(cx, &(struct store_project){.id = STR("p"), .name = STR("p")});
+}
+
 static int up(void **state)
 {
     struct lane_config cfg = {.app = &t.app};
@@ -128,6 +140,7 @@ static int up(void **state)
     t.engine = (struct engine){.app = &t.app, .uploads = engine_uploads_new()};
     cfg.db_url = arena_printf(&t.mem, "sqlite:%s/tern.db", t.dir);
     assert_ok(&t.cx, lanes_start(&t.cx, &cfg, &t.app.lanes));
+    assert_ok(&t.cx, lane_write(&t.cx, t.app.lanes, put_project, NULL));
     assert_ok(&t.cx, object_store_open(&t.cx, str_from(t.dir), &t.app.objects));
     put(STR("first"));
     (void)state;
@@ -175,6 +188,12 @@ static void named_since_the_specs_were_read(void **state)
     assert_string_equal(content().p, "first");
 }
 
+static void named_by_a_trigger_since_the_specs_were_read(void **state)
+{
+    t.by_trigger = true;
+    named_since_the_specs_were_read(state);
+}
+
 static void named_while_it_is_removed(void **state)
 {
     (void)state;
@@ -207,6 +226,7 @@ int main(void)
         TEST(nobody_names_it),
         TEST(named_before),
         TEST(named_since_the_specs_were_read),
+        TEST(named_by_a_trigger_since_the_specs_were_read),
         TEST(named_while_it_is_removed),
         TEST(sent_again_while_it_is_removed),
     };
