@@ -68,7 +68,7 @@ enum code TaskService_DeployTask(struct ctx *cx, const TaskDeployTaskRequest *re
     row.updated_ns = row.created_ns;
     TRY(store_identity_put_caller(cx, &row.deployed_by));
     TRY(store_task_put(cx, &row, &changed));
-    return service_trigger_deploy_all(cx, req);
+    return service_trigger_deploy_all(cx, req, row.task_name_id);
 }
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */

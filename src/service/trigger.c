@@ -24,8 +24,19 @@
 
 /* ---- checks ------------------------------------------------------------------------------------------------------ */
 
-static enum code find_task(struct ctx *cx, const struct service_trigger_new *n, uint64_t *name_id,
-                           const CoreTypedInterface **out)
+/* What a trigger starts. */
+struct target {
+    uint64_t task_name_id;
+    const CoreTypedInterface *interface; /* NULL = none */
+};
+
+static struct target target_of(uint64_t task_name_id, const TaskTaskSpec *spec)
+{
+    const CoreTaskTemplate *t = spec->task_template;
+    return (struct target){task_name_id, t ? t->interface : NULL};
+}
+
+static enum code find_target(struct ctx *cx, const struct service_trigger_new *n, struct target *out)
 {
     struct store_task *task;
     struct store_spec *spec;
@@ -36,9 +47,7 @@ static enum code find_task(struct ctx *cx, const struct service_trigger_new *n, 
                     STR_ARG(n->project), STR_ARG(n->domain), STR_ARG(n->task_name), STR_ARG(n->spec->task_version));
     TRY(store_spec_get(cx, task->spec_id, &spec));
     TRY(pb_decode(cx, &TaskTaskSpec_type, spec->body, &msg));
-    const CoreTaskTemplate *t = ((TaskTaskSpec *)msg)->task_template;
-    *out = t ? t->interface : NULL;
-    *name_id = task->task_name_id;
+    *out = target_of(task->task_name_id, msg);
     return CODE_OK;
 }
 
@@ -175,9 +184,9 @@ static enum code put(struct ctx *cx, struct store_trigger *row, int32_t action)
 
 /* ---- deploying --------------------------------------------------------------------------------------------------- */
 
-static enum code deploy(struct ctx *cx, const struct service_trigger_new *n, struct store_trigger **out)
+static enum code deploy(struct ctx *cx, const struct service_trigger_new *n, const struct target *target,
+                        struct store_trigger **out)
 {
-    const CoreTypedInterface *interface = NULL;
     struct store_trigger *before, *row = arena_new(cx->mem, struct store_trigger);
     TRY(store_trigger_find(cx, n->project, n->domain, n->task_name, n->name, &before));
     if (n->revision && before && n->revision != before->revision)
@@ -186,12 +195,12 @@ static enum code deploy(struct ctx *cx, const struct service_trigger_new *n, str
                     (unsigned long long)before->revision, (unsigned long long)n->revision);
     *row = before ? *before : (struct store_trigger){.project = n->project, .domain = n->domain, .name = n->name};
     row->task_name = n->task_name;
-    TRY(find_task(cx, n, &row->task_name_id, &interface));
+    row->task_name_id = target->task_name_id;
     TRY(check_spec(cx, n));
     TRY(store_space_put(cx, n->project, n->domain, &row->space_id));
     TRY(store_identity_put_caller(cx, &row->deployed_by));
     TRY(put_spec(cx, n->spec, row));
-    TRY(put_automation(cx, n->automation, interface, row));
+    TRY(put_automation(cx, n->automation, target->interface, row));
     row->active = n->spec->active;
     row->from_deploy = n->from_deploy;
     row->deployed_ns = time_wall_ns();
@@ -207,12 +216,15 @@ static enum code deploy(struct ctx *cx, const struct service_trigger_new *n, str
 
 enum code service_trigger_deploy(struct ctx *cx, const struct service_trigger_new *n, struct store_trigger **out)
 {
+    struct target target;
     TRY(store_project_require(cx, n->project));
-    TRY(deploy(cx, n, out));
+    TRY(find_target(cx, n, &target));
+    TRY(deploy(cx, n, &target, out));
     return store_trigger_summarize(cx, (*out)->task_name_id);
 }
 
-static enum code deploy_listed(struct ctx *cx, const TaskDeployTaskRequest *req, const TaskTaskTrigger *t)
+static enum code deploy_listed(struct ctx *cx, const TaskDeployTaskRequest *req, const struct target *target,
+                               const TaskTaskTrigger *t)
 {
     struct store_trigger *made;
     TriggerTriggerSpec spec = {.active = t->spec->active,
@@ -233,7 +245,7 @@ static enum code deploy_listed(struct ctx *cx, const TaskDeployTaskRequest *req,
                                           .spec = &spec,
                                           .automation = t->automation_spec,
                                           .from_deploy = true};
-    if (deploy(cx, &n, &made) == CODE_OK)
+    if (deploy(cx, &n, target, &made) == CODE_OK)
         return CODE_OK;
     return fail_wrap(cx, "trigger \"" STR_FMT "\"", STR_ARG(str_head(t->name, 64)));
 }
@@ -260,18 +272,16 @@ static enum code delete_unlisted(struct ctx *cx, const TaskDeployTaskRequest *re
     return CODE_OK;
 }
 
-enum code service_trigger_deploy_all(struct ctx *cx, const TaskDeployTaskRequest *req)
+enum code service_trigger_deploy_all(struct ctx *cx, const TaskDeployTaskRequest *req, uint64_t task_name_id)
 {
-    const TaskTaskIdentifier *id = req->task_id;
-    struct store_task *task;
+    const struct target target = target_of(task_name_id, req->spec);
     bool any = req->triggers.n > 0;
     if (req->triggers.n > SERVICE_TRIGGER_MAX)
         return fail(cx, CODE_INVALID_ARGUMENT, "triggers: more than %d", SERVICE_TRIGGER_MAX);
-    TRY(store_task_find(cx, id->project, id->domain, id->name, id->version, &task));
-    TRY(delete_unlisted(cx, req, task->task_name_id, &any));
+    TRY(delete_unlisted(cx, req, task_name_id, &any));
     for (size_t i = 0; i < req->triggers.n; i++)
-        TRY(deploy_listed(cx, req, req->triggers.p[i]));
-    return any ? store_trigger_summarize(cx, task->task_name_id) : CODE_OK;
+        TRY(deploy_listed(cx, req, &target, req->triggers.p[i]));
+    return any ? store_trigger_summarize(cx, task_name_id) : CODE_OK;
 }
 
 /* ---- other changes ----------------------------------------------------------------------------------------------- */

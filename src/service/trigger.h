@@ -20,8 +20,10 @@ struct service_trigger_new {
 /* Errors: NOT_FOUND (project, task version), INVALID_ARGUMENT, FAILED_PRECONDITION (another revision). */
 must_check_ enum code service_trigger_deploy(struct ctx *cx, const struct service_trigger_new *n,
                                              struct store_trigger **out);
-/* The triggers of a DeployTask: those listed, and none that an earlier one made and that is not (D-53). */
-must_check_ enum code service_trigger_deploy_all(struct ctx *cx, const TaskDeployTaskRequest *req);
+/* The triggers of a DeployTask, whose task is stored: those listed, and none that an earlier one made and that is not
+ * (D-53). */
+must_check_ enum code service_trigger_deploy_all(struct ctx *cx, const TaskDeployTaskRequest *req,
+                                                 uint64_t task_name_id);
 /* Nothing when it is so already. */
 must_check_ enum code service_trigger_activate(struct ctx *cx, struct store_trigger *t, bool active);
 must_check_ enum code service_trigger_delete(struct ctx *cx, struct store_trigger *t);

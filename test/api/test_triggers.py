@@ -361,6 +361,8 @@ def test_deploying_a_task_replaces_its_triggers(tern):
     assert found[0]["metadata"]["triggersSummary"] == summary("v2")
     bad = deploy_task(e, task, "v3", [task_trigger("d", cron("x"))], expect=400)
     assert "trigger \"d\"" in bad.message
+    bad = deploy_task(e, task, "v3", [task_trigger("d", cron("0 0 1 1 *", kickoff="nothing"))], expect=400)
+    assert "has no input" in bad.message
     assert wire.call(e, TASKS + "GetTaskDetails", {"taskId": {**SCOPE, "name": task, "version": "v3"}}).code == "not_found"
     deploy_task(e, task, "v4", [])
     assert listed(e, task) == ["other"] and summary("v2") is None
