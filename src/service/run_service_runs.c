@@ -40,21 +40,23 @@ static enum code subscribe_runs(struct ctx *cx, const WorkflowWatchRunsRequest *
     "r.task_name_id = (SELECT x.id FROM task_name x WHERE x.project = ? AND x.domain = ? AND x.name = ?)"              \
     " AND s.version = ?"
 
-/* The + keeps SQLite from walking all runs of the scope to find those that changed: it goes by the number of the change. */
+/* The + keeps SQLite from walking all runs of the scope to find those that changed, or are tracked: it goes by the number of
+ * the change, or by the index of tracked runs. */
 static enum code runs_scope(struct ctx *cx, const WorkflowWatchRunsRequest *req, struct watch_runs *w,
                             struct service_list *l)
 {
     const TaskTaskIdentifier *id;
+    bool checked = w->sent || w->tracked;
     switch (req->target_case) {
     case WorkflowWatchRunsRequest_project_id_tag:
         if (!w->space_id)
             TRY(store_space_find(cx, req->project_id->name, req->project_id->domain, &w->space_id));
-        return service_list_and(cx, l, w->sent ? "+r.space_id = ?" : "r.space_id = ?",
+        return service_list_and(cx, l, checked ? "+r.space_id = ?" : "r.space_id = ?",
                                 (struct db_value[]){DB_I(w->space_id)}, 1);
     case WorkflowWatchRunsRequest_task_id_tag:
         id = req->task_id;
         return service_list_and(
-            cx, l, w->sent ? "+" TASK_SCOPE : TASK_SCOPE,
+            cx, l, checked ? "+" TASK_SCOPE : TASK_SCOPE,
             (struct db_value[]){DB_S(id->project), DB_S(id->domain), DB_S(id->name), DB_S(id->version)}, 4);
     default: /* an organization or a cluster: there is one */
         return CODE_OK;
@@ -68,8 +70,8 @@ static enum code list_runs(struct ctx *cx, const WorkflowWatchRunsRequest *req, 
     const struct db_value after = DB_I(w->change);
     service_list_init(cx, &l);
     TRY(runs_scope(cx, req, w, &l));
-    if (w->tracked)
-        TRY(service_list_and(cx, &l, "+r.source = ?", &DB_I(WORKFLOW_RUN_SOURCE_TRACKED), 1));
+    if (w->tracked) /* a number in the text: their index is partial, and SQLite compares texts */
+        TRY(service_list_and(cx, &l, w->sent ? "+r.source = 4" : "r.source = 4", NULL, 0));
     if (w->sent)
         TRY(service_list_and(cx, &l, "r.change > ?", &after, 1));
     TRY(service_list_done(cx, &l));

@@ -88,6 +88,15 @@ static inline struct store_action tables_child(struct tables *t, const struct st
     return a;
 }
 
+/* Of an EXPLAIN QUERY PLAN. */
+static inline bool tables_plan_has(const struct db_rows *plan, str what)
+{
+    for (size_t i = 0; i < plan->n; i++)
+        if (str_find(db_row(plan, i)[3].s, what) != SIZE_MAX)
+            return true;
+    return false;
+}
+
 #define tables_test(fn) cmocka_unit_test_setup_teardown(fn, tables_up, tables_down)
 
 #endif

@@ -3,14 +3,6 @@
 
 #include "store/walk.h"
 
-static bool has(const struct db_rows *plan, str what)
-{
-    for (size_t i = 0; i < plan->n; i++)
-        if (str_find(db_row(plan, i)[3].s, what) != SIZE_MAX)
-            return true;
-    return false;
-}
-
 static void explain(struct ctx *cx, const char *sql, struct db_rows *out)
 {
     const struct db_value args[] = {DB_I(1), DB_I(1), DB_I(1), DB_I(1), DB_I(1), DB_I(1), DB_I(1)};
@@ -21,9 +13,9 @@ static void check(struct ctx *cx, const struct store_walk_query *q, const char *
 {
     struct db_rows plan;
     explain(cx, sql, &plan);
-    if (!has(&plan, str_from(q->index)) || has(&plan, STR("SCAN x")))
+    if (!tables_plan_has(&plan, str_from(q->index)) || tables_plan_has(&plan, STR("SCAN x")))
         fail_msg("%s does not search by %s: " STR_FMT, q->name, q->index, STR_ARG(db_row(&plan, 0)[3].s));
-    if (has(&plan, STR("TEMP B-TREE")) && q != &store_walk_queries[STORE_WALK_RUNS_PAUSED])
+    if (tables_plan_has(&plan, STR("TEMP B-TREE")) && q != &store_walk_queries[STORE_WALK_RUNS_PAUSED])
         fail_msg("%s sorts: %s", q->name, sql);
 }
 
@@ -46,8 +38,8 @@ static void test_pages_begin_where_the_last_ended(void **state)
     struct tables *t = *state;
     struct db_rows plan;
     explain(t->cx, store_walk_queries[STORE_WALK_RUNS_BY_PHASE].ascending, &plan);
-    assert_true(has(&plan, STR("(created_ns,rowid)>(?,?)")) || has(&plan, STR("created_ns>? ")) ||
-                has(&plan, STR("created_ns>?)")));
+    assert_true(tables_plan_has(&plan, STR("(created_ns,rowid)>(?,?)")) ||
+                tables_plan_has(&plan, STR("created_ns>? ")) || tables_plan_has(&plan, STR("created_ns>?)")));
 }
 
 static void test_sets_are_merged_in_order(void **state)
