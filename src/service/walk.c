@@ -203,8 +203,8 @@ static void add_rows(struct ctx *cx, struct state *s, struct sorted *all, const 
 struct window {
     struct store_walk_place begin, end;
     bool ends;
-    bool
-        fixed; /* something was given of it: it goes as far as it went then, to the end of the list if it does not end */
+    /* Something was given of it: it goes as far as it went then, to the end of the list if it does not end. */
+    bool fixed;
     size_t skip;
 };
 #define WINDOW_VALUES 7
@@ -245,12 +245,20 @@ static size_t inside(const struct state *s, const struct window *win, const stru
     return n;
 }
 
+/* A window of which something was given has what came meanwhile as well, up to 2 * WINDOW rows; what is behind them becomes
+ * the next window, and may be given again. */
+static bool is_over(const struct state *s, const struct window *win)
+{
+    return win->fixed ? s->seen >= 2 * WINDOW : enough(s);
+}
+
 static enum code gather(struct ctx *cx, struct state *s, struct window *win, struct sorted *all)
 {
     struct service_walk *w = s->w;
     struct store_walk_place *at;
     struct db_rows rows;
     size_t n, used;
+    bool more;
     do {
         TRY(store_walk_read(cx, w->groups[0].sets, w->groups[0].n, &w->range, PIECE, &at, &n));
         used = inside(s, win, at, n);
@@ -260,12 +268,12 @@ static enum code gather(struct ctx *cx, struct state *s, struct window *win, str
             w->range.after = at[used - 1];
         }
         s->seen += used;
-        if (!win->ends && !win->fixed && n == PIECE && enough(s)) {
-            win->ends = true;
-            win->end = w->range.after;
-            return CODE_OK;
-        }
-    } while (n == PIECE && used == n);
+        more = n == PIECE && used == n;
+    } while (more && !is_over(s, win));
+    if (more) {
+        win->ends = true;
+        win->end = w->range.after;
+    }
     return CODE_OK;
 }
 

@@ -3,7 +3,8 @@
  *
  * Where the list's order is that of the sets, a page is what comes next. Otherwise up to WINDOW rows at a time, the first
  * of the sets, are sorted: the order is exact within such a window, and for lists that fit into one. After WINDOW rows or
- * 250 ms a page ends with what was found, maybe nothing, and a token to go on. */
+ * 250 ms a page ends with what was found, maybe nothing, and a token to go on. Later pages of a window read it again, up to
+ * 2 * WINDOW rows, should so many have come meanwhile. */
 #ifndef SERVICE_WALK_H
 #define SERVICE_WALK_H
 
