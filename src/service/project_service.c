@@ -103,8 +103,12 @@ static const char *column_of(str name)
     static const struct {
         const char *name, *column;
     } columns[] = {
-        {"identifier", "p.id"},         {"name", "p.name"},   {"description", "p.description"},
-        {"labels", "p.labels"},         {"state", "p.state"}, {"created_at", "p.created_ns"},
+        {"identifier", "p.id"},
+        {"name", "p.name"},
+        {"description", "p.description"},
+        {"labels", "coalesce(p.labels, '')"}, /* NULL would compare with nothing */
+        {"state", "p.state"},
+        {"created_at", "p.created_ns"},
         {"updated_at", "p.updated_ns"},
     };
     for (size_t i = 0; i < sizeof(columns) / sizeof(*columns); i++)
@@ -195,8 +199,7 @@ static enum code list_page(struct ctx *cx, const ProjectListProjectsRequest *req
         const char *column = column_of(req->sort_by->key);
         if (!column)
             return fail(cx, CODE_INVALID_ARGUMENT, "sort_by.key: unknown \"" STR_FMT "\"", STR_ARG(req->sort_by->key));
-        l->order[l->order_count++] =
-            (struct service_list_term){arena_printf(cx->mem, "coalesce(%s, '')", column), descending};
+        l->order[l->order_count++] = (struct service_list_term){str_from(column), descending};
     }
     l->order[l->order_count] = (struct service_list_term){STR("p.id"), l->order_count && descending};
     l->order_count++;

@@ -124,6 +124,7 @@ def test_what_runs_in_a_project_goes_on_when_it_is_archived(tern):
 @pytest.mark.parametrize("filters, expected", [
     ("eq(identifier,f1)", ["f1"]), ("ne(state,1)+contains(identifier,f)+contains(description,even)", ["f2"]),
     ("value_in(identifier,f1;f3)", ["f1", "f3"]), ("eq(name,Third)", ["f3"]), ("contains(labels,quality)", ["f1"]),
+    ("ne(labels,none)+value_in(identifier,f1;f2)", ["f1", "f2"]),
 ])
 def test_projects_are_filtered(sdk, filters, expected):
     existing = {p.pb2.id for p in Project.listall()}
@@ -133,3 +134,22 @@ def test_projects_are_filtered(sdk, filters, expected):
             Project.create(name, **project)
     assert [p.pb2.id for p in Project.listall(filters=filters, sort_by=("identifier", "asc"))] == expected
     assert [p.pb2.id for p in Project.listall(filters=filters, sort_by=("identifier", "desc"))] == expected[::-1]
+
+
+def test_projects_are_sorted(tern, sdk):
+    """By any field, also one that a project may lack."""
+    for name in ("s1", "s2", "s3"):
+        Project.create(name, name="same", **({"labels": {"of": name}} if name != "s2" else {}))
+
+    def listed(key, direction):
+        found, token = [], ""
+        while True:
+            told = wire.call(tern.endpoint, wire.PROJECTS + "ListProjects", {
+                "limit": 1, "token": token, "filters": "eq(name,same)", "sortBy": {"key": key, "direction": direction}}).json["projects"]
+            found += [p["id"] for p in told["projects"]]
+            if not (token := told.get("token")):
+                return found
+    for key in ("identifier", "name", "description", "state", "created_at", "updated_at"):
+        assert listed(key, "ASCENDING") == ["s1", "s2", "s3"]
+        assert listed(key, "DESCENDING") == ["s3", "s2", "s1"]
+    assert listed("labels", "ASCENDING") == ["s2", "s1", "s3"]
