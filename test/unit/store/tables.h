@@ -88,11 +88,19 @@ static inline struct store_action tables_child(struct tables *t, const struct st
     return a;
 }
 
-/* Of an EXPLAIN QUERY PLAN. */
-static inline bool tables_plan_has(const struct db_rows *plan, str what)
+/* How SQLite would run this; the values do not matter. */
+static inline struct db_rows tables_plan(struct ctx *cx, const char *sql)
+{
+    const struct db_value args[] = {DB_I(1), DB_I(1), DB_I(1), DB_I(1), DB_I(1), DB_I(1), DB_I(1)};
+    struct db_rows plan;
+    assert_ok(cx, db_query_dynamic(cx, arena_printf(cx->mem, "EXPLAIN QUERY PLAN %s", sql), args, 7, &plan));
+    return plan;
+}
+
+static inline bool tables_plan_has(const struct db_rows *plan, str step)
 {
     for (size_t i = 0; i < plan->n; i++)
-        if (str_find(db_row(plan, i)[3].s, what) != SIZE_MAX)
+        if (str_find(db_row(plan, i)[3].s, step) != SIZE_MAX)
             return true;
     return false;
 }

@@ -3,16 +3,9 @@
 
 #include "store/walk.h"
 
-static void explain(struct ctx *cx, const char *sql, struct db_rows *out)
-{
-    const struct db_value args[] = {DB_I(1), DB_I(1), DB_I(1), DB_I(1), DB_I(1), DB_I(1), DB_I(1)};
-    assert_ok(cx, db_query_dynamic(cx, arena_printf(cx->mem, "EXPLAIN QUERY PLAN %s", sql), args, 7, out));
-}
-
 static void check(struct ctx *cx, const struct store_walk_query *q, const char *sql)
 {
-    struct db_rows plan;
-    explain(cx, sql, &plan);
+    struct db_rows plan = tables_plan(cx, sql);
     if (!tables_plan_has(&plan, str_from(q->index)) || tables_plan_has(&plan, STR("SCAN x")))
         fail_msg("%s does not search by %s: " STR_FMT, q->name, q->index, STR_ARG(db_row(&plan, 0)[3].s));
     if (tables_plan_has(&plan, STR("TEMP B-TREE")) && q != &store_walk_queries[STORE_WALK_RUNS_PAUSED])
@@ -36,8 +29,7 @@ static void test_every_list_walks_its_index(void **state)
 static void test_pages_begin_where_the_last_ended(void **state)
 {
     struct tables *t = *state;
-    struct db_rows plan;
-    explain(t->cx, store_walk_queries[STORE_WALK_RUNS_BY_PHASE].ascending, &plan);
+    struct db_rows plan = tables_plan(t->cx, store_walk_queries[STORE_WALK_RUNS_BY_PHASE].ascending);
     assert_true(tables_plan_has(&plan, STR("(created_ns,rowid)>(?,?)")) ||
                 tables_plan_has(&plan, STR("created_ns>? ")) || tables_plan_has(&plan, STR("created_ns>?)")));
 }
