@@ -210,14 +210,16 @@ enum code store_artifact_latest_time(struct ctx *cx, uint64_t name_id, int64_t *
     return CODE_OK;
 }
 
+/* Newest first by the time's index, so that a page ends the walk: grouping would go through all versions of the name. */
+#define AT_TIME                                                                                                        \
+    " WHERE a.name_id=$1 AND a.time_ns=$2 AND NOT EXISTS (SELECT 1 FROM artifact x"                                    \
+    " WHERE x.name_id=a.name_id AND x.part=a.part AND x.id > a.id) ORDER BY a.id DESC LIMIT $3"
+
 enum code store_artifact_list_at(struct ctx *cx, uint64_t name_id, int64_t time_ns, size_t max,
                                  struct store_artifact **out, size_t *n)
 {
     struct db_rows rows;
-    TRY(db_query(cx,
-                 SELECT " WHERE a.id IN (SELECT max(x.id) FROM artifact x WHERE x.name_id=$1 AND x.time_ns=$2"
-                        " GROUP BY x.part) ORDER BY a.id DESC LIMIT $3",
-                 DB_ARGS(DB_I(name_id), DB_I(time_ns), DB_I(max)), &rows));
+    TRY(db_query(cx, SELECT AT_TIME, DB_ARGS(DB_I(name_id), DB_I(time_ns), DB_I(max)), &rows));
     *out = decode_all(cx, &rows);
     *n = rows.n;
     return CODE_OK;

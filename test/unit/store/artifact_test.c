@@ -1,5 +1,5 @@
 /* Artifacts: counts of names, lists of partitions, and which objects are named. */
-#include "store/artifact.h"
+#include "store/artifact.c"
 
 #include "store/tables.h"
 
@@ -11,18 +11,33 @@ static struct store_artifact_name name_of(struct ctx *cx, const char *name)
     return n;
 }
 
+static struct store_artifact version_of(const struct store_artifact_name *n, const char *version, const char *part)
+{
+    return (struct store_artifact){.name_id = n->id,
+                                   .space_id = n->space_id,
+                                   .version = str_from(version),
+                                   .digest = STR("d"),
+                                   .spec = STR("s"),
+                                   .part = str_from(part)};
+}
+
 static struct store_artifact add(struct ctx *cx, const struct store_artifact_name *n, const char *version,
                                  const char *part, const char *object)
 {
     const str objects[] = {str_from(object)};
     const struct store_artifact_parts parts = {.objects = objects, .object_count = object ? 1 : 0};
-    struct store_artifact a = {.name_id = n->id,
-                               .space_id = n->space_id,
-                               .version = str_from(version),
-                               .digest = STR("d"),
-                               .spec = STR("s"),
-                               .part = str_from(part)};
+    struct store_artifact a = version_of(n, version, part);
     assert_ok(cx, store_artifact_insert(cx, &a, &parts));
+    return a;
+}
+
+static struct store_artifact add_at(struct ctx *cx, const struct store_artifact_name *n, const char *version,
+                                    const char *part, int64_t time_ns)
+{
+    struct store_artifact a = version_of(n, version, part);
+    a.time_ns = time_ns;
+    a.has_time = true;
+    assert_ok(cx, store_artifact_insert(cx, &a, &(struct store_artifact_parts){0}));
     return a;
 }
 
@@ -74,6 +89,29 @@ static void test_the_newest_of_each_partition(void **state)
     page.after = arena_printf(cx->mem, "a.id < %llu", (unsigned long long)x);
     assert_ok(cx, store_artifact_list_parts(cx, &page, &rows, &count));
     assert_int_equal(count, 0); /* not the older one of x */
+}
+
+static void test_the_newest_of_each_partition_at_a_time(void **state)
+{
+    struct tables *t = *state;
+    struct ctx *cx = t->cx;
+    struct store_artifact_name n = name_of(cx, "n");
+    struct store_artifact *rows;
+    size_t count;
+    add_at(cx, &n, "1", "x", 100);
+    uint64_t x = add_at(cx, &n, "2", "x", 100).id, y = add_at(cx, &n, "3", "y", 100).id;
+    add_at(cx, &n, "4", "z", 50);
+    assert_ok(cx, store_artifact_list_at(cx, n.id, 100, 10, &rows, &count));
+    assert_int_equal(count, 2);
+    assert_int_equal(rows[0].id, y);
+    assert_int_equal(rows[1].id, x);
+    assert_ok(cx, store_artifact_list_at(cx, n.id, 100, 1, &rows, &count));
+    assert_int_equal(count, 1);
+    assert_int_equal(rows[0].id, y);
+    struct db_rows plan = tables_plan(cx, SELECT AT_TIME);
+    assert_true(tables_plan_has(&plan, STR("SEARCH a USING INDEX artifact_time (name_id=? AND time_ns=?)")));
+    assert_true(tables_plan_has(&plan, STR("INDEX artifact_part (name_id=? AND part=? AND rowid>?)")));
+    assert_false(tables_plan_has(&plan, STR("TEMP B-TREE")));
 }
 
 static bool names(struct ctx *cx, const char *folder)
@@ -133,6 +171,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         tables_test(test_names_count_their_versions),
         tables_test(test_the_newest_of_each_partition),
+        tables_test(test_the_newest_of_each_partition_at_a_time),
         tables_test(test_objects_at_below_and_above),
         tables_test(test_what_outlives_its_run_is_left),
     };
