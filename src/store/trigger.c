@@ -176,16 +176,19 @@ enum code store_trigger_put(struct ctx *cx, struct store_trigger *row)
     " FROM task_trigger g WHERE g.task_name_id=task.task_name_id AND g.task_version=task.version AND g.deleted_ns IS " \
     "NULL"
 
+/* Those that have triggers, and those whose summary says so: few of a task's versions. */
+#define SUMMARIZE                                                                                                      \
+    "UPDATE task SET trigger_total=(SELECT count(*)" OF_VERSION "),"                                                   \
+    " trigger_active=(SELECT count(*)" OF_VERSION " AND g.active=1),"                                                  \
+    " trigger_name=(SELECT CASE count(*) WHEN 1 THEN max(g.name) END" OF_VERSION "),"                                  \
+    " trigger_automation=(SELECT g.automation" OF_VERSION " LIMIT 1) WHERE id IN"                                      \
+    " (SELECT k.id FROM task k WHERE k.task_name_id=$1 AND k.trigger_total > 0"                                        \
+    " UNION SELECT k.id FROM task_trigger g JOIN task k ON k.task_name_id=g.task_name_id AND k.version=g.task_version" \
+    " WHERE g.task_name_id=$1 AND g.deleted_ns IS NULL)"
+
 enum code store_trigger_summarize(struct ctx *cx, uint64_t task_name_id)
 {
-    return db_query(cx,
-                    "UPDATE task SET trigger_total=(SELECT count(*)" OF_VERSION "),"
-                    " trigger_active=(SELECT count(*)" OF_VERSION " AND g.active=1),"
-                    " trigger_name=(SELECT CASE count(*) WHEN 1 THEN max(g.name) END" OF_VERSION "),"
-                    " trigger_automation=(SELECT g.automation" OF_VERSION " LIMIT 1)"
-                    " WHERE task_name_id=$1 AND (trigger_total > 0 OR version IN"
-                    " (SELECT task_version FROM task_trigger WHERE task_name_id=$1 AND deleted_ns IS NULL))",
-                    DB_ARGS(DB_I(task_name_id)), NULL);
+    return db_query(cx, SUMMARIZE, DB_ARGS(DB_I(task_name_id)), NULL);
 }
 
 enum code store_trigger_touch(struct ctx *cx, uint64_t id, int64_t triggered_ns)
