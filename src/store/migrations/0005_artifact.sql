@@ -18,8 +18,6 @@ CREATE TABLE artifact (
     space_id INTEGER NOT NULL,   -- that of the name
     version TEXT NOT NULL,
     digest BLOB NOT NULL,        -- of the content: the same version with the same content is no error
-    spec BLOB NOT NULL,          -- artifact.ArtifactSpec
-    mismatch BLOB,               -- artifact.PartitionSchemaMismatch
     part BLOB NOT NULL,          -- digest of the partitions' keys and values
     time_ns INTEGER,             -- the time partition
     source_run TEXT,             -- names, in the space of the artifact: the run may be gone
@@ -27,6 +25,9 @@ CREATE TABLE artifact (
     source_ref TEXT,
     created_ns INTEGER NOT NULL,
     created_by INTEGER,          -- identity
+    -- Last, since they may be large: what is behind them is read through all their pages.
+    spec BLOB NOT NULL,          -- artifact.ArtifactSpec
+    mismatch BLOB,               -- artifact.PartitionSchemaMismatch
     UNIQUE (name_id, version)
 );
 CREATE INDEX artifact_of_name ON artifact (name_id);                      -- ListArtifacts of a name

@@ -114,6 +114,16 @@ static void test_the_newest_of_each_partition_at_a_time(void **state)
     assert_false(tables_plan_has(&plan, STR("TEMP B-TREE")));
 }
 
+/* SQLite reads what is behind a large value through all of its pages. */
+static void test_large_columns_are_the_last(void **state)
+{
+    struct tables *t = *state;
+    assert_int_equal(fixture_int(t->cx, "SELECT min(cid) > (SELECT max(cid) FROM pragma_table_info('artifact')"
+                                        " WHERE name NOT IN ('spec', 'mismatch'))"
+                                        " FROM pragma_table_info('artifact') WHERE name IN ('spec', 'mismatch')"),
+                     1);
+}
+
 static bool names(struct ctx *cx, const char *folder)
 {
     bool out;
@@ -172,6 +182,7 @@ int main(void)
         tables_test(test_names_count_their_versions),
         tables_test(test_the_newest_of_each_partition),
         tables_test(test_the_newest_of_each_partition_at_a_time),
+        tables_test(test_large_columns_are_the_last),
         tables_test(test_objects_at_below_and_above),
         tables_test(test_what_outlives_its_run_is_left),
     };
