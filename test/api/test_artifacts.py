@@ -14,14 +14,13 @@ import flyte.remote
 from flyte.artifacts import TimePartition
 from test_retention import MOMENT, gc, objects, restart_with
 
-RPCS = "/flyteidl2.artifact.ArtifactService/"
 SCOPE = {"project": "flytesnacks", "domain": "development"}
 PROJECT_ID = {"name": "flytesnacks", "domain": "development"}
 TYPE = {"blob": {}}
 
 
 def call(tern, rpc, message):
-    return wire.call(tern.endpoint, RPCS + rpc, message)
+    return wire.call(tern.endpoint, wire.ARTIFACTS + rpc, message)
 
 
 def create(tern, name, version, uri="s3://tern/x/y/z", **spec):
@@ -341,18 +340,18 @@ def test_what_artifacts_name_outlives_runs_and_uploads(make_tern, tmp_path):
     cli("run", "--follow", "artifacts.py", "makes", "--name", "kept", "--text", "kept", "--version", "1")
     for _ in range(2):  # the newest two runs always stay
         cli("run", "--follow", "kept.py", "works", "--text", "x")
-    kept = wire.call(server.endpoint, RPCS + "GetArtifact", {"name": {**SCOPE, "name": "kept"}}).json["artifact"]["spec"]
+    kept = wire.call(server.endpoint, wire.ARTIFACTS + "GetArtifact", {"name": {**SCOPE, "name": "kept"}}).json["artifact"]["spec"]
     run = kept["source"]["taskAction"]["action"]["run"]["name"]
     key = kept["value"]["scalar"]["blob"]["uri"].removeprefix("s3://tern/")
     place = f"flytesnacks/development/{run}/"
     assert key.startswith(place) and len(objects(server, place)) > 1
-    given = wire.call(server.endpoint, RPCS + "GetArtifact", {"name": {**SCOPE, "name": "given"}}).json["artifact"]["spec"]
+    given = wire.call(server.endpoint, wire.ARTIFACTS + "GetArtifact", {"name": {**SCOPE, "name": "given"}}).json["artifact"]["spec"]
     restart_with(server, "--retention.runs", MOMENT, "--retention.uploads", MOMENT)
     assert gc(server)["uploads"] > 0
     assert given["value"]["scalar"]["blob"]["uri"].removeprefix("s3://tern/") in objects(server, "uploads/")
     assert run not in cli("get", "run").stdout
     assert objects(server, place) == {key}
     gone = {"artifactId": {"name": {**SCOPE, "name": "kept"}, "version": "1"}}
-    assert wire.call(server.endpoint, RPCS + "DeleteArtifact", gone).status == 200
+    assert wire.call(server.endpoint, wire.ARTIFACTS + "DeleteArtifact", gone).status == 200
     assert gc(server, "--dry-run")["of artifacts"] == 1 and objects(server, place) == {key}
     assert gc(server)["of artifacts"] == 1 and not objects(server, place)

@@ -244,7 +244,7 @@ def test_a_new_version_of_an_artifact_starts_its_triggers(tern):
     assert deploy_trigger(e, task, "other", others, inputs=own).status == 200
 
     def publish(version, value, domain="development"):
-        a = wire.call(e, "/flyteidl2.artifact.ArtifactService/CreateArtifact", {
+        a = wire.call(e, wire.ARTIFACTS + "CreateArtifact", {
             "artifactId": {"name": {**SCOPE, "domain": domain, "name": "numbers"}, "version": version},
             "spec": {"value": number(value), "type": {"simple": "INTEGER"}}})
         assert a.status == 200, a

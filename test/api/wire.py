@@ -4,6 +4,7 @@ import json
 import socket
 import struct
 
+ARTIFACTS = "/flyteidl2.artifact.ArtifactService/"
 PROJECTS = "/flyteidl2.project.ProjectService/"
 RUNS = "/flyteidl2.workflow.RunService/"
 TIMEOUT_S = 60
