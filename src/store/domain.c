@@ -64,12 +64,13 @@ enum code store_domain_update(struct ctx *cx, const struct store_domain *d)
     return rows.changed ? CODE_OK : not_found(cx, d->id);
 }
 
-/* Rows of space and task_name outlive what was in them, so they alone keep nothing. */
+/* Rows of space, task_name and artifact_name outlive what was in them, so they alone keep nothing. */
 static const struct {
     const char *what, *sql;
 } uses[] = {
     {"runs", "SELECT 1 FROM run r JOIN space sp ON sp.id = r.space_id WHERE sp.domain = $1 LIMIT 1"},
     {"tasks", "SELECT 1 FROM task t JOIN task_name tn ON tn.id = t.task_name_id WHERE tn.domain = $1 LIMIT 1"},
+    {"artifacts", "SELECT 1 FROM artifact a JOIN space sp ON sp.id = a.space_id WHERE sp.domain = $1 LIMIT 1"},
     {"secrets", "SELECT 1 FROM secret WHERE domain = $1 LIMIT 1"},
     {"settings", "SELECT 1 FROM settings WHERE domain = $1 AND body IS NOT NULL LIMIT 1"},
 };

@@ -19,7 +19,7 @@ must_check_ enum code store_domain_get(struct ctx *cx, str id, struct store_doma
 must_check_ enum code store_domain_insert(struct ctx *cx, const struct store_domain *d);
 /* The name. Errors: NOT_FOUND. */
 must_check_ enum code store_domain_update(struct ctx *cx, const struct store_domain *d);
-/* Errors: NOT_FOUND, FAILED_PRECONDITION (it has runs, tasks, secrets or settings). */
+/* Errors: NOT_FOUND, FAILED_PRECONDITION (it has runs, tasks, artifacts, secrets or settings). */
 must_check_ enum code store_domain_delete(struct ctx *cx, str id);
 
 #endif

@@ -59,7 +59,7 @@ def test_names_of_domains_are_checked(service, bad):
     assert code_of(service.create_domain, rpc.CreateDomainRequest(org="acme", id=bad))[0] == Code.INVALID_ARGUMENT
 
 
-def test_a_domain_in_use_stays(sdk, service, cli):
+def test_a_domain_in_use_stays(sdk, service, cli, tern):
     delete = lambda: service.delete_domain(rpc.DeleteDomainRequest(org="acme", id="used"))
     service.create_domain(rpc.CreateDomainRequest(org="acme", id="used"))
     settings = Settings.get_settings_for_edit(domain="used")
@@ -69,6 +69,11 @@ def test_a_domain_in_use_stays(sdk, service, cli):
     cli("create", "secret", "--domain", "used", "held", "--value", "x")
     assert code_of(delete) == (Code.FAILED_PRECONDITION, "domain used has secrets: it is deleted when it has none")
     cli("delete", "secret", "--domain", "used", "held")
+    made = {"artifactId": {"name": {"project": "flytesnacks", "domain": "used", "name": "model"}, "version": "1"}}
+    spec = {"value": {"scalar": {"blob": {"uri": "s3://tern/x/y/z"}}}, "type": {"blob": {}}}
+    assert wire.call(tern.endpoint, wire.ARTIFACTS + "CreateArtifact", {**made, "spec": spec}).status == 200
+    assert code_of(delete) == (Code.FAILED_PRECONDITION, "domain used has artifacts: it is deleted when it has none")
+    assert wire.call(tern.endpoint, wire.ARTIFACTS + "DeleteArtifact", made).status == 200
     sdk.with_runcontext(domain="used").run(basic.add, a=1, b=2).wait(quiet=True)
     assert code_of(delete) == (Code.FAILED_PRECONDITION, "domain used has runs: it is deleted when it has none")
 
