@@ -16,38 +16,38 @@
     X(8, attempts, I)                                                                                                  \
     X(9, created_ns, I)                                                                                                \
     X(10, due_ns, I)                                                                                                   \
-    X(11, ended_ns, N)                                                                                                 \
-    X(12, error, T)
+    X(11, ended_ns, N)
 
 #define O_NAME(n, col, kind) "o." #col ","
+#define SELECTED COLUMNS(O_NAME) "o.error,o.id"
 #define DEAD "o.ended_ns IS NOT NULL AND o.error IS NOT NULL"
 
 static void decode(const struct db_value *v, struct store_outbox *row)
 {
     COLUMNS(ROW_READ)
+    row->error = v[11].s;
     row->id = (uint64_t)v[12].i;
 }
 
 enum code store_outbox_add(struct ctx *cx, struct store_outbox *row, bool *added)
 {
     struct db_rows rows;
-    TRY(db_query(cx, "SELECT coalesce(max(id), 0)+1 FROM outbox", NULL, 0, &rows));
-    uint64_t id = (uint64_t)db_row(&rows, 0)[0].i;
-    const struct db_value args[] = {COLUMNS(ROW_ARG) DB_I(id)};
+    const struct db_value args[] = {COLUMNS(ROW_ARG) ROW_ARG_T(row->error)};
     TRY(db_query(cx,
-                 "INSERT INTO outbox (" COLUMNS(ROW_NAME) "id) VALUES (" COLUMNS(
-                     ROW_PLACE) "$13)"
-                                " ON CONFLICT (action_id, phase, rule, channel) DO NOTHING",
+                 "INSERT INTO outbox (" COLUMNS(ROW_NAME) "error) VALUES (" COLUMNS(
+                     ROW_PLACE) "$12)"
+                                " ON CONFLICT (action_id, phase, rule, channel) DO NOTHING RETURNING id",
                  args, sizeof(args) / sizeof(*args), &rows));
-    row->id = id;
-    *added = rows.changed > 0;
+    *added = rows.n > 0;
+    if (*added)
+        row->id = (uint64_t)db_row(&rows, 0)[0].i;
     return CODE_OK;
 }
 
 enum code store_outbox_get(struct ctx *cx, uint64_t id, struct store_outbox **out)
 {
     struct db_rows rows;
-    TRY(db_query(cx, "SELECT " COLUMNS(O_NAME) "o.id FROM outbox o WHERE o.id=$1", DB_ARGS(DB_I(id)), &rows));
+    TRY(db_query(cx, "SELECT " SELECTED " FROM outbox o WHERE o.id=$1", DB_ARGS(DB_I(id)), &rows));
     if (!rows.n)
         return fail(cx, CODE_NOT_FOUND, "there is no notification %llu", (unsigned long long)id);
     *out = arena_new(cx->mem, struct store_outbox);
@@ -107,10 +107,9 @@ enum code store_outbox_list(struct ctx *cx, bool dead, uint64_t after, size_t ma
                             size_t *n)
 {
 #define LIST(which)                                                                                                    \
-    "SELECT " COLUMNS(                                                                                                 \
-        O_NAME) "o.id,sp.project,sp.domain,r.name,a.name FROM outbox o JOIN action a ON a.id=o.action_id"              \
-                " JOIN run r ON r.id=a.run_id JOIN space sp ON sp.id=r.space_id"                                       \
-                " WHERE " which " AND o.id > $1 ORDER BY o.id LIMIT $2"
+    "SELECT " SELECTED ",sp.project,sp.domain,r.name,a.name FROM outbox o JOIN action a ON a.id=o.action_id"           \
+    " JOIN run r ON r.id=a.run_id JOIN space sp ON sp.id=r.space_id"                                                   \
+    " WHERE " which " AND o.id > $1 ORDER BY o.id LIMIT $2"
     struct db_rows rows;
     TRY(db_query(cx, dead ? LIST(DEAD) : LIST("o.ended_ns IS NULL"), DB_ARGS(DB_I(after), DB_I(max)), &rows));
     struct store_outbox_line *list = arena_new_array(cx->mem, struct store_outbox_line, rows.n);

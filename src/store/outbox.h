@@ -23,7 +23,7 @@ struct store_outbox {
     str error;
 };
 
-/* Write entry. Sets id; a row for the same action, phase, rule and channel stays, and *added is false. */
+/* Write entry. *added: id is set; false when there is a row for the same action, phase, rule and channel, which stays. */
 must_check_ enum code store_outbox_add(struct ctx *cx, struct store_outbox *row, bool *added);
 /* Errors: NOT_FOUND. */
 must_check_ enum code store_outbox_get(struct ctx *cx, uint64_t id, struct store_outbox **out);

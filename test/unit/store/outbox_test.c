@@ -28,11 +28,15 @@ static void the_same_change_is_told_once(void **state)
     struct store_outbox again = row(t, 0, 7, 10), *found;
     uint64_t first, id;
     assert_true(add(t, again, &first));
+    again.id = 77;
     assert_false(add(t, again, &id));
+    assert_int_equal(id, 77); /* no row has another */
     again.channel = STORE_OUTBOX_EMAIL;
     assert_true(add(t, again, &id));
     again.phase = ABORTED;
     assert_true(add(t, again, &id));
+    assert_ok(t->cx, store_outbox_get(t->cx, id, &found));
+    assert_int_equal(found->phase, ABORTED);
     assert_ok(t->cx, store_outbox_get(t->cx, first, &found));
     found->ended_ns = 20;
     assert_ok(t->cx, store_outbox_save(t->cx, found));
