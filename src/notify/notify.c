@@ -225,8 +225,9 @@ static enum code read_message(struct ctx *cx, void *arg)
 static enum code save(struct ctx *cx, void *arg)
 {
     const struct notify_message *m = arg;
-    TRY(store_outbox_save(cx, m->row));
-    if (!m->row->ended_ns || !m->row->error.n)
+    bool saved;
+    TRY(store_outbox_save(cx, m->row, &saved));
+    if (!saved || !m->row->ended_ns || !m->row->error.n)
         return CODE_OK;
     struct store_event e = {.action_id = m->action->id,
                             .attempt = m->action->attempt,

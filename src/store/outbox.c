@@ -55,12 +55,17 @@ enum code store_outbox_get(struct ctx *cx, uint64_t id, struct store_outbox **ou
     return CODE_OK;
 }
 
-enum code store_outbox_save(struct ctx *cx, const struct store_outbox *row)
+enum code store_outbox_save(struct ctx *cx, const struct store_outbox *row, bool *saved)
 {
-    return db_query(
-        cx, "UPDATE outbox SET attempts=$1, due_ns=$2, ended_ns=$3, error=$4 WHERE id=$5 AND ended_ns IS NULL",
-        DB_ARGS(DB_I(row->attempts), DB_I(row->due_ns), ROW_ARG_N(row->ended_ns), ROW_ARG_T(row->error), DB_I(row->id)),
-        NULL);
+    struct db_rows rows;
+    TRY(db_query(cx,
+                 "UPDATE outbox SET attempts=$1, due_ns=$2, ended_ns=$3, error=$4"
+                 " WHERE id=$5 AND action_id=$6 AND created_ns=$7 AND ended_ns IS NULL",
+                 DB_ARGS(DB_I(row->attempts), DB_I(row->due_ns), ROW_ARG_N(row->ended_ns), ROW_ARG_T(row->error),
+                         DB_I(row->id), DB_I(row->action_id), DB_I(row->created_ns)),
+                 &rows));
+    *saved = rows.changed > 0;
+    return CODE_OK;
 }
 
 /* ---- what is due ------------------------------------------------------------------------------------------------- */

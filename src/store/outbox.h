@@ -27,8 +27,9 @@ struct store_outbox {
 must_check_ enum code store_outbox_add(struct ctx *cx, struct store_outbox *row, bool *added);
 /* Errors: NOT_FOUND. */
 must_check_ enum code store_outbox_get(struct ctx *cx, uint64_t id, struct store_outbox **out);
-/* Write entry. attempts, due_ns, ended_ns and error; only while it is to be sent. */
-must_check_ enum code store_outbox_save(struct ctx *cx, const struct store_outbox *row);
+/* Write entry. attempts, due_ns, ended_ns and error; only while it is to be sent, *saved tells: when it went with its run,
+ * another message may have its id. */
+must_check_ enum code store_outbox_save(struct ctx *cx, const struct store_outbox *row, bool *saved);
 
 /* What is due at now_ns, or not before far_ns (the clock has jumped back since it was written): of each server the first per_server rows, of up to max_servers servers after *cursor, which
  * becomes the last of them, or INT64_MIN when all servers were looked at. *next_ns: when the first of the others is due,

@@ -22,6 +22,13 @@ static bool add(struct tables *t, struct store_outbox r, uint64_t *id)
     return added;
 }
 
+static void save(struct tables *t, const struct store_outbox *r, bool expected)
+{
+    bool saved;
+    assert_ok(t->cx, store_outbox_save(t->cx, r, &saved));
+    assert_int_equal(saved, expected);
+}
+
 static void the_same_change_is_told_once(void **state)
 {
     struct tables *t = *state;
@@ -39,7 +46,7 @@ static void the_same_change_is_told_once(void **state)
     assert_int_equal(found->phase, ABORTED);
     assert_ok(t->cx, store_outbox_get(t->cx, first, &found));
     found->ended_ns = 20;
-    assert_ok(t->cx, store_outbox_save(t->cx, found));
+    save(t, found, true);
     assert_false(add(t, row(t, 0, 7, 30), &id)); /* not either when it was sent long ago */
     assert_int_equal(fixture_int(t->cx, "SELECT count(*) FROM outbox"), 3);
     assert_code(t->cx, store_outbox_get(t->cx, 999, &found), CODE_NOT_FOUND);
@@ -84,7 +91,7 @@ static void what_was_given_up_is_listed_and_comes_back(void **state)
     r->attempts = 4;
     r->ended_ns = 200;
     r->error = STR("nobody there");
-    assert_ok(t->cx, store_outbox_save(t->cx, r));
+    save(t, r, true);
     assert_ok(t->cx, store_outbox_list(t->cx, false, 0, 10, &lines, &n));
     assert_int_equal(n, 0);
     assert_ok(t->cx, store_outbox_list(t->cx, true, 0, 10, &lines, &n));
@@ -100,6 +107,30 @@ static void what_was_given_up_is_listed_and_comes_back(void **state)
     assert_int_equal(r->attempts, 0);
     assert_int_equal(r->due_ns, 300);
     assert_int_equal(r->ended_ns, 0);
+}
+
+/* The run goes while its message is under way, and the next message gets the id. */
+static void what_is_gone_is_not_saved_to_another(void **state)
+{
+    struct tables *t = *state;
+    struct store_outbox *sent, *other;
+    struct store_run run;
+    struct store_action root;
+    uint64_t id, again;
+    bool done = false;
+    assert_true(add(t, row(t, 0, 3, 100), &id));
+    assert_ok(t->cx, store_outbox_get(t->cx, id, &sent));
+    tables_make_run(t->cx, "r2", &run, &root);
+    while (!done)
+        assert_ok(t->cx, store_run_delete_piece(t->cx, t->run.id, 100, &done));
+    sent->ended_ns = 200;
+    save(t, sent, false);
+    t->root = root;
+    assert_true(add(t, row(t, 0, 3, 100), &again));
+    assert_int_equal(again, id);
+    save(t, sent, false);
+    assert_ok(t->cx, store_outbox_get(t->cx, id, &other));
+    assert_int_equal(other->ended_ns, 0);
 }
 
 static void tokens(void **state)
@@ -137,8 +168,11 @@ static void it_goes_with_its_run(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {tables_test(the_same_change_is_told_once), tables_test(each_server_has_its_turn),
-                                       tables_test(what_was_given_up_is_listed_and_comes_back), tables_test(tokens),
+    const struct CMUnitTest tests[] = {tables_test(the_same_change_is_told_once),
+                                       tables_test(each_server_has_its_turn),
+                                       tables_test(what_was_given_up_is_listed_and_comes_back),
+                                       tables_test(what_is_gone_is_not_saved_to_another),
+                                       tables_test(tokens),
                                        tables_test(it_goes_with_its_run)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
