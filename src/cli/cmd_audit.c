@@ -36,7 +36,7 @@ const struct cli_option cli_cmd_audit_options[] = {
 
 struct query {
     const struct options *o;
-    int64_t since_ns, before_ns;
+    int64_t since_ns, before_ns, before_id;
     size_t limit;
     VEC(struct store_audit) found; /* newest first */
 };
@@ -71,6 +71,7 @@ static bool wanted(const struct options *o, const struct store_audit *a)
 static void keep(struct arena *mem, struct query *q, const struct store_audit *a)
 {
     *vec_push(&q->found, mem) = (struct store_audit){
+        a->id,
         a->time_ns,
         arena_str(mem, a->rpc),
         arena_str(mem, a->subject),
@@ -85,12 +86,12 @@ static enum code look(struct ctx *cx, struct arena *mem, struct query *q, bool *
 {
     struct store_audit *rows;
     size_t n;
-    TRY(store_audit_list(cx, q->since_ns, q->before_ns, PIECE, &rows, &n));
+    TRY(store_audit_list(cx, q->since_ns, q->before_ns, q->before_id, PIECE, &rows, &n));
     for (size_t i = 0; i < n && q->found.n < q->limit; i++)
         if (wanted(q->o, &rows[i]))
             keep(mem, q, &rows[i]);
     if (n)
-        q->before_ns = rows[n - 1].time_ns;
+        q->before_id = rows[n - 1].id;
     *more = n == PIECE && q->found.n < q->limit;
     return CODE_OK;
 }
@@ -178,7 +179,7 @@ enum code cli_cmd_audit(struct ctx *cx, int argc, char **argv)
 {
     cleanup_(db_cleanup) struct db *db = NULL;
     struct options o = {.limit = LIMIT_DEFAULT};
-    struct query q = {.o = &o, .before_ns = INT64_MAX};
+    struct query q = {.o = &o, .before_ns = INT64_MAX, .before_id = INT64_MAX};
     struct config *c;
     TRY(config_load(cx, &argc, argv, &c));
     TRY(cli_args(cx, cli_cmd_audit_options, &o, &argc, argv, 0, 0));
