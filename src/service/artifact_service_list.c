@@ -2,7 +2,7 @@
 #include "gen/services.h"
 #include "service/artifact_message.h"
 #include "service/convert.h"
-#include "service/list.h"
+#include "service/walk.h"
 #include "store/space.h"
 
 /* Versions may be large: so many make a page at most. */
@@ -11,28 +11,34 @@
 /* Partitions that a group shows of its latest time. */
 #define LATEST_MAX ((size_t)16)
 
-static const struct service_list_field version_fields[] = {
-    {"name", "n.name", SERVICE_LIST_TEXT, NULL},
-    {"version", "a.version", SERVICE_LIST_TEXT, NULL},
-    {"created_at", "a.created_ns", SERVICE_LIST_TIME, NULL},
-    {"source_run", "a.source_run", SERVICE_LIST_TEXT, NULL},
-    {"source_action", "a.source_action", SERVICE_LIST_TEXT, NULL},
-    {"source_external_ref", "a.source_ref", SERVICE_LIST_TEXT, NULL},
-    {"time_partition", "a.time_ns", SERVICE_LIST_TIME, NULL},
-};
+/* Of the versions with that alias. A page asks for rows by their ids (service/walk.h): the + keeps SQLite from going
+ * through what else has an index. */
+#define FIELDS(a)                                                                                                      \
+    {                                                                                                                  \
+        {"name", "n.name", SERVICE_LIST_TEXT, NULL}, {"version", a ".version", SERVICE_LIST_TEXT, NULL},               \
+            {"created_at", a ".created_ns", SERVICE_LIST_TIME, NULL},                                                  \
+            {"source_run", "+" a ".source_run", SERVICE_LIST_TEXT, NULL},                                              \
+            {"source_action", a ".source_action", SERVICE_LIST_TEXT, NULL},                                            \
+            {"source_external_ref", "+" a ".source_ref", SERVICE_LIST_TEXT, NULL},                                     \
+            {"time_partition", "+" a ".time_ns", SERVICE_LIST_TIME, NULL},                                             \
+    }
+#define PAIRS(a)                                                                                                       \
+    {                                                                                                                  \
+        {"user_metadata.", "SELECT 1 FROM artifact_pair x WHERE x.artifact_id = " a ".id AND x.kind = 1"},             \
+            {PARTITION, "SELECT 1 FROM artifact_pair x WHERE x.artifact_id = " a ".id AND x.kind = 2"},                \
+    }
+#define PARTITION "partition."
 
-static const struct service_list_pairs version_pairs[] = {
-    {"user_metadata.", "SELECT 1 FROM artifact_pair x WHERE x.artifact_id = a.id AND x.kind = 1"},
-    {"partition.", "SELECT 1 FROM artifact_pair x WHERE x.artifact_id = a.id AND x.kind = 2"},
-};
+static const struct service_list_field version_fields[] = FIELDS("a"), newer_fields[] = FIELDS("b");
+static const struct service_list_pairs version_pairs[] = PAIRS("a"), newer_pairs[] = PAIRS("b");
 
-static const struct service_list_spec version_list = {
-    .fields = version_fields,
-    .field_count = sizeof(version_fields) / sizeof(*version_fields),
-    .pairs = version_pairs,
-    .pair_count = sizeof(version_pairs) / sizeof(*version_pairs),
-    .by_id = "a.id",
-};
+#define SPEC(list_fields, list_pairs)                                                                                  \
+    {                                                                                                                  \
+        .fields = list_fields, .field_count = sizeof(list_fields) / sizeof(*list_fields), .pairs = list_pairs,         \
+        .pair_count = sizeof(list_pairs) / sizeof(*list_pairs), .by_id = "a.id", .walked = true                        \
+    }
+static const struct service_list_spec version_list = SPEC(version_fields, version_pairs);
+static const struct service_list_spec newer_list = SPEC(newer_fields, newer_pairs);
 
 /* 0 when nothing ever was in that project and domain. */
 static enum code space_of(struct ctx *cx, const CommonProjectIdentifier *p, uint64_t *out)
@@ -49,44 +55,112 @@ static enum code name_of(struct ctx *cx, const CommonProjectIdentifier *p, str n
     return CODE_OK;
 }
 
-/* Few versions come from one source: they are found by it, and then compared with the scope. */
-static bool by_source(const CommonListRequest *req)
+static enum code version_scope(struct ctx *cx, const ArtifactListArtifactsRequest *req, struct service_list *l,
+                               uint64_t *id)
 {
-    for (size_t i = 0; req && i < req->filters.n; i++) {
-        const CommonFilter *f = req->filters.p[i];
-        if (f->function == COMMON_FILTER_FUNCTION_EQUAL &&
-            (str_eq(f->field, STR("source_run")) || str_eq(f->field, STR("source_external_ref"))))
-            return true;
+    if (req->name.n) {
+        TRY(name_of(cx, req->project_id, req->name, id));
+        return service_list_and(cx, l, "+a.name_id = ?", &DB_I(*id), 1);
     }
-    return false;
+    TRY(space_of(cx, req->project_id, id));
+    return service_list_and(cx, l, "+a.space_id = ?", &DB_I(*id), 1);
 }
 
-static enum code version_scope(struct ctx *cx, const ArtifactListArtifactsRequest *req, struct service_list *l)
+/* Of the versions of a partition that the filters select, the newest. From each row to the next one that they select: all
+ * pages together look at a version once. */
+static enum code newest_of_partition(struct ctx *cx, struct service_list *l, const CommonListRequest *req)
 {
-    uint64_t id;
-    if (req->name.n) {
-        TRY(name_of(cx, req->project_id, req->name, &id));
-        return service_list_and(cx, l, "a.name_id = ?", &DB_I(id), 1);
+    TRY(service_list_and(cx, l,
+                         "NOT EXISTS (SELECT 1 FROM artifact b WHERE b.name_id = a.name_id AND b.part = a.part "
+                         "AND b.id > a.id",
+                         NULL, 0));
+    for (size_t i = 0; req && i < req->filters.n; i++)
+        TRY(service_list_filter(cx, l, &newer_list, req->filters.p[i]));
+    buf_char(&l->where, ')');
+    return CODE_OK;
+}
+
+static void take_fewer(struct store_walk *set, struct store_walk other)
+{
+    if (store_walk_queries[other.kind].rank < store_walk_queries[set->kind].rank)
+        *set = other;
+}
+
+/* name_id 0: the list is of a project. */
+static enum code take_filter(struct ctx *cx, uint64_t name_id, const CommonFilter *f, struct store_walk *set)
+{
+    static const struct {
+        const char *field;
+        enum store_walk_kind kind;
+        bool of_name;
+    } sets[] = {
+        {"version", STORE_WALK_ARTIFACTS_OF_VERSION, true},
+        {"time_partition", STORE_WALK_ARTIFACTS_AT_TIME, true},
+        {"source_run", STORE_WALK_ARTIFACTS_OF_RUN, false},
+        {"source_external_ref", STORE_WALK_ARTIFACTS_OF_REF, false},
+    };
+    struct db_value v;
+    size_t n;
+    if (f->function != COMMON_FILTER_FUNCTION_EQUAL)
+        return CODE_OK;
+    if (name_id && str_starts(f->field, STR(PARTITION)))
+        take_fewer(set, (struct store_walk){
+                            STORE_WALK_ARTIFACTS_OF_PARTITION,
+                            {DB_I(name_id), DB_S(str_skip(f->field, strlen(PARTITION))), DB_S(f->values.p[0])}});
+    for (size_t i = 0; i < sizeof(sets) / sizeof(*sets); i++) {
+        if (!str_eq_nocase(f->field, str_from(sets[i].field)) || (sets[i].of_name && !name_id))
+            continue;
+        TRY(service_list_values(cx, service_list_find(&version_list, f->field), f, &v, &n));
+        take_fewer(set, sets[i].of_name ? (struct store_walk){sets[i].kind, {DB_I(name_id), v}}
+                                        : (struct store_walk){sets[i].kind, {v}});
     }
-    TRY(space_of(cx, req->project_id, &id));
-    return service_list_and(cx, l, by_source(req->request) ? "a.space_id + 0 = ?" : "a.space_id = ?", &DB_I(id), 1);
+    return CODE_OK;
+}
+
+/* The versions to look at: those of the scope, or fewer where a filter names them. */
+static enum code version_walk(struct ctx *cx, const ArtifactListArtifactsRequest *req, uint64_t scope_id,
+                              const struct service_list *l, struct service_walk *out)
+{
+    struct store_walk *set = arena_new(cx->mem, struct store_walk);
+    size_t filters = req->request ? req->request->filters.n : 0;
+    *set = (struct store_walk){req->name.n ? STORE_WALK_ARTIFACTS_OF_NAME : STORE_WALK_ARTIFACTS_OF_PROJECT,
+                               {DB_I(scope_id)}};
+    for (size_t i = 0; i < filters; i++)
+        TRY(take_filter(cx, req->name.n ? scope_id : 0, req->request->filters.p[i], set));
+    *out = (struct service_walk){
+        .groups = {{set, 1}},
+        .group_count = 1,
+        .range = {.descending = l->order[0].descending, .end = INT64_MAX},
+        .ordered = true,
+        .exact = !filters && !req->latest_per_partition,
+        .id = "a.id",
+        .filter = store_artifact_filter,
+    };
+    if (out->range.descending) {
+        out->range.after = (struct store_walk_place){INT64_MAX, INT64_MAX};
+        out->range.end = 0;
+    }
+    return CODE_OK;
 }
 
 enum code ArtifactService_ListArtifacts(struct ctx *cx, const ArtifactListArtifactsRequest *req,
                                         ArtifactListArtifactsResponse *rsp)
 {
     struct service_list l;
+    struct service_walk walk;
     struct store_artifact *rows;
-    size_t n;
+    uint64_t scope_id, *ids;
     service_list_init(cx, &l);
-    TRY(version_scope(cx, req, &l));
+    TRY(version_scope(cx, req, &l, &scope_id));
     TRY(service_list_request(cx, &l, &version_list, req->request));
+    if (req->latest_per_partition)
+        TRY(newest_of_partition(cx, &l, req->request));
     l.limit = l.limit < VERSIONS_MAX ? l.limit : VERSIONS_MAX;
     TRY(service_list_done(cx, &l));
-    TRY((req->latest_per_partition ? store_artifact_list_parts : store_artifact_list)(cx, &l.page, &rows, &n));
-    rsp->token = service_list_token(cx, &l, &n);
-    rsp->artifacts.n = n;
-    return service_artifact_messages(cx, rows, n, req->project_id->organization, &rsp->artifacts.p);
+    TRY(version_walk(cx, req, scope_id, &l, &walk));
+    TRY(service_walk_page(cx, &l, &walk, &ids, &rsp->artifacts.n, &rsp->token));
+    TRY(store_artifact_list_ids(cx, ids, rsp->artifacts.n, &rows));
+    return service_artifact_messages(cx, rows, rsp->artifacts.n, req->project_id->organization, &rsp->artifacts.p);
 }
 
 /* ---- names ------------------------------------------------------------------------------------------------------- */

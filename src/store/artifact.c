@@ -85,11 +85,11 @@ enum code store_artifact_name_list(struct ctx *cx, const struct store_page *page
     X(12, created_by, N)
 
 #define A_NAME(n, col, kind) ROW_NAME_OF("a", col)
-#define SELECTED "SELECT " COLUMNS(A_NAME) "a.id, a.time_ns, sp.project, sp.domain, n.name, i.subject, i.name"
-#define FROM                                                                                                           \
-    " FROM artifact a JOIN artifact_name n ON n.id=a.name_id JOIN space sp ON sp.id=a.space_id"                        \
-    " LEFT JOIN identity i ON i.id=a.created_by"
-#define SELECT SELECTED FROM
+#define SELECT                                                                                                         \
+    "SELECT " COLUMNS(                                                                                                 \
+        A_NAME) "a.id, a.time_ns, sp.project, sp.domain, n.name, i.subject, i.name"                                    \
+                " FROM artifact a JOIN artifact_name n ON n.id=a.name_id JOIN space sp ON sp.id=a.space_id"            \
+                " LEFT JOIN identity i ON i.id=a.created_by"
 
 static struct store_artifact *decode_all(struct ctx *cx, const struct db_rows *rows)
 {
@@ -179,25 +179,21 @@ enum code store_artifact_delete(struct ctx *cx, const struct store_artifact *a)
 
 /* ---- lists ------------------------------------------------------------------------------------------------------- */
 
-enum code store_artifact_list(struct ctx *cx, const struct store_page *page, struct store_artifact **out, size_t *n)
+enum code store_artifact_filter(struct ctx *cx, const struct store_page *page, struct db_rows *out)
 {
-    struct db_rows rows;
-    TRY(store_page_query(cx, STR(SELECTED), STR(FROM), page, &rows));
-    *out = decode_all(cx, &rows);
-    *n = rows.n;
-    return CODE_OK;
+    return store_page_query(cx, STR("SELECT a.id"), STR(" FROM artifact a JOIN artifact_name n ON n.id=a.name_id"),
+                            page, out);
 }
 
-enum code store_artifact_list_parts(struct ctx *cx, const struct store_page *page, struct store_artifact **out,
-                                    size_t *n)
+enum code store_artifact_list_ids(struct ctx *cx, const uint64_t *ids, size_t n, struct store_artifact **out)
 {
-    struct store_page outer = *page;
-    outer.where =
-        arena_printf(cx->mem,
-                     "a.id IN (SELECT max(a.id) FROM artifact a JOIN artifact_name n ON n.id=a.name_id WHERE " STR_FMT
-                     " GROUP BY a.name_id, a.part)",
-                     STR_ARG(page->where));
-    return store_artifact_list(cx, &outer, out, n);
+    *out = arena_new_array(cx->mem, struct store_artifact, n);
+    for (size_t i = 0; i < n; i++) {
+        struct store_artifact *row;
+        TRY(store_artifact_get(cx, ids[i], &row));
+        (*out)[i] = *row;
+    }
+    return CODE_OK;
 }
 
 enum code store_artifact_latest_time(struct ctx *cx, uint64_t name_id, int64_t *time_ns, bool *has)

@@ -66,13 +66,11 @@ must_check_ enum code store_artifact_find(struct ctx *cx, uint64_t name_id, str 
 must_check_ enum code store_artifact_get(struct ctx *cx, uint64_t id, struct store_artifact **out);
 /* Write entry. A name that was not declared goes with its last version. */
 must_check_ enum code store_artifact_delete(struct ctx *cx, const struct store_artifact *a);
-/* Aliases: a artifact, n artifact_name, i identity that made it. */
-must_check_ enum code store_artifact_list(struct ctx *cx, const struct store_page *page, struct store_artifact **out,
-                                          size_t *n);
-/* The newest version of each partition of each name among those that page selects; of these, those after the pages
- * before. */
-must_check_ enum code store_artifact_list_parts(struct ctx *cx, const struct store_page *page,
-                                                struct store_artifact **out, size_t *n);
+/* Those versions, in that order. */
+must_check_ enum code store_artifact_list_ids(struct ctx *cx, const uint64_t *ids, size_t n,
+                                              struct store_artifact **out);
+/* The ids of those that page selects. Aliases: a artifact, n artifact_name. */
+must_check_ enum code store_artifact_filter(struct ctx *cx, const struct store_page *page, struct db_rows *out);
 
 /* The newest time partition of a name; *has = false when it has none. */
 must_check_ enum code store_artifact_latest_time(struct ctx *cx, uint64_t name_id, int64_t *time_ns, bool *has);

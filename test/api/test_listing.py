@@ -442,6 +442,46 @@ def test_a_long_list_answers_in_pieces(rows):
     assert 1 < windows < pages
 
 
+def test_a_long_list_of_versions_answers_in_pieces(rows):
+    """What a filter names is looked for where it is; what nothing names, in pieces."""
+    day = {"value": {"timeValue": "2026-01-01T00:00:00Z"}, "key": "day"}
+    name = {"project": "flytesnacks", "domain": "development", "name": "long"}
+    spec = {"value": {"scalar": {"blob": {"uri": "s3://tern/x/y/z"}}}, "type": {"blob": {}}, "timePartition": day,
+            "partitions": {"value": {"region": {"staticValue": "eu"}}}}
+    first = {"artifactId": {"name": name, "version": "first"}, "spec": spec}
+    assert wire.call(rows.endpoint, wire.ARTIFACTS + "CreateArtifact", first).status == 200
+    like, count = rows.one("artifact", "version='first'"), 130_000
+    rows.db.execute("UPDATE artifact SET source_action='a1', source_run='r1', source_ref='ref' WHERE id=?", (like["id"],))
+    rows.db.execute("BEGIN IMMEDIATE")
+    rows.db.executemany(f"INSERT INTO artifact ({','.join(like)}) VALUES ({','.join('?' * len(like))})", (
+        list({**like, "id": like["id"] + 1 + i, "version": f"v{i}", "part": b"other", "time_ns": 0}.values())
+        for i in range(count)))
+    rows.db.execute("COMMIT")
+
+    def pages(*filters, **more):
+        got, token = [], None
+        while token != "":
+            a = wire.call(rows.endpoint, wire.ARTIFACTS + "ListArtifacts", {
+                "projectId": wire.PROJECT, "name": "long", **more,
+                "request": {"limit": 200, "token": token or "", "filters": filters}})
+            assert a.status == 200, a
+            got.append([x["artifactId"]["version"] for x in a.json.get("artifacts", [])])
+            token = a.json.get("token", "")
+        return got
+
+    def equal(field, value):
+        return {"field": field, "function": "EQUAL", "values": [value]}
+    for filters in (equal("partition.region", "eu"), equal("time_partition", day["value"]["timeValue"]), equal("source_run", "r1"),
+                    equal("source_external_ref", "ref"), equal("version", "first")):
+        assert pages(filters) == pages(equal("source_action", "a1"), filters) == [["first"]], filters
+    for asked in ({"latestPerPartition": True}, {}):
+        got = pages(equal("source_action", "a1"), **asked)
+        assert len(got) > 1 and [v for page in got for v in page] == ["first"], asked
+    some = {"field": "version", "function": "VALUE_IN", "values": ["first", "v5", "v7", "v9"]}
+    assert [v for page in pages(some, latestPerPartition=True) for v in page] == ["v9", "first"]
+    assert [v for page in pages(latestPerPartition=True) for v in page] == [f"v{count - 1}", "first"]
+
+
 def test_the_sdk_lists_runs(sdk, tern):
     """Run.listall with all its filters, over more runs than one page has."""
     from flyte.remote import Run

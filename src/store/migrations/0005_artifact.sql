@@ -34,7 +34,7 @@ CREATE INDEX artifact_of_name ON artifact (name_id);                      -- Lis
 CREATE INDEX artifact_of_space ON artifact (space_id);                    -- ListArtifacts
 CREATE INDEX artifact_part ON artifact (name_id, part);                   -- the newest of each partition
 CREATE INDEX artifact_time ON artifact (name_id, time_ns) WHERE time_ns IS NOT NULL;            -- time_partition
-CREATE INDEX artifact_run ON artifact (source_run, source_action) WHERE source_run IS NOT NULL; -- source_run = a name
+CREATE INDEX artifact_run ON artifact (source_run) WHERE source_run IS NOT NULL; -- source_run = a name
 CREATE INDEX artifact_ref ON artifact (source_ref) WHERE source_ref IS NOT NULL;                -- source_external_ref
 
 -- Pairs that lists filter by. kind 1: user_metadata; 2: partitions, the time partition as RFC 3339.
@@ -47,7 +47,7 @@ CREATE TABLE artifact_pair (
     space_id INTEGER NOT NULL,
     PRIMARY KEY (artifact_id, kind, key)
 ) WITHOUT ROWID;
-CREATE INDEX artifact_pair_name ON artifact_pair (name_id, kind, key, value);   -- ListPartitionValues, metadata keys of a name
+CREATE UNIQUE INDEX artifact_pair_name ON artifact_pair (name_id, kind, key, value, artifact_id); -- ListPartitionValues, ListArtifacts of a partition, metadata keys of a name
 CREATE INDEX artifact_pair_space ON artifact_pair (space_id, kind, key);        -- metadata keys of a project
 
 -- Objects of our bucket that artifacts name: a key, or the folder above. Retention of runs and uploads spares them.

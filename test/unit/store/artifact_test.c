@@ -1,4 +1,4 @@
-/* Artifacts: counts of names, lists of partitions, and which objects are named. */
+/* Artifacts: counts of names, what lists look at, and which objects are named. */
 #include "store/artifact.c"
 
 #include "store/tables.h"
@@ -69,26 +69,17 @@ static void test_names_count_their_versions(void **state)
     assert_null(found);
 }
 
-static void test_the_newest_of_each_partition(void **state)
+/* What a service makes of filters: versions by their ids, newer ones by their partition. */
+static void test_filters_look_at_what_they_are_given(void **state)
 {
     struct tables *t = *state;
-    struct ctx *cx = t->cx;
-    struct store_artifact_name n = name_of(cx, "n");
-    struct store_artifact *rows;
-    const struct db_value id = DB_I(n.id);
-    struct store_page page = {
-        .where = STR("a.name_id = $1"), .args = &id, .arg_count = 1, .order = STR("a.id DESC"), .limit = 10};
-    size_t count;
-    uint64_t x = add(cx, &n, "1", "x", NULL).id;
-    x = add(cx, &n, "2", "x", NULL).id;
-    uint64_t y = add(cx, &n, "3", "y", NULL).id;
-    assert_ok(cx, store_artifact_list_parts(cx, &page, &rows, &count));
-    assert_int_equal(count, 2);
-    assert_int_equal(rows[0].id, y);
-    assert_int_equal(rows[1].id, x);
-    page.after = arena_printf(cx->mem, "a.id < %llu", (unsigned long long)x);
-    assert_ok(cx, store_artifact_list_parts(cx, &page, &rows, &count));
-    assert_int_equal(count, 0); /* not the older one of x */
+    struct db_rows plan = tables_plan(
+        t->cx, "SELECT a.id FROM artifact a JOIN artifact_name n ON n.id=a.name_id WHERE (a.id IN (1,2) AND"
+               " (+a.name_id = $1 AND +a.source_run = $2 AND +a.time_ns = $3 AND NOT EXISTS (SELECT 1 FROM artifact b"
+               " WHERE b.name_id = a.name_id AND b.part = a.part AND b.id > a.id AND +b.source_run = $2"
+               " AND +b.time_ns = $3))) LIMIT 2");
+    assert_true(tables_plan_has(&plan, STR("SEARCH a USING INTEGER PRIMARY KEY (rowid=?)")));
+    assert_true(tables_plan_has(&plan, STR("SEARCH b USING INDEX artifact_part (name_id=? AND part=? AND rowid>?)")));
 }
 
 static void test_the_newest_of_each_partition_at_a_time(void **state)
@@ -180,7 +171,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         tables_test(test_names_count_their_versions),
-        tables_test(test_the_newest_of_each_partition),
+        tables_test(test_filters_look_at_what_they_are_given),
         tables_test(test_the_newest_of_each_partition_at_a_time),
         tables_test(test_large_columns_are_the_last),
         tables_test(test_objects_at_below_and_above),
