@@ -106,6 +106,7 @@ enum code engine_artifact_partitions(struct ctx *cx, ArtifactArtifactSpec *spec,
         int64_t seconds = spec->time_partition->value->time_value->seconds;
         out->row.time_ns = seconds * NS_PER_S;
         out->row.has_time = true;
+        out->row.time_key = spec->time_partition->key;
         time_format_rfc3339(seconds, 0, text);
         pairs[n++] = (struct store_artifact_pair){STORE_ARTIFACT_PARTITION, spec->time_partition->key,
                                                   arena_str(cx->mem, str_from(text))};

@@ -1,7 +1,7 @@
 /* ArtifactService: lists. Newest first. */
+#include "base/time.h"
 #include "gen/services.h"
 #include "service/artifact_message.h"
-#include "service/convert.h"
 #include "service/walk.h"
 #include "store/space.h"
 
@@ -171,25 +171,35 @@ static const struct service_list_field name_fields[] = {
 
 static const struct service_list_spec name_list = {.fields = name_fields, .field_count = 1, .by_id = "n.latest_id"};
 
+static CorePartitions_ValueEntry partition(struct ctx *cx, const struct store_artifact_partition *p)
+{
+    CoreLabelValue *v = pb_new(cx->mem, CoreLabelValue);
+    v->value_case = CoreLabelValue_static_value_tag;
+    v->static_value = p->value;
+    return (CorePartitions_ValueEntry){p->key, v};
+}
+
 /* What its versions have at the newest time. */
 static enum code latest_partitions(struct ctx *cx, const struct store_artifact_name *n, ArtifactArtifactGroup *g)
 {
-    struct store_artifact *rows;
+    struct store_artifact_partition *rows;
+    CorePartitions *p = NULL;
     int64_t time_ns;
     size_t count;
     bool has;
     TRY(store_artifact_latest_time(cx, n->id, &time_ns, &has));
     if (!has)
         return CODE_OK;
-    TRY(store_artifact_list_at(cx, n->id, time_ns, LATEST_MAX, &rows, &count));
-    g->latest_partitions.p = arena_new_array(cx->mem, CorePartitions *, count);
+    g->latest_time_partition = pb_new(cx->mem, GoogleProtobufTimestamp);
+    g->latest_time_partition->seconds = time_ns / NS_PER_S; /* whole ones, also 1970 */
+    TRY(store_artifact_partitions_at(cx, n->id, time_ns, LATEST_MAX, &rows, &count));
+    g->latest_partitions.p = arena_new_array(cx->mem, CorePartitions *, LATEST_MAX);
     for (size_t i = 0; i < count; i++) {
-        void *spec;
-        TRY(pb_decode(cx, &ArtifactArtifactSpec_type, rows[i].spec, &spec));
-        const ArtifactArtifactSpec *s = spec;
-        g->latest_time_partition = s->time_partition->value->time_value;
-        if (s->partitions)
-            g->latest_partitions.p[g->latest_partitions.n++] = s->partitions;
+        if (!p || rows[i].artifact_id != rows[i - 1].artifact_id) {
+            p = g->latest_partitions.p[g->latest_partitions.n++] = pb_new(cx->mem, CorePartitions);
+            p->value.p = arena_new_array(cx->mem, CorePartitions_ValueEntry, count - i);
+        }
+        p->value.p[p->value.n++] = partition(cx, &rows[i]);
     }
     return CODE_OK;
 }

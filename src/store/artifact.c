@@ -75,14 +75,15 @@ enum code store_artifact_name_list(struct ctx *cx, const struct store_page *page
     X(2, space_id, I)                                                                                                  \
     X(3, version, S)                                                                                                   \
     X(4, digest, B)                                                                                                    \
-    X(5, spec, B)                                                                                                      \
-    X(6, mismatch, B)                                                                                                  \
-    X(7, part, B)                                                                                                      \
-    X(8, source_run, T)                                                                                                \
-    X(9, source_action, T)                                                                                             \
-    X(10, source_ref, T)                                                                                               \
-    X(11, created_ns, I)                                                                                               \
-    X(12, created_by, N)
+    X(5, time_key, T)                                                                                                  \
+    X(6, part, B)                                                                                                      \
+    X(7, source_run, T)                                                                                                \
+    X(8, source_action, T)                                                                                             \
+    X(9, source_ref, T)                                                                                                \
+    X(10, created_ns, I)                                                                                               \
+    X(11, created_by, N)                                                                                               \
+    X(12, spec, B)                                                                                                     \
+    X(13, mismatch, B)
 
 #define A_NAME(n, col, kind) ROW_NAME_OF("a", col)
 #define SELECT                                                                                                         \
@@ -98,14 +99,14 @@ static struct store_artifact *decode_all(struct ctx *cx, const struct db_rows *r
         struct store_artifact *row = &list[i];
         const struct db_value *v = db_row(rows, i);
         COLUMNS(ROW_READ)
-        row->id = (uint64_t)v[12].i;
-        row->time_ns = v[13].i;
-        row->has_time = v[13].kind != DB_NULL;
-        row->project = v[14].s;
-        row->domain = v[15].s;
-        row->name = v[16].s;
-        row->created_by_subject = v[17].s;
-        row->created_by_name = v[18].s;
+        row->id = (uint64_t)v[13].i;
+        row->time_ns = v[14].i;
+        row->has_time = v[14].kind != DB_NULL;
+        row->project = v[15].s;
+        row->domain = v[16].s;
+        row->name = v[17].s;
+        row->created_by_subject = v[18].s;
+        row->created_by_name = v[19].s;
     }
     return list;
 }
@@ -130,7 +131,7 @@ enum code store_artifact_insert(struct ctx *cx, struct store_artifact *row, cons
     struct db_rows rows;
     const struct db_value args[] = {COLUMNS(ROW_ARG) row->has_time ? DB_I(row->time_ns) : DB_N};
     TRY(db_query(cx,
-                 "INSERT INTO artifact (" COLUMNS(ROW_NAME) "time_ns) VALUES (" COLUMNS(ROW_PLACE) "$13) RETURNING id",
+                 "INSERT INTO artifact (" COLUMNS(ROW_NAME) "time_ns) VALUES (" COLUMNS(ROW_PLACE) "$14) RETURNING id",
                  args, sizeof(args) / sizeof(*args), &rows));
     row->id = (uint64_t)db_row(&rows, 0)[0].i;
     TRY(insert_parts(cx, row, parts));
@@ -206,18 +207,25 @@ enum code store_artifact_latest_time(struct ctx *cx, uint64_t name_id, int64_t *
     return CODE_OK;
 }
 
-/* Newest first by the time's index, so that a page ends the walk: grouping would go through all versions of the name. */
-#define AT_TIME                                                                                                        \
+/* Newest first by the time's index, so that the limit ends the walk: grouping would go through all versions of the name. */
+#define PARTITIONS_AT                                                                                                  \
+    "SELECT p.artifact_id, p.key, p.value FROM (SELECT a.id, a.time_key FROM artifact a"                               \
     " WHERE a.name_id=$1 AND a.time_ns=$2 AND NOT EXISTS (SELECT 1 FROM artifact x"                                    \
-    " WHERE x.name_id=a.name_id AND x.part=a.part AND x.id > a.id) ORDER BY a.id DESC LIMIT $3"
+    " WHERE x.name_id=a.name_id AND x.part=a.part AND x.id > a.id) ORDER BY a.id DESC LIMIT $3) AS newest"             \
+    " JOIN artifact_pair p ON p.artifact_id=newest.id AND p.kind=2 AND p.key <> newest.time_key"                       \
+    " ORDER BY p.artifact_id DESC, p.key"
 
-enum code store_artifact_list_at(struct ctx *cx, uint64_t name_id, int64_t time_ns, size_t max,
-                                 struct store_artifact **out, size_t *n)
+enum code store_artifact_partitions_at(struct ctx *cx, uint64_t name_id, int64_t time_ns, size_t max,
+                                       struct store_artifact_partition **out, size_t *n)
 {
     struct db_rows rows;
-    TRY(db_query(cx, SELECT AT_TIME, DB_ARGS(DB_I(name_id), DB_I(time_ns), DB_I(max)), &rows));
-    *out = decode_all(cx, &rows);
+    TRY(db_query(cx, PARTITIONS_AT, DB_ARGS(DB_I(name_id), DB_I(time_ns), DB_I(max)), &rows));
     *n = rows.n;
+    *out = arena_new_array(cx->mem, struct store_artifact_partition, rows.n);
+    for (size_t i = 0; i < rows.n; i++) {
+        const struct db_value *v = db_row(&rows, i);
+        (*out)[i] = (struct store_artifact_partition){(uint64_t)v[0].i, v[1].s, v[2].s};
+    }
     return CODE_OK;
 }
 

@@ -17,15 +17,16 @@ struct store_artifact_name {
 struct store_artifact {
     uint64_t id, name_id, space_id;
     str version;
-    str digest;   /* of the content */
-    str spec;     /* encoded artifact.ArtifactSpec */
-    str mismatch; /* encoded artifact.PartitionSchemaMismatch; "" = as the schema says */
-    str part;     /* digest of the partitions */
+    str digest; /* of the content */
+    str part;   /* digest of the partitions */
     int64_t time_ns;
     bool has_time;
+    str time_key;
     str source_run, source_action, source_ref;
     int64_t created_ns;
     uint64_t created_by; /* identity */
+    str spec;            /* encoded artifact.ArtifactSpec */
+    str mismatch;        /* encoded artifact.PartitionSchemaMismatch; "" = as the schema says */
     /* joined */
     str project, domain, name;
     str created_by_subject, created_by_name;
@@ -74,9 +75,14 @@ must_check_ enum code store_artifact_filter(struct ctx *cx, const struct store_p
 
 /* The newest time partition of a name; *has = false when it has none. */
 must_check_ enum code store_artifact_latest_time(struct ctx *cx, uint64_t name_id, int64_t *time_ns, bool *has);
-/* The newest version of each partition at that time, newest first. */
-must_check_ enum code store_artifact_list_at(struct ctx *cx, uint64_t name_id, int64_t time_ns, size_t max,
-                                             struct store_artifact **out, size_t *n);
+struct store_artifact_partition {
+    uint64_t artifact_id;
+    str key, value;
+};
+/* Of the newest version of each partition at that time, at most max versions, newest first: the partitions besides the
+ * time. */
+must_check_ enum code store_artifact_partitions_at(struct ctx *cx, uint64_t name_id, int64_t time_ns, size_t max,
+                                                   struct store_artifact_partition **out, size_t *n);
 
 /* Keys of user_metadata, each once, sorted: of a name, or of a space when name_id is 0. */
 must_check_ enum code store_artifact_metadata_keys(struct ctx *cx, uint64_t space_id, uint64_t name_id, size_t max,

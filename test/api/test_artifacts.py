@@ -103,6 +103,29 @@ def test_partitions(sdk, tmp_path):
     assert get.get("parts", version="odd").pb2.partition_schema_mismatch.expected.partition_keys == ["region"]
 
 
+def test_a_group_shows_the_partitions_of_its_latest_time(tern):
+    def made(name, version, day, key="date", **texts):
+        told = create(tern, name, version, timePartition={"value": {"timeValue": day + "T00:00:00Z"}, "key": key},
+                      partitions={"value": {k: {"staticValue": v} for k, v in texts.items()}})
+        assert told.status == 200, told
+
+    def shown(name):
+        told = call(tern, "ListArtifactNames", {"projectId": PROJECT_ID, "request": {
+            "filters": [{"field": "name", "function": "EQUAL", "values": [name]}]}}).json["groups"][0]
+        return told["latestTimePartition"], [{k: v["staticValue"] for k, v in p["value"].items()}
+                                             for p in told.get("latestPartitions", [])]
+    made("latest.a", "1", "2026-01-01", region="eu", size="s")
+    made("latest.a", "2", "2026-01-02", region="eu", size="s")
+    made("latest.a", "3", "2026-01-02", region="eu", size="s")
+    made("latest.a", "4", "2026-01-02", region="us", size="2026-01-02T00:00:00Z")
+    made("latest.a", "5", "2026-01-02", "moment", region="asia")  # other keys than the artifact's
+    made("latest.a", "6", "2026-01-02")
+    assert shown("latest.a") == ("2026-01-02T00:00:00Z", [
+        {"region": "asia"}, {"region": "us", "size": "2026-01-02T00:00:00Z"}, {"region": "eu", "size": "s"}])
+    made("latest.b", "1", "1970-01-01")
+    assert shown("latest.b") == ("1970-01-01T00:00:00Z", [])
+
+
 def test_declared(sdk, tmp_path):
     get = flyte.remote.Artifact
     with pytest.raises(Exception, match="not found"):

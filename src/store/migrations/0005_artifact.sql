@@ -20,6 +20,7 @@ CREATE TABLE artifact (
     digest BLOB NOT NULL,        -- of the content: the same version with the same content is no error
     part BLOB NOT NULL,          -- digest of the partitions' keys and values
     time_ns INTEGER,             -- the time partition
+    time_key TEXT,               -- and its key
     source_run TEXT,             -- names, in the space of the artifact: the run may be gone
     source_action TEXT,
     source_ref TEXT,

@@ -31,14 +31,18 @@ static struct store_artifact add(struct ctx *cx, const struct store_artifact_nam
     return a;
 }
 
-static struct store_artifact add_at(struct ctx *cx, const struct store_artifact_name *n, const char *version,
-                                    const char *part, int64_t time_ns)
+static uint64_t add_at(struct ctx *cx, const struct store_artifact_name *n, const char *version, const char *part,
+                       int64_t time_ns)
 {
+    const struct store_artifact_pair pairs[] = {{STORE_ARTIFACT_PARTITION, STR("day"), STR("then")},
+                                                {STORE_ARTIFACT_PARTITION, STR("region"), str_from(part)},
+                                                {STORE_ARTIFACT_METADATA, STR("kind"), STR("model")}};
     struct store_artifact a = version_of(n, version, part);
     a.time_ns = time_ns;
     a.has_time = true;
-    assert_ok(cx, store_artifact_insert(cx, &a, &(struct store_artifact_parts){0}));
-    return a;
+    a.time_key = STR("day");
+    assert_ok(cx, store_artifact_insert(cx, &a, &(struct store_artifact_parts){.pairs = pairs, .pair_count = 3}));
+    return a.id;
 }
 
 static void assert_name(struct ctx *cx, uint64_t versions, uint64_t latest)
@@ -87,22 +91,24 @@ static void test_the_newest_of_each_partition_at_a_time(void **state)
     struct tables *t = *state;
     struct ctx *cx = t->cx;
     struct store_artifact_name n = name_of(cx, "n");
-    struct store_artifact *rows;
+    struct store_artifact_partition *rows;
     size_t count;
     add_at(cx, &n, "1", "x", 100);
-    uint64_t x = add_at(cx, &n, "2", "x", 100).id, y = add_at(cx, &n, "3", "y", 100).id;
+    uint64_t x = add_at(cx, &n, "2", "x", 100), y = add_at(cx, &n, "3", "y", 100);
     add_at(cx, &n, "4", "z", 50);
-    assert_ok(cx, store_artifact_list_at(cx, n.id, 100, 10, &rows, &count));
+    assert_ok(cx, store_artifact_partitions_at(cx, n.id, 100, 10, &rows, &count));
     assert_int_equal(count, 2);
-    assert_int_equal(rows[0].id, y);
-    assert_int_equal(rows[1].id, x);
-    assert_ok(cx, store_artifact_list_at(cx, n.id, 100, 1, &rows, &count));
+    assert_int_equal(rows[0].artifact_id, y);
+    assert_str_equal(rows[0].key, "region");
+    assert_str_equal(rows[0].value, "y");
+    assert_int_equal(rows[1].artifact_id, x);
+    assert_ok(cx, store_artifact_partitions_at(cx, n.id, 100, 1, &rows, &count));
     assert_int_equal(count, 1);
-    assert_int_equal(rows[0].id, y);
-    struct db_rows plan = tables_plan(cx, SELECT AT_TIME);
+    assert_int_equal(rows[0].artifact_id, y);
+    struct db_rows plan = tables_plan(cx, PARTITIONS_AT);
     assert_true(tables_plan_has(&plan, STR("SEARCH a USING INDEX artifact_time (name_id=? AND time_ns=?)")));
     assert_true(tables_plan_has(&plan, STR("INDEX artifact_part (name_id=? AND part=? AND rowid>?)")));
-    assert_false(tables_plan_has(&plan, STR("TEMP B-TREE")));
+    assert_true(tables_plan_has(&plan, STR("SEARCH p USING PRIMARY KEY (artifact_id=? AND kind=?)")));
 }
 
 /* SQLite reads what is behind a large value through all of its pages. */
