@@ -130,16 +130,12 @@ static enum code version_walk(struct ctx *cx, const ArtifactListArtifactsRequest
     *out = (struct service_walk){
         .groups = {{set, 1}},
         .group_count = 1,
-        .range = {.descending = l->order[0].descending, .end = INT64_MAX},
+        .range = store_walk_ids(l->order[0].descending),
         .ordered = true,
         .exact = !filters && !req->latest_per_partition,
         .id = "a.id",
         .filter = store_artifact_filter,
     };
-    if (out->range.descending) {
-        out->range.after = (struct store_walk_place){INT64_MAX, INT64_MAX};
-        out->range.end = 0;
-    }
     return CODE_OK;
 }
 

@@ -6,8 +6,8 @@
 #include "gen/flyteidl2_task.h"
 #include "gen/services.h"
 #include "service/convert.h"
-#include "service/list.h"
 #include "service/trigger.h"
+#include "service/walk.h"
 #include "store/identity.h"
 #include "store/project.h"
 #include "store/spec.h"
@@ -137,10 +137,11 @@ enum code TaskService_GetTaskDetails(struct ctx *cx, const TaskGetTaskDetailsReq
     return CODE_OK;
 }
 
+/* A page asks for names by their ids (service/walk.h): the + keeps SQLite from going through a project instead. */
 static const struct service_list_field task_fields[] = {
-    {"project", "t.project", SERVICE_LIST_TEXT, NULL},
-    {"domain", "t.domain", SERVICE_LIST_TEXT, NULL},
-    {"name", "t.name", SERVICE_LIST_TEXT, NULL},
+    {"project", "+t.project", SERVICE_LIST_TEXT, NULL},
+    {"domain", "+t.domain", SERVICE_LIST_TEXT, NULL},
+    {"name", "+t.name", SERVICE_LIST_TEXT, NULL},
     {"version", "k.version", SERVICE_LIST_TEXT, NULL},
     {"environment", "k.environment", SERVICE_LIST_TEXT, NULL},
     {"function_name", "k.function_name", SERVICE_LIST_TEXT, NULL},
@@ -161,6 +162,7 @@ static const struct service_list_spec task_list = {
     .default_order = "k.created_ns DESC, k.id DESC",
     .tie_break = "k.id",
     .indexed = "k.created_ns",
+    .walked = true,
 };
 
 static enum code task_scope(struct ctx *cx, const TaskListTasksRequest *req, struct service_list *l)
@@ -168,7 +170,7 @@ static enum code task_scope(struct ctx *cx, const TaskListTasksRequest *req, str
     if (req->scope_by_case != TaskListTasksRequest_project_id_tag)
         return CODE_OK;
     const struct db_value v[] = {DB_S(req->project_id->name), DB_S(req->project_id->domain)};
-    return service_list_and(cx, l, "t.project = ? AND t.domain = ?", v, 2);
+    return service_list_and(cx, l, "+t.project = ? AND +t.domain = ?", v, 2);
 }
 
 static enum code known_filters(struct ctx *cx, const TaskListTasksRequest *req, struct service_list *l)
@@ -184,34 +186,76 @@ static enum code known_filters(struct ctx *cx, const TaskListTasksRequest *req, 
     return CODE_OK;
 }
 
-static enum code task_counts(struct ctx *cx, const TaskListTasksRequest *req, const struct service_list *l,
-                             TaskListTasksResponse *rsp)
+/* The names to look at: all of the scope, or the one that a filter says. */
+static struct store_walk names_of(const TaskListTasksRequest *req)
 {
+    const CommonListRequest *list = req->request;
+    if (req->scope_by_case != TaskListTasksRequest_project_id_tag)
+        return (struct store_walk){STORE_WALK_TASK_NAMES, {DB_N}};
+    struct db_value project = DB_S(req->project_id->name), domain = DB_S(req->project_id->domain);
+    for (size_t i = 0; list && i < list->filters.n; i++) {
+        const CommonFilter *f = list->filters.p[i];
+        if (f->function == COMMON_FILTER_FUNCTION_EQUAL && str_eq_nocase(f->field, STR("name")))
+            return (struct store_walk){STORE_WALK_TASK_NAMES_OF_NAME, {project, domain, DB_S(f->values.p[0])}};
+    }
+    return (struct store_walk){STORE_WALK_TASK_NAMES_OF_PROJECT, {project, domain}};
+}
+
+static void walk_names(struct ctx *cx, struct store_walk set, const struct service_list *l, struct service_walk *out)
+{
+    *out = (struct service_walk){.groups = {{arena_new(cx->mem, struct store_walk), 1}},
+                                 .group_count = 1,
+                                 .range = store_walk_ids(l->order[0].descending),
+                                 .id = "t.id",
+                                 .filter = store_task_filter_latest};
+    out->groups[0].sets[0] = set;
+}
+
+static enum code count_names(struct ctx *cx, struct store_walk set, struct service_list *l, uint32_t *out)
+{
+    struct service_walk walk;
+    size_t n;
+    walk_names(cx, set, l, &walk);
+    TRY(service_walk_count(cx, l, &walk, &n));
+    *out = (uint32_t)n;
+    return CODE_OK;
+}
+
+/* As far as one page looks. */
+static enum code task_counts(struct ctx *cx, const TaskListTasksRequest *req, struct service_list *l,
+                             TaskListTasksResponse_ListTasksMetadata **out)
+{
+    TaskListTasksResponse_ListTasksMetadata *m = pb_new(cx->mem, TaskListTasksResponse_ListTasksMetadata);
+    TaskListTasksRequest all = *req;
     struct service_list scope;
-    size_t total, filtered;
+    all.request = NULL;
     service_list_init(cx, &scope);
     TRY(task_scope(cx, req, &scope));
     TRY(service_list_done(cx, &scope));
-    TRY(store_task_count_names(cx, &scope.page, &total));
-    TRY(store_task_count_names(cx, &l->page, &filtered));
-    rsp->metadata = pb_new(cx->mem, TaskListTasksResponse_ListTasksMetadata);
-    rsp->metadata->total = (uint32_t)total;
-    rsp->metadata->filtered_total = (uint32_t)filtered;
+    TRY(count_names(cx, names_of(&all), &scope, &m->total));
+    m->filtered_total = m->total;
+    if (!str_eq(l->page.where, scope.page.where))
+        TRY(count_names(cx, names_of(req), l, &m->filtered_total));
+    *out = m;
     return CODE_OK;
 }
 
 enum code TaskService_ListTasks(struct ctx *cx, const TaskListTasksRequest *req, TaskListTasksResponse *rsp)
 {
     struct service_list l;
+    struct service_walk walk;
     struct store_task *rows;
+    uint64_t *ids;
     size_t n;
     service_list_init(cx, &l);
     TRY(task_scope(cx, req, &l));
     TRY(known_filters(cx, req, &l));
     TRY(service_list_request(cx, &l, &task_list, req->request));
     TRY(service_list_done(cx, &l));
-    TRY(store_task_list_latest(cx, &l.page, &rows, &n));
-    rsp->token = service_list_token(cx, &l, &n);
+    TRY(task_counts(cx, req, &l, &rsp->metadata));
+    walk_names(cx, names_of(req), &l, &walk);
+    TRY(service_walk_page(cx, &l, &walk, &ids, &n, &rsp->token));
+    TRY(store_task_list_ids(cx, ids, n, &rows));
     rsp->tasks.n = n;
     rsp->tasks.p = arena_new_array(cx->mem, TaskTask *, n);
     for (size_t i = 0; i < n; i++) {
@@ -219,7 +263,7 @@ enum code TaskService_ListTasks(struct ctx *cx, const TaskListTasksRequest *req,
         rsp->tasks.p[i]->task_id = identifier(cx, &rows[i]);
         rsp->tasks.p[i]->metadata = metadata(cx, &rows[i]);
     }
-    return task_counts(cx, req, &l, rsp);
+    return CODE_OK;
 }
 
 enum code TaskService_ListVersions(struct ctx *cx, const TaskListVersionsRequest *req, TaskListVersionsResponse *rsp)

@@ -294,6 +294,25 @@ static enum code sorted(struct ctx *cx, struct state *s, const struct db_value *
     return CODE_OK;
 }
 
+enum code service_walk_count(struct ctx *cx, struct service_list *l, struct service_walk *w, size_t *out)
+{
+    struct state s = {.l = l, .w = w, .until_ns = time_now_ns() + TIME_NS};
+    struct store_walk_place *at;
+    struct db_rows rows;
+    size_t n;
+    *out = 0;
+    do {
+        TRY(store_walk_read(cx, w->groups[0].sets, w->groups[0].n, &w->range, PIECE, &at, &n));
+        if (!n)
+            break;
+        TRY(select_rows(cx, &s, at, n, false, &rows));
+        *out += rows.n;
+        s.seen += n;
+        w->range.after = at[n - 1];
+    } while (n == PIECE && !enough(&s));
+    return CODE_OK;
+}
+
 enum code service_walk_begun(struct ctx *cx, const struct service_list *l, enum service_walk_way *out)
 {
     struct db_value v[SERVICE_TOKEN_VALUES_MAX];

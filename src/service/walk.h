@@ -27,13 +27,15 @@ struct service_walk {
     bool ordered;                  /* the list's order is that of the groups; otherwise there is one group */
     bool exact;                    /* every row of the sets is one of the list */
     const char *id;                /* SQL, "r.id" */
-    /* Of the rows that page selects: id, then its keys. */
+    /* Of the rows that page selects: the id that the list gives, then its keys. */
     enum code (*filter)(struct ctx *cx, const struct store_page *page, struct db_rows *out);
 };
 
 /* How the pages of this list go, when one was given already: the next has to go the same way. */
 enum service_walk_way { SERVICE_WALK_NEW, SERVICE_WALK_IN_ORDER, SERVICE_WALK_SORTED };
 must_check_ enum code service_walk_begun(struct ctx *cx, const struct service_list *l, enum service_walk_way *out);
+/* How many rows the filters select, as far as one page looks, in any order; l is done, and no page was read. */
+must_check_ enum code service_walk_count(struct ctx *cx, struct service_list *l, struct service_walk *w, size_t *out);
 /* The ids of one page, in order; l is done. */
 must_check_ enum code service_walk_page(struct ctx *cx, struct service_list *l, struct service_walk *w, uint64_t **ids,
                                         size_t *n, str *token);

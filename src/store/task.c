@@ -93,25 +93,28 @@ enum code store_task_list(struct ctx *cx, const struct store_page *page, struct 
     return CODE_OK;
 }
 
-enum code store_task_list_latest(struct ctx *cx, const struct store_page *page, struct store_task **out, size_t *n)
+/* The conditions first, then the newest: a version filter finds the newest version that matches. Once more outside, where
+ * they say which names. */
+enum code store_task_filter_latest(struct ctx *cx, const struct store_page *page, struct db_rows *out)
 {
-    /* Conditions first, then the newest of each name: a version filter finds the newest version that matches. */
-    struct store_page outer = *page;
-    str where = page->where.n ? page->where : STR("1");
-    outer.where = arena_printf(cx->mem,
-                               "k.id IN (SELECT id FROM (SELECT k.id AS id, row_number() OVER (PARTITION BY"
-                               " k.task_name_id ORDER BY k.created_ns DESC, k.id DESC) AS rank" FROM "WHERE " STR_FMT
-                               ") AS ranked WHERE rank=1)",
-                               STR_ARG(where));
-    return store_task_list(cx, &outer, out, n);
+    str from = arena_printf(cx->mem,
+                            " FROM task_name t JOIN task k ON k.id=(SELECT k.id FROM task k"
+                            " LEFT JOIN identity i ON i.id=k.deployed_by WHERE k.task_name_id=t.id AND (" STR_FMT
+                            ") ORDER BY k.created_ns DESC, k.id DESC LIMIT 1)"
+                            " LEFT JOIN identity i ON i.id=k.deployed_by",
+                            STR_ARG(page->where));
+    return store_page_query(cx, STR("SELECT k.id"), from, page, out);
 }
 
-enum code store_task_count_names(struct ctx *cx, const struct store_page *page, size_t *out)
+enum code store_task_list_ids(struct ctx *cx, const uint64_t *ids, size_t n, struct store_task **out)
 {
-    struct db_rows rows;
-    str where = page->where.n ? page->where : STR("1");
-    str sql = arena_printf(cx->mem, "SELECT count(DISTINCT k.task_name_id)" FROM "WHERE " STR_FMT, STR_ARG(where));
-    TRY(db_query_dynamic(cx, sql, page->args, page->arg_count, &rows));
-    *out = (size_t)db_row(&rows, 0)[0].i;
+    *out = arena_new_array(cx->mem, struct store_task, n);
+    for (size_t i = 0; i < n; i++) {
+        struct db_rows rows;
+        TRY(db_query(cx, "SELECT " SELECTED FROM "WHERE k.id=$1", DB_ARGS(DB_I(ids[i])), &rows));
+        if (!rows.n)
+            return fail(cx, CODE_INTERNAL, "task %llu has gone from its snapshot", (unsigned long long)ids[i]);
+        (*out)[i] = *decode_all(cx, &rows);
+    }
     return CODE_OK;
 }

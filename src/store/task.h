@@ -33,10 +33,10 @@ must_check_ enum code store_task_find_latest(struct ctx *cx, str project, str do
 /* All versions that page selects. Aliases: k task, t task_name, i identity. */
 must_check_ enum code store_task_list(struct ctx *cx, const struct store_page *page, struct store_task **out,
                                       size_t *n);
-/* The newest version of each name among what page selects. */
-must_check_ enum code store_task_list_latest(struct ctx *cx, const struct store_page *page, struct store_task **out,
-                                             size_t *n);
-/* Distinct names among what page selects. */
-must_check_ enum code store_task_count_names(struct ctx *cx, const struct store_page *page, size_t *out);
+/* The ids of the newest version of each name among those that page selects, and the page's keys. Aliases: the same. Always
+ * with a condition on t.id. */
+must_check_ enum code store_task_filter_latest(struct ctx *cx, const struct store_page *page, struct db_rows *out);
+/* Those versions, in that order. */
+must_check_ enum code store_task_list_ids(struct ctx *cx, const uint64_t *ids, size_t n, struct store_task **out);
 
 #endif

@@ -31,6 +31,17 @@ struct store_walk_range {
     int64_t end; /* the last at */
 };
 
+/* All of sets whose places are their ids. */
+static inline struct store_walk_range store_walk_ids(bool descending)
+{
+    const struct store_walk_place last = {INT64_MAX, INT64_MAX};
+    return (struct store_walk_range){
+        .descending = descending,
+        .after = descending ? last : (struct store_walk_place){0},
+        .end = descending ? 0 : INT64_MAX,
+    };
+}
+
 /* How a set was asked for, so that a test can have it explained. */
 struct store_walk_query {
     const char *name, *ascending, *descending, *count, *index;

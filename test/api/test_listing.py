@@ -482,6 +482,45 @@ def test_a_long_list_of_versions_answers_in_pieces(rows):
     assert [v for page in pages(latestPerPartition=True) for v in page] == [f"v{count - 1}", "first"]
 
 
+def test_a_long_list_of_tasks_answers_in_pieces(rows):
+    """Of each name the newest version that the filters select; names are looked through in pieces."""
+    def deployed(name, version):
+        a = wire.call(rows.endpoint, TASKS + "DeployTask", {"taskId": {
+            "project": "flytesnacks", "domain": "staging", "name": name, "version": version}, "spec": wire.task_spec("core-echo")})
+        assert a.status == 200, a
+    deployed("long.one", "1")
+    deployed("long.one", "2")
+    name, count = rows.one("task_name", "name='long.one'"), 130_000
+    task = rows.one("task", f"task_name_id={name['id']}")
+    first = {table: rows.db.execute(f"SELECT max(id)+1 FROM {table}").fetchone()[0] for table in ("task", "task_name")}
+    rows.db.execute("BEGIN IMMEDIATE")
+    rows.db.executemany("INSERT INTO task_name VALUES (?, ?, ?, ?)", (
+        (first["task_name"] + i, name["project"], name["domain"], f"many{i}") for i in range(count)))
+    rows.db.executemany(f"INSERT INTO task ({','.join(task)}) VALUES ({','.join('?' * len(task))})", (
+        list({**task, "id": first["task"] + i, "task_name_id": first["task_name"] + i, "environment": f"env{i % 40000}"}.values())
+        for i in range(count)))
+    rows.db.execute("COMMIT")
+
+    def ask(token="", sort=("created_at", "DESCENDING"), **equal):
+        a = wire.call(rows.endpoint, TASKS + "ListTasks", {
+            "projectId": {"name": "flytesnacks", "domain": "staging"}, "request": {
+                "limit": 100, "token": token, "sortBy": {"key": sort[0], "direction": sort[1]},
+                "filters": [{"field": k, "function": "EQUAL", "values": [v]} for k, v in equal.items()]}})
+        assert a.status == 200, a
+        return [(t["taskId"]["name"], t["taskId"]["version"]) for t in a.json.get("tasks", [])], a.json.get("token", ""), a.json["metadata"]
+    got, token, pages = [], None, 0
+    while token != "":
+        more, token, counts = ask(token or "", environment="env7")
+        got, pages = got + more, pages + 1
+        assert 0 < counts["total"] <= 100_000
+    assert sorted(n for n, _ in got) == sorted(f"many{i}" for i in range(7, count, 40000)) and pages > 1
+    assert ask(name="long.one")[:2] == ([("long.one", "2")], "")
+    assert ask(name="long.one", version="1")[:2] == ([("long.one", "1")], "")
+    assert ask(name="long.one", version="3")[:2] == ([], "")
+    got, token, _ = ask(sort=("name", "ASCENDING"))
+    assert len(got) == 100 and got == sorted(got) and token
+
+
 def test_the_sdk_lists_runs(sdk, tern):
     """Run.listall with all its filters, over more runs than one page has."""
     from flyte.remote import Run

@@ -19,8 +19,8 @@ static void test_every_list_walks_its_index(void **state)
         const struct store_walk_query *q = &store_walk_queries[i];
         check(t->cx, q, q->ascending);
         check(t->cx, q, q->descending);
-        /* All runs are counted up to a limit, by whatever index is small. */
-        if (i != STORE_WALK_RUNS && i != STORE_WALK_ACTIONS)
+        /* All rows of a table are counted up to a limit, by whatever index is small. */
+        if (i != STORE_WALK_RUNS && i != STORE_WALK_ACTIONS && i != STORE_WALK_TASK_NAMES)
             check(t->cx, q, q->count);
     }
 }
