@@ -18,24 +18,22 @@ CREATE TABLE artifact (
     space_id INTEGER NOT NULL,   -- that of the name
     version TEXT NOT NULL,
     digest BLOB NOT NULL,        -- of the content: the same version with the same content is no error
+    spec BLOB NOT NULL,          -- artifact.ArtifactSpec
+    mismatch BLOB,               -- artifact.PartitionSchemaMismatch
     part BLOB NOT NULL,          -- digest of the partitions' keys and values
     time_ns INTEGER,             -- the time partition
-    time_key TEXT,               -- and its key
     source_run TEXT,             -- names, in the space of the artifact: the run may be gone
     source_action TEXT,
     source_ref TEXT,
     created_ns INTEGER NOT NULL,
     created_by INTEGER,          -- identity
-    -- Last, since they may be large: what is behind them is read through all their pages.
-    spec BLOB NOT NULL,          -- artifact.ArtifactSpec
-    mismatch BLOB,               -- artifact.PartitionSchemaMismatch
     UNIQUE (name_id, version)
 );
 CREATE INDEX artifact_of_name ON artifact (name_id);                      -- ListArtifacts of a name
 CREATE INDEX artifact_of_space ON artifact (space_id);                    -- ListArtifacts
 CREATE INDEX artifact_part ON artifact (name_id, part);                   -- the newest of each partition
 CREATE INDEX artifact_time ON artifact (name_id, time_ns) WHERE time_ns IS NOT NULL;            -- time_partition
-CREATE INDEX artifact_run ON artifact (source_run) WHERE source_run IS NOT NULL; -- source_run = a name
+CREATE INDEX artifact_run ON artifact (source_run, source_action) WHERE source_run IS NOT NULL; -- source_run = a name
 CREATE INDEX artifact_ref ON artifact (source_ref) WHERE source_ref IS NOT NULL;                -- source_external_ref
 
 -- Pairs that lists filter by. kind 1: user_metadata; 2: partitions, the time partition as RFC 3339.
@@ -48,7 +46,7 @@ CREATE TABLE artifact_pair (
     space_id INTEGER NOT NULL,
     PRIMARY KEY (artifact_id, kind, key)
 ) WITHOUT ROWID;
-CREATE UNIQUE INDEX artifact_pair_name ON artifact_pair (name_id, kind, key, value, artifact_id); -- ListPartitionValues, ListArtifacts of a partition, metadata keys of a name
+CREATE INDEX artifact_pair_name ON artifact_pair (name_id, kind, key, value);   -- ListPartitionValues, metadata keys of a name
 CREATE INDEX artifact_pair_space ON artifact_pair (space_id, kind, key);        -- metadata keys of a project
 
 -- Objects of our bucket that artifacts name: a key, or the folder above. Retention of runs and uploads spares them.

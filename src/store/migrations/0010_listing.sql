@@ -4,7 +4,6 @@ UPDATE run SET task_spec_id = (SELECT a.spec_id FROM action a WHERE a.id = run.i
 CREATE INDEX run_version ON run (task_spec_id, created_ns);               -- ListRuns of a version
 CREATE INDEX spec_version ON spec (version) WHERE version IS NOT NULL;    -- the specs of a version
 CREATE INDEX task_name_name ON task_name (name);                          -- ListRuns of a task, whatever its project
-CREATE INDEX task_name_scope ON task_name (project, domain);              -- ListTasks
 DROP INDEX run_phase;
 CREATE INDEX run_phase ON run (space_id, phase, created_ns);              -- ListRuns by phase, in either direction
 CREATE INDEX run_creator ON run (space_id, created_by, created_ns);       -- ListRuns of a person
