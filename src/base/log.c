@@ -31,12 +31,7 @@ bool log_enabled(enum log_level level)
 
 static str cut(str s)
 {
-    size_t n = VALUE_MAX;
-    if (s.n <= VALUE_MAX)
-        return s;
-    while (n && ((unsigned char)s.p[n] & 0xc0) == 0x80)
-        n--;
-    return str_head(s, n);
+    return str_head_utf8(s, VALUE_MAX);
 }
 
 static bool needs_quotes(str s)

@@ -227,6 +227,13 @@ size_t str_utf8_len(str s)
     return utf8_len((const unsigned char *)s.p, s.n);
 }
 
+str str_head_utf8(str s, size_t n)
+{
+    while (n && n < s.n && ((unsigned char)s.p[n] & 0xc0) == 0x80)
+        n--;
+    return str_head(s, n);
+}
+
 bool str_is_utf8(str s)
 {
     const unsigned char *p = (const unsigned char *)s.p;

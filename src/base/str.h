@@ -54,6 +54,9 @@ static inline str str_head(str s, size_t n)
     return (str){s.p, n < s.n ? n : s.n};
 }
 
+/* The same, but less rather than a part of a UTF-8 sequence. */
+str str_head_utf8(str s, size_t n);
+
 /* Moves the first n bytes (clamped) of *rest to `to`; how many. For a reader's callback. */
 static inline size_t str_take(str *rest, char *to, size_t n)
 {

@@ -19,17 +19,6 @@ static struct engine_result system_error(const char *code, const char *message)
     };
 }
 
-/* Cut at a character. */
-static str shorten(str s)
-{
-    if (s.n <= MESSAGE_MAX)
-        return s;
-    size_t n = MESSAGE_MAX;
-    while (n && ((unsigned char)s.p[n] & 0xc0) == 0x80)
-        n--;
-    return str_head(s, n);
-}
-
 static void read_document(struct ctx *cx, str bytes, struct engine_result *out)
 {
     void *msg;
@@ -47,7 +36,7 @@ static void read_document(struct ctx *cx, str bytes, struct engine_result *out)
         .kind = ENGINE_RESULT_ERROR,
         .error_kind = doc->error->origin,
         .code = doc->error->code.n ? doc->error->code : STR("UnknownError"),
-        .message = shorten(doc->error->message),
+        .message = str_head_utf8(doc->error->message, MESSAGE_MAX),
         .recoverable = doc->error->kind == CORE_CONTAINER_ERROR_KIND_RECOVERABLE,
     };
 }

@@ -176,13 +176,9 @@ static void step_store(struct ctx *cx, struct exec_connector_exec *x, struct exe
 
 /* ---- what the job says ------------------------------------------------------------------------------------------- */
 
-/* Cut at a character. */
 static str shorten(str s)
 {
-    size_t n = s.n < MESSAGE_MAX ? s.n : MESSAGE_MAX;
-    while (n && n < s.n && ((unsigned char)s.p[n] & 0xc0) == 0x80)
-        n--;
-    return str_head(s, n);
+    return str_head_utf8(s, MESSAGE_MAX);
 }
 
 static void say_message(struct exec_connector_exec *x, struct exec_job *job, str message)

@@ -151,11 +151,7 @@ static void schedule(struct local *l)
 /* A name that a client chose, as far as it is good to read. */
 static str short_name(const struct exec_group *g)
 {
-    str name = g->rule.name;
-    size_t n = name.n < NAME_SHOWN ? name.n : NAME_SHOWN;
-    while (n < name.n && n && ((unsigned char)name.p[n] & 0xc0) == 0x80)
-        n--;
-    return str_head(name, n);
+    return str_head_utf8(g->rule.name, NAME_SHOWN);
 }
 
 static str says_full(struct ctx *cx, const char *what, const struct exec_group *g)

@@ -40,16 +40,6 @@ int64_t service_duration_ns(const GoogleProtobufDuration *d)
     return d ? total_ns(d->seconds, d->nanos) : 0;
 }
 
-str service_truncated(str s, size_t max)
-{
-    if (s.n <= max)
-        return s;
-    s.n = max;
-    while (s.n && ((unsigned char)s.p[s.n] & 0xc0) == 0x80)
-        s.n--;
-    return s;
-}
-
 CommonEnrichedIdentity *service_identity(struct ctx *cx, str subject, str name)
 {
     if (subject.n == 0)

@@ -15,9 +15,6 @@ GoogleProtobufDuration *service_duration(struct ctx *cx, int64_t ns);
 int64_t service_timestamp_ns(const GoogleProtobufTimestamp *t);
 int64_t service_duration_ns(const GoogleProtobufDuration *d);
 
-/* At most max bytes, cut at a character, not inside one. */
-str service_truncated(str s, size_t max);
-
 /* NULL for an empty subject. */
 CommonEnrichedIdentity *service_identity(struct ctx *cx, str subject, str name);
 WorkflowClusterEvent *service_cluster_event(struct ctx *cx, const struct store_event *e);

@@ -31,9 +31,7 @@ static void time_bar(buf *b, const struct page_run *p, const struct store_action
 static void short_error(buf *b, const struct store_action *a)
 {
     size_t line = str_find_char(a->error, '\n');
-    str text = str_trim(str_head(a->error, line < ERROR_BYTES ? line : ERROR_BYTES));
-    while (text.n && text.n < a->error.n && ((unsigned char)a->error.p[text.n] & 0xc0) == 0x80)
-        text.n--; /* not inside of a character */
+    str text = str_trim(str_head_utf8(a->error, line < ERROR_BYTES ? line : ERROR_BYTES));
     if (!text.n)
         return;
     buf_str(b, STR("<div class=\"why\">"));

@@ -35,14 +35,13 @@ static TaskTaskSpec *kept_spec(struct ctx *cx, const TaskTaskSpec *spec)
     if (spec->environment) {
         copy->environment = arena_new(cx->mem, TaskEnvironment);
         *copy->environment = *spec->environment;
-        copy->environment->description = service_truncated(spec->environment->description, SHORT_TEXT_MAX);
+        copy->environment->description = str_head_utf8(spec->environment->description, SHORT_TEXT_MAX);
     }
     if (spec->documentation) {
         copy->documentation = arena_new(cx->mem, TaskDocumentationEntity);
         *copy->documentation = *spec->documentation;
-        copy->documentation->short_description =
-            service_truncated(spec->documentation->short_description, SHORT_TEXT_MAX);
-        copy->documentation->long_description = service_truncated(spec->documentation->long_description, LONG_TEXT_MAX);
+        copy->documentation->short_description = str_head_utf8(spec->documentation->short_description, SHORT_TEXT_MAX);
+        copy->documentation->long_description = str_head_utf8(spec->documentation->long_description, LONG_TEXT_MAX);
     }
     return copy;
 }

@@ -7,7 +7,6 @@
 #include "engine/prepare.h"
 #include "engine/schedule.h"
 #include "engine/uploads.h"
-#include "service/convert.h"
 #include "service/data.h"
 #include "service/run_spec.h"
 #include "store/identity.h"
@@ -104,7 +103,7 @@ static enum code put_spec(struct ctx *cx, const TriggerTriggerSpec *spec, struct
     TriggerTriggerSpec kept = *spec;
     struct store_spec s = {.kind = STORE_SPEC_TRIGGER, .name = STR("")};
     row->task_version = spec->task_version;
-    row->description = service_truncated(spec->description, DESCRIPTION_MAX);
+    row->description = str_head_utf8(spec->description, DESCRIPTION_MAX);
     kept.active = false; /* these are columns */
     kept.task_version = kept.description = STR("");
     TRY(pb_encode(cx, &TriggerTriggerSpec_type, &kept, &s.body));

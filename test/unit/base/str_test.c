@@ -102,6 +102,18 @@ static void utf8(void **state)
     assert_int_equal(str_utf8_len(STR("\xe2\x82")), 0);
 }
 
+static void head_without_half_a_character(void **state)
+{
+    static const size_t kept[] = {0, 1, 1, 1, 4, 4, 4, 4, 8, 8, 8};
+    str s = STR("a\xe2\x82\xac\xf0\x9f\x98\x80"); /* of 1, 3 and 4 bytes */
+    (void)state;
+    for (size_t n = 0; n < sizeof(kept) / sizeof(*kept); n++)
+        assert_int_equal(str_head_utf8(s, n).n, kept[n]);
+    assert_ptr_equal(str_head_utf8(s, 4).p, s.p);
+    assert_int_equal(str_head_utf8(STR_NONE, 3).n, 0);
+    assert_int_equal(str_head_utf8(STR("\x80\x80\x80"), 2).n, 0);
+}
+
 static void distances(void **state)
 {
     char many[64] = {0};
@@ -148,6 +160,7 @@ int main(void)
         cmocka_unit_test(splitting),
         cmocka_unit_test(numbers),
         cmocka_unit_test(utf8),
+        cmocka_unit_test(head_without_half_a_character),
         cmocka_unit_test(distances),
         cmocka_unit_test(hash_is_fnv1a),
         cmocka_unit_test(mix_looks_at_every_byte),
