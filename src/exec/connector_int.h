@@ -37,6 +37,7 @@ struct exec_job {
     struct arena token;
     str log_token;      /* for the next page of its log */
     uint64_t log_lines; /* of it that are in ours */
+    uint64_t log_skip;  /* of those, how many come with the next pages */
     bool no_logs;
     bool created; /* the connector has said so */
 

@@ -74,7 +74,8 @@ static bool copy_page(struct ctx *cx, struct exec_connector_exec *x, struct exec
     ConnectorTaskCategory type = {.name = job->r.type, .version = job->r.version};
     const ConnectorGetTaskLogsRequest req = {
         .resource_meta = job->r.meta, .task_category = &type, .token = job->log_token};
-    struct copy c = {.cx = cx, .skip = job->log_token.n ? 0 : job->log_lines};
+    uint64_t skip = job->log_token.n ? job->log_skip : job->log_lines;
+    struct copy c = {.cx = cx, .skip = skip};
     buf_init_arena(&c.text, cx->mem, (size_t)EXEC_LOG_HEAD);
     enum code code = exec_connectors_stream(cx, job->c, GET_LOGS, &req, take, &c);
     bool away = code == CODE_UNAVAILABLE || code == CODE_DEADLINE_EXCEEDED;
@@ -84,7 +85,8 @@ static bool copy_page(struct ctx *cx, struct exec_connector_exec *x, struct exec
         return false;
     }
     job->log_lines += c.lines;
-    bool more = c.lines && c.token.n && !str_eq(c.token, job->log_token);
+    job->log_skip = c.skip;
+    bool more = (c.lines || c.skip < skip) && c.token.n && !str_eq(c.token, job->log_token);
     arena_reset(&job->token);
     job->log_token = arena_str(&job->token, c.token);
     return more;

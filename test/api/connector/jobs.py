@@ -14,6 +14,7 @@ from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 from google.protobuf import json_format
 
 JOBS = pathlib.Path(os.environ["JOBS"])
+TO_BE_CONTINUED = "to be continued"  # a job with this message
 
 
 @dataclass
@@ -61,17 +62,15 @@ class JobConnector(AsyncConnector):
         return GetTaskMetricsResponse(results=[ExecutionMetricResult(metric=resource_meta.job)])
 
     async def get_logs(self, resource_meta, token="", **kwargs):
-        """Two lines a page, the next page's number as token."""
+        """A page of two lines; its token says where the next begins. The last has none, unless the job is to be continued."""
+        job = json.loads((JOBS / f"{resource_meta.job}.json").read_text())
         path = JOBS / f"{resource_meta.job}.log"
         lines = path.read_text().splitlines() if path.exists() else []
-        at = int(token or 0)
-        while True:
-            page = lines[at:at + 2]
-            at += len(page)
-            yield GetTaskLogsResponse(body=GetTaskLogsResponseBody(lines=[LogLine(message=t) for t in page]))
-            yield GetTaskLogsResponse(header=GetTaskLogsResponseHeader(token=str(at)))
-            if not page:
-                return
+        page = lines[int(token or 0):][:2]
+        end = int(token or 0) + len(page)
+        more = end < len(lines) or job["message"] == TO_BE_CONTINUED
+        yield GetTaskLogsResponse(body=GetTaskLogsResponseBody(lines=[LogLine(message=t) for t in page]))
+        yield GetTaskLogsResponse(header=GetTaskLogsResponseHeader(token=str(end) if more else ""))
 
 
 ConnectorRegistry.register(JobConnector())
