@@ -29,6 +29,12 @@ void exec_slots_queue(struct exec_slots *s, struct exec_slot *slot, const struct
     s->queued++;
 }
 
+/* Its end makes room. */
+static bool takes_any(const struct exec_slot *slot)
+{
+    return slot->cpu_millis || slot->memory_bytes || slot->gpus;
+}
+
 static void run(struct exec_slots *s, struct exec_slot *slot)
 {
     slot->running = true;
@@ -36,7 +42,7 @@ static void run(struct exec_slots *s, struct exec_slot *slot)
     s->used_cpu += slot->cpu_millis;
     s->used_memory += slot->memory_bytes;
     s->used_gpus += slot->gpus;
-    s->running_count++;
+    s->running_count += takes_any(slot);
     exec_shares_count(slot, 1, 0);
 }
 
@@ -50,12 +56,12 @@ static void stop(struct exec_slots *s, struct exec_slot *slot)
 {
     exec_shares_count(slot, -1, slot->waiting ? -1 : 0);
     if (slot->waiting)
-        s->lent_count--;
+        s->lent_count -= takes_any(slot);
     else
         s->used_cpu -= slot->cpu_millis;
     s->used_memory -= slot->memory_bytes;
     s->used_gpus -= slot->gpus;
-    s->running_count--;
+    s->running_count -= takes_any(slot);
     slot->running = slot->waiting = false;
 }
 
@@ -80,10 +86,10 @@ void exec_slots_set_waiting(struct exec_slots *s, struct exec_slot *slot, bool w
     exec_shares_count(slot, 0, waiting ? 1 : -1);
     if (waiting) {
         s->used_cpu -= slot->cpu_millis;
-        s->lent_count++;
+        s->lent_count += takes_any(slot);
     } else {
         s->used_cpu += slot->cpu_millis; /* may pass the total for a while: nothing starts until it is below again */
-        s->lent_count--;
+        s->lent_count -= takes_any(slot);
     }
 }
 

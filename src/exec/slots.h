@@ -1,8 +1,8 @@
 /* Who may start: CPU, memory and GPU shares of the machine (D-22). Pure bookkeeping under the caller's lock.
  *
  * Who is next says shares.h. A parent that waits for its children lends its CPU share but keeps its memory. When nothing
- * can start although everything that runs waits for children, the deepest attempt that waits starts anyway. When many
- * parents already wait, the deepest goes first, so that wide trees are not held in memory all at once. */
+ * can start although everything that takes a share waits for children, the deepest attempt that waits starts anyway. When
+ * many parents already wait, the deepest goes first, so that wide trees are not held in memory all at once. */
 #ifndef EXEC_SLOTS_H
 #define EXEC_SLOTS_H
 
@@ -24,7 +24,8 @@ struct exec_slot {
 struct exec_slots {
     int64_t cpu_millis, memory_bytes, gpus; /* of the machine */
     int64_t used_cpu, used_memory, used_gpus;
-    size_t queued, running_count, lent_count;
+    size_t queued;
+    size_t running_count, lent_count; /* without those that take nothing */
     struct exec_shares shares;
 };
 

@@ -123,6 +123,31 @@ static void the_deepest_starts_when_all_wait(void **state)
     exec_slots_done(&s);
 }
 
+static void who_takes_nothing_keeps_nobody_waiting(void **state)
+{
+    struct exec_slots s;
+    struct exec_slot parent = {.cpu_millis = 1000, .memory_bytes = 1000}, child = {.memory_bytes = 10, .depth = 1},
+                     place = {0};
+    (void)state;
+    exec_slots_init(&s, 1000, 1000, 0);
+    exec_slots_take(&s, &place, &ONE);
+    exec_slots_queue(&s, &parent, &ONE, 0);
+    assert_ptr_equal(exec_slots_next(&s, 0), &parent);
+    exec_slots_queue(&s, &child, &ONE, 0);
+    assert_null(exec_slots_next(&s, 0));
+    exec_slots_set_waiting(&s, &parent, true);
+    assert_ptr_equal(exec_slots_next(&s, 0), &child); /* the end of the place would not make room for it */
+    exec_slots_set_waiting(&s, &place, true);
+    exec_slots_release(&s, &child);
+    exec_slots_set_waiting(&s, &parent, false);
+    exec_slots_queue(&s, &child, &ONE, 0);
+    assert_null(exec_slots_next(&s, 0)); /* nor is it one more that waits */
+    exec_slots_release(&s, &parent);
+    exec_slots_release(&s, &place);
+    assert_ptr_equal(exec_slots_next(&s, 0), &child);
+    exec_slots_done(&s);
+}
+
 static void many_trees_go_deep_first_but_nobody_starves(void **state)
 {
     struct exec_slots s;
@@ -422,6 +447,7 @@ int main(void)
         cmocka_unit_test(first_in_first_out),
         cmocka_unit_test(waiting_parents_lend_cpu_not_memory),
         cmocka_unit_test(the_deepest_starts_when_all_wait),
+        cmocka_unit_test(who_takes_nothing_keeps_nobody_waiting),
         cmocka_unit_test(many_trees_go_deep_first_but_nobody_starves),
         cmocka_unit_test(above_the_machine_runs_alone),
         cmocka_unit_test(the_rules_say_who_starts),
