@@ -70,7 +70,11 @@ static enum code set_connection(struct ctx *cx, const struct engine_connector_la
     if (!l->connection)
         return CODE_OK;
     TRY(pb_encode(cx, &CoreConnection_type, l->connection, &out->connection));
-    return engine_secret_seal(cx, STR(""), STR(""), SEALED_AS, out->connection, &out->sealed);
+    TRY(engine_secret_seal(cx, STR(""), STR(""), SEALED_AS, out->connection, &out->sealed));
+    if (out->sealed.n > EXEC_CONNECTOR_SEALED_MAX)
+        return fail(cx, CODE_INVALID_ARGUMENT, "the task's connection, its secrets and configs, is larger than %zu MiB",
+                    EXEC_CONNECTOR_SEALED_MAX >> 20);
+    return CODE_OK;
 }
 
 enum code engine_connector_unseal(struct ctx *cx, str sealed, str *plain)

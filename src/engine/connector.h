@@ -32,6 +32,7 @@ struct engine_connector_launch {
     CoreConnection *connection;
     str folder; /* of the attempt */
 };
+/* Errors: INVALID_ARGUMENT for a connection that is too large to be kept. */
 must_check_ enum code engine_connector_build(struct ctx *cx, const struct engine_connector_launch *l,
                                              struct exec_connector_task *out);
 /* For exec_connector_config.open. */

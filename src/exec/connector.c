@@ -118,7 +118,7 @@ static void wait_until(struct exec_connector_exec *x, struct exec_connector_queu
 }
 
 /* Not wanted any more: what is there is deleted, what was never created is over. One that the connector may have created
- * without saying what it is called cannot be deleted. */
+ * without saying what it is called cannot be deleted. The record is tried first, so that a crash forgets nothing. */
 static void turn_to_abort(struct exec_job *job)
 {
     const struct exec_observation never = {.state = EXEC_EXITED, .signal = SIGTERM, .aborted = true};
@@ -127,7 +127,7 @@ static void turn_to_abort(struct exec_job *job)
     if (!job->created) {
         list_del(&job->node);
         exec_job_set(job, EXEC_JOB_OVER, &never);
-    } else if (job->step != EXEC_JOB_KEEP) {
+    } else if (job->step != EXEC_JOB_KEEP || job->unkept) {
         job->step = EXEC_JOB_DELETE;
         job->due_ns = time_now_ns();
         job->wait_ns = 0;

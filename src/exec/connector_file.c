@@ -12,7 +12,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define FILE_MAX (4 * EXEC_CONNECTOR_META_MAX + ((size_t)4 << 20))
+/* In base64, and the texts. */
+#define FILE_MAX (2 * (EXEC_CONNECTOR_META_MAX + EXEC_CONNECTOR_SEALED_MAX))
 
 static str folder(struct ctx *cx, str data_dir)
 {

@@ -40,6 +40,7 @@ struct exec_job {
     uint64_t log_skip;  /* of those, how many come with the next pages */
     bool no_logs;
     bool created; /* the connector has said so */
+    bool unkept;  /* its record could not be written yet */
 
     struct list node; /* the lock's from here on: in its queue */
     enum exec_job_step step;

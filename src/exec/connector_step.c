@@ -265,6 +265,7 @@ static void step_keep(struct ctx *cx, struct exec_connector_exec *x, struct exec
     }
     log_warn(cx, "the record of a connector's job cannot be written now", LOG_ERR(cx));
     ctx_clear_err(cx);
+    job->unkept = true;
     wait_longer(job, WAIT_AWAY_NS);
 }
 

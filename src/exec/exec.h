@@ -34,6 +34,7 @@ struct exec_container {
     str inputs, outputs, raw;  /* inputs.pb, the attempt's folder, where files go that are outputs */
 };
 
+#define EXEC_CONNECTOR_SEALED_MAX ((size_t)4 << 20)
 /* A task that a connector runs (exec/connectors.h): of exec_task only the key counts then. */
 struct exec_connector_task {
     str connector; /* its name */
@@ -41,7 +42,7 @@ struct exec_connector_task {
     int32_t version;
     str request;    /* connector.CreateTaskRequest */
     str connection; /* core.Connection of it, for later calls; empty = none */
-    str sealed;     /* the same, sealed for the disk */
+    str sealed;     /* the same, sealed for the disk: at most EXEC_CONNECTOR_SEALED_MAX */
     str output_prefix;
     bool has_outputs;
 };

@@ -2,6 +2,7 @@
 import json
 
 import connected
+import flyte
 import pytest
 import wire
 from conftest import PROGRAMS
@@ -98,6 +99,18 @@ def test_abort_deletes_the_job(server, connector):
     wait_until(lambda: not list((server.data / "run" / "connectors").iterdir()), "the end of the record")
 
 
+def test_abort_while_the_record_cannot_be_written(server, connector):
+    before = connector.all()
+    in_the_way = server.data / "run" / "connectors"
+    in_the_way.write_text("")
+    run = begin(server, connected.job, how="RUNNING", message="")
+    job = connector.new(before)
+    wait_until(lambda: "a connector's job cannot be written now" in server.log.read_text(), "the failure")
+    run.abort("enough")
+    wait_until(lambda: "delete" in connector.calls(job), "DeleteTask")
+    finish(run, "aborted")
+
+
 @pytest.mark.parametrize("message", ["begun", "to be continued"])
 def test_log_of_the_job(server, connector, message):
     before = connector.all()
@@ -182,6 +195,17 @@ def test_connection_with_secrets(server, connector):
             assert PASSWORD.encode() not in path.read_bytes(), path
     connector.change(job, phase="SUCCEEDED")
     finish(run, "succeeded")
+
+
+def test_connection_that_is_too_large(server, connector):
+    before = connector.all()
+    secret = {"id": {"name": "LARGE"}, "secretSpec": {"type": "SECRET_TYPE_GENERIC", "stringValue": "x" * (1 << 20)}}
+    assert wire.call(server.endpoint, "/flyteidl2.secret.SecretService/CreateSecret", secret).status == 200
+    task = connected.Job("large", custom={"secrets": {f"key{i}": "LARGE" for i in range(5)}})
+    flyte.TaskEnvironment.from_task("large", task)
+    info = error(finish(begin(server, task, how="SUCCEEDED", message=""), "failed"))
+    assert info.code == "BadTaskSpecification" and "larger than 4 MiB" in info.message
+    assert connector.all() == before
 
 
 def test_services(server, connector, tern):
