@@ -65,7 +65,7 @@ static void end_at_character(char *msg)
 static void set(struct ctx *cx, enum code code, const char *fmt, va_list ap)
 {
     cx->err.code = code;
-    cx->err.foreign = false;
+    cx->err.foreign = cx->err.unsent = false;
     vsnprintf(cx->err.msg, sizeof(cx->err.msg), fmt, ap);
     end_at_character(cx->err.msg);
 }

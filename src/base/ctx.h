@@ -45,6 +45,7 @@ struct err_detail {
 struct err {
     enum code code;
     bool foreign; /* of another server, that a call was handed to: its text is for the client, whatever the code */
+    bool unsent;  /* of a call to another server: nothing of it has gone there */
     char msg[ERR_MSG_MAX];
     struct err_detail *details;
 };

@@ -106,10 +106,16 @@ static bool is_away(enum code code)
     return code == CODE_UNAVAILABLE || code == CODE_DEADLINE_EXCEEDED || code == CODE_ABORTED || code == CODE_CANCELED;
 }
 
+/* By us: the server stops. */
+static bool is_broken_off(const struct ctx *cx)
+{
+    return cx->err.code == CODE_ABORTED && !cx->err.foreign;
+}
+
 /* It does not answer now: said once, tried again for as long as the job is wanted. */
 static void away(struct ctx *cx, struct exec_connector_exec *x, struct exec_job *job)
 {
-    if (cx->err.code == CODE_ABORTED && !cx->err.foreign) { /* by us: the server stops */
+    if (is_broken_off(cx)) {
         ctx_clear_err(cx);
         wait_longer(job, WAIT_AWAY_NS);
         return;
@@ -223,6 +229,17 @@ static CoreConnection *connection_of(struct ctx *cx, const struct exec_job *job)
     return msg;
 }
 
+/* Without an answer it may have made the job, and a second request could make a second one: whether to try again is then
+ * decided as after any failure of the system. One that takes too long would make job after job, which is the task's. */
+static void not_created(struct ctx *cx, struct exec_connector_exec *x, struct exec_job *job, enum code code)
+{
+    bool lost = is_away(code) && code != CODE_DEADLINE_EXCEEDED;
+    str why = arena_printf(cx->mem, "connector " STR_FMT " did not %s the task: %s", STR_ARG(job->c->name),
+                           lost ? "say whether it has started" : "start", cx->err.msg);
+    line(x, job, why);
+    fail_job(cx, x, job, lost ? SYSTEM : USER, true, lost ? "ConnectorError" : "TaskFailedWithError", why);
+}
+
 static void step_create(struct ctx *cx, struct exec_connector_exec *x, struct exec_job *job)
 {
     void *request;
@@ -230,20 +247,17 @@ static void step_create(struct ctx *cx, struct exec_connector_exec *x, struct ex
     enum code code = pb_decode(cx, &ConnectorCreateTaskRequest_type, job->request, &request);
     if (code == CODE_OK)
         code = call(cx, job, SERVICE "CreateTask", request, &answer);
-    /* One that takes too long may go on there: asked again at once, a slow connector would make job after job. */
-    if (is_away(code) && code != CODE_DEADLINE_EXCEEDED) {
+    if (is_away(code) && (cx->err.unsent || is_broken_off(cx))) {
         away(cx, x, job);
         return;
     }
     arena_reset(&job->launch);
     job->request = STR_NONE;
-    back(x, job);
     const ConnectorCreateTaskResponse *rsp = answer;
+    if (!is_away(code))
+        back(x, job);
     if (code != CODE_OK) {
-        str why = arena_printf(cx->mem, "connector " STR_FMT " did not start the task: %s", STR_ARG(job->c->name),
-                               cx->err.msg);
-        line(x, job, why);
-        fail_job(cx, x, job, USER, true, "TaskFailedWithError", why);
+        not_created(cx, x, job, code);
     } else if (rsp->resource_meta.n > EXEC_CONNECTOR_META_MAX) {
         fail_job(cx, x, job, SYSTEM, false, "ConnectorError",
                  STR("the connector's resource_meta is larger than 1 MiB; the job cannot be followed"));

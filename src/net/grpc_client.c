@@ -159,6 +159,7 @@ enum code grpc_client_call(struct ctx *cx, const struct grpc_call *c)
     };
     buf_init(&k.in, c->message_max + (size_t)OVERHEAD);
     enum code code = outcome(&k, http_client_perform(cx, &req));
+    cx->err.unsent = code != CODE_OK && !k.http_status && (int64_t)k.body.n == req.body_length;
     buf_done(&k.in);
     return code;
 }

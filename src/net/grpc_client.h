@@ -16,8 +16,9 @@ struct grpc_call {
     bool (*alive)(void *arg);              /* about once a second: false = break off. May be NULL */
 };
 
-/* CODE_OK also when message() broke off. Errors: the status of the server with its message (cx->err.foreign); UNAVAILABLE when it was not
- * reached or is no gRPC server; those of http_client_perform(). */
+/* CODE_OK also when message() broke off. Errors: the status of the server with its message (cx->err.foreign); UNAVAILABLE
+ * when it was not reached or is no gRPC server; those of http_client_perform(). cx->err.unsent: the server has got nothing
+ * of the request, not even a part. */
 must_check_ enum code grpc_client_call(struct ctx *cx, const struct grpc_call *call);
 
 #endif

@@ -155,6 +155,19 @@ def test_connector_away(server, connector):
     assert finish(late, "succeeded").outputs()[0] == 4
 
 
+def test_connector_that_goes_before_it_answers(server, connector):
+    before = connector.all()
+    (connector.jobs / "last").touch()
+    run = begin(server, connected.job, how="SUCCEEDED", message="12345")
+    connector.process.wait(60)
+    connector.start()
+    assert finish(run, "succeeded").outputs()[0] == 5
+    first, second = (connector.read(j) for j in connector.all() if j not in before)
+    assert first["output_prefix"].endswith("/1") and second["output_prefix"].endswith("/2")
+    info = attempts(server, run)[0]["errorInfo"]
+    assert "did not say whether" in info["message"] and info["kind"] == "KIND_SYSTEM"
+
+
 def test_connector_that_does_not_know(server, connector):
     before = connector.all()
     run = begin(server, connected.job, how="UNDEFINED", message="")

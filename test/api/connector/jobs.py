@@ -14,6 +14,7 @@ from flyteidl2.logs.dataplane.payload_pb2 import LogLine
 from google.protobuf import json_format
 
 JOBS = pathlib.Path(os.environ["JOBS"])
+LAST = JOBS / "last"  # with it, the connector goes when it has created a job
 TO_BE_CONTINUED = "to be continued"  # a job with this message
 
 
@@ -45,6 +46,9 @@ class JobConnector(AsyncConnector):
         phase = (inputs or {}).get("how", "SUCCEEDED")
         write(JOBS / f"{job}.json", phase=phase, inputs=inputs, output_prefix=output_prefix, secrets=secrets,
               metadata=json_format.MessageToDict(task_execution_metadata), message=(inputs or {}).get("message", ""))
+        if LAST.exists():
+            LAST.unlink()
+            os._exit(1)
         return JobMeta(job=job)
 
     async def get(self, resource_meta, **secrets):
