@@ -438,7 +438,6 @@ static void take_up(struct ctx *cx, struct exec_connector_exec *x, const struct 
         ctx_clear_err(cx);
     }
     job->connection = arena_str(&job->mem, plain);
-    exec_job_count_log(cx, x, job);
     add(x, job);
 }
 

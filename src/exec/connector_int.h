@@ -35,9 +35,10 @@ struct exec_job {
     int failures;    /* in a row, by the connector's answer */
     int64_t wait_ns; /* before the next look */
     struct arena token;
-    str log_token;      /* for the next page of its log */
-    uint64_t log_lines; /* of it that are in ours */
-    uint64_t log_skip;  /* of those, how many come with the next pages */
+    str log_token;     /* for the next page of its log */
+    int64_t log_bytes; /* of it that are in ours */
+    int64_t log_skip;  /* of those, how many come with the next pages */
+    bool log_known;    /* log_bytes is */
     bool no_logs;
     bool created; /* the connector has said so */
     bool unkept;  /* its record could not be written yet */
@@ -71,8 +72,6 @@ struct exec_connector_exec {
 void exec_job_run(struct ctx *cx, struct exec_connector_exec *x, struct exec_job *job);
 /* Copies what the job's log has more. */
 void exec_job_copy_log(struct ctx *cx, struct exec_connector_exec *x, struct exec_job *job);
-/* Finds out how much an earlier server has copied. */
-void exec_job_count_log(struct ctx *cx, struct exec_connector_exec *x, struct exec_job *job);
 /* With the lock. */
 void exec_job_set(struct exec_job *job, enum exec_job_step step, const struct exec_observation *seen);
 

@@ -9,12 +9,11 @@
 
 #define GET_LOGS "/flyteidl2.connector.AsyncConnectorService/GetTaskLogs"
 #define PAGES_MAX 100
-#define COUNT_LINES 1000
 
 struct copy {
     struct ctx *cx;
-    buf text; /* whole lines */
-    uint64_t skip, lines;
+    buf text;     /* whole lines */
+    int64_t skip; /* bytes */
     str token;
 };
 
@@ -27,13 +26,12 @@ static void add_line(struct copy *c, str message)
     do {
         if (!str_next(&message, '\n', &one))
             one = STR("");
-        if (c->skip) {
-            c->skip--;
+        if (c->skip > 0) {
+            c->skip -= (int64_t)one.n + 1;
             continue;
         }
         buf_str(&c->text, one);
         buf_char(&c->text, '\n');
-        c->lines++;
     } while (message.n);
 }
 
@@ -68,25 +66,39 @@ static bool append(struct ctx *cx, struct exec_connector_exec *x, struct exec_jo
     return ok;
 }
 
+/* At first, and after a write that failed: finds out what of it is in ours, and asks for all of it again. */
+static bool find_end(struct ctx *cx, struct exec_connector_exec *x, struct exec_job *job)
+{
+    if (job->log_known)
+        return true;
+    job->log_known = exec_logfile_task_bytes(cx, x->cfg.data_dir, job->r.key, &job->log_bytes) == CODE_OK;
+    job->log_token = STR_NONE;
+    ctx_clear_err(cx);
+    return job->log_known;
+}
+
 /* True when there may be another page. */
 static bool copy_page(struct ctx *cx, struct exec_connector_exec *x, struct exec_job *job)
 {
     ConnectorTaskCategory type = {.name = job->r.type, .version = job->r.version};
     const ConnectorGetTaskLogsRequest req = {
         .resource_meta = job->r.meta, .task_category = &type, .token = job->log_token};
-    uint64_t skip = job->log_token.n ? job->log_skip : job->log_lines;
+    int64_t skip = job->log_token.n ? job->log_skip : job->log_bytes;
     struct copy c = {.cx = cx, .skip = skip};
     buf_init_arena(&c.text, cx->mem, (size_t)EXEC_LOG_HEAD);
     enum code code = exec_connectors_stream(cx, job->c, GET_LOGS, &req, take, &c);
     bool away = code == CODE_UNAVAILABLE || code == CODE_DEADLINE_EXCEEDED;
-    if (code != CODE_OK || !append(cx, x, job, buf_view(&c.text))) {
-        job->no_logs = !away && code != CODE_OK; /* it has none */
+    if (code != CODE_OK) {
+        job->no_logs = !away; /* it has none */
         ctx_clear_err(cx);
         return false;
     }
-    job->log_lines += c.lines;
+    job->log_known = append(cx, x, job, buf_view(&c.text));
+    if (!job->log_known)
+        return false;
+    job->log_bytes += (int64_t)c.text.n;
     job->log_skip = c.skip;
-    bool more = (c.lines || c.skip < skip) && c.token.n && !str_eq(c.token, job->log_token);
+    bool more = (c.text.n || c.skip < skip) && c.token.n && !str_eq(c.token, job->log_token);
     arena_reset(&job->token);
     job->log_token = arena_str(&job->token, c.token);
     return more;
@@ -94,20 +106,8 @@ static bool copy_page(struct ctx *cx, struct exec_connector_exec *x, struct exec
 
 void exec_job_copy_log(struct ctx *cx, struct exec_connector_exec *x, struct exec_job *job)
 {
-    for (int i = 0; i < PAGES_MAX && !job->no_logs && copy_page(cx, x, job); i++)
+    if (job->no_logs || !find_end(cx, x, job))
+        return;
+    for (int i = 0; i < PAGES_MAX && copy_page(cx, x, job); i++)
         ;
-}
-
-void exec_job_count_log(struct ctx *cx, struct exec_connector_exec *x, struct exec_job *job)
-{
-    struct exec_log_page page = {0};
-    do {
-        int64_t from = page.next;
-        page.n = 0;
-        if (exec_logfile_read(cx, x->cfg.data_dir, job->r.key, from, COUNT_LINES, true, &page) != CODE_OK)
-            break;
-        for (size_t i = 0; i < page.n; i++)
-            job->log_lines += !page.p[i].system;
-    } while (page.n);
-    ctx_clear_err(cx);
 }

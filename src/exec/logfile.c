@@ -408,6 +408,33 @@ enum code exec_logfile_read(struct ctx *cx, str data_dir, struct exec_key key, i
     return code;
 }
 
+static int64_t system_bytes(int index)
+{
+    struct record r[128];
+    int64_t bytes = 0;
+    off_t at = 0;
+    for (ssize_t n; (n = pread(index, r, sizeof(r), at)) >= (ssize_t)sizeof(*r); at += n - n % (ssize_t)sizeof(*r))
+        for (size_t i = 0; i < (size_t)n / sizeof(*r); i++)
+            bytes += r[i].kind == RECORD_SYSTEM ? r[i].len : 0;
+    return bytes;
+}
+
+enum code exec_logfile_task_bytes(struct ctx *cx, str data_dir, struct exec_key key, int64_t *out)
+{
+    struct exec_logfile f;
+    struct stat st;
+    TRY(exec_logfile_open(cx, data_dir, key, &f));
+    flock(f.index, LOCK_SH);
+    bool ok = fstat(f.fd, &st) == 0;
+    int64_t ours = system_bytes(f.index);
+    flock(f.index, LOCK_UN);
+    exec_logfile_close(&f);
+    if (!ok)
+        return fail_errno(cx, "log of attempt %u", key.attempt);
+    *out = st.st_size - ours;
+    return CODE_OK;
+}
+
 bool exec_logfile_has_ended(struct ctx *cx, str data_dir, struct exec_key key)
 {
     struct record rec = {0};

@@ -41,6 +41,8 @@ void exec_logfile_system(struct exec_logfile *f, str line);
 /* As exec_log_read(). over: nobody writes any more, so a last line without newline counts. */
 must_check_ enum code exec_logfile_read(struct ctx *cx, str data_dir, struct exec_key key, int64_t cursor,
                                         size_t max_lines, bool over, struct exec_log_page *out);
+/* Bytes that were appended by others, without lines of our own; what was punched out counts. */
+must_check_ enum code exec_logfile_task_bytes(struct ctx *cx, str data_dir, struct exec_key key, int64_t *out);
 /* True when the supervisor has marked the end. */
 bool exec_logfile_has_ended(struct ctx *cx, str data_dir, struct exec_key key);
 /* Returns its bytes on disk; dry: removes nothing. */

@@ -130,7 +130,7 @@ def test_kill_9_while_it_runs(server, connector):
     before = connector.all()
     run = begin(server, connected.job, how="RUNNING", message="12")
     job = connector.new(before)
-    connector.say(job, "one\ntwo\nthree\n")
+    connector.say(job, "one\n10%\r20%\n" + 70_000 * "x" + "\n")
     connector.wait_for_looks(job)
     server.kill()
     connector.say(job, "after\n")
@@ -138,7 +138,7 @@ def test_kill_9_while_it_runs(server, connector):
     server.restart()
     assert finish(run, "succeeded").outputs()[0] == 2
     assert [j for j in connector.all() if j not in before] == [job], "created once"
-    assert lines(run) == ["one", "two", "three", "after"]
+    assert lines(run) == ["one", "10%", "20%", 65_536 * "x", 4_464 * "x", "after"]
 
 
 def test_connector_away(server, connector):

@@ -69,7 +69,7 @@ class JobConnector(AsyncConnector):
         """A page of two lines; its token says where the next begins. The last has none, unless the job is to be continued."""
         job = json.loads((JOBS / f"{resource_meta.job}.json").read_text())
         path = JOBS / f"{resource_meta.job}.log"
-        lines = path.read_text().splitlines() if path.exists() else []
+        lines = path.read_bytes().decode().split("\n")[:-1] if path.exists() else []
         page = lines[int(token or 0):][:2]
         end = int(token or 0) + len(page)
         more = end < len(lines) or job["message"] == TO_BE_CONTINUED
