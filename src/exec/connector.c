@@ -77,6 +77,7 @@ static void queue(struct exec_connector_exec *x, struct exec_job *job)
 static void add(struct exec_connector_exec *x, struct exec_job *job)
 {
     map_put(&x->jobs, str_make(job->id, sizeof(job->id)), job);
+    x->kept += job->request.n;
     queue(x, job);
 }
 
@@ -208,14 +209,16 @@ static enum code connector_launch(struct ctx *cx, struct exec *e, const struct e
     struct exec_job *job = job_of(x, task);
     pthread_mutex_lock(&x->lock);
     bool known = find(x, task->key);
-    if (!known)
+    bool full = x->kept && x->kept + job->request.n > EXEC_CONNECTOR_KEPT_MAX;
+    if (!known && !full)
         add(x, job);
     pthread_mutex_unlock(&x->lock);
-    if (known)
-        job_free(job);
-    else
+    if (!known && !full) {
         x->cfg.notify(x->cfg.arg, task->key);
-    return CODE_OK;
+        return CODE_OK;
+    }
+    job_free(job);
+    return known ? CODE_OK : fail(cx, CODE_UNAVAILABLE, "too much waits for connectors already");
 }
 
 static enum code connector_observe(struct ctx *cx, struct exec *e, struct exec_key key, struct exec_observation *out)
@@ -259,8 +262,10 @@ static enum code connector_cleanup(struct ctx *cx, struct exec *e, struct exec_k
     pthread_mutex_lock(&x->lock);
     struct exec_job *job = find(x, key);
     bool over = job && job->step == EXEC_JOB_OVER && !job->busy;
-    if (over)
+    if (over) {
         map_delete(&x->jobs, str_make(job->id, sizeof(job->id)));
+        x->kept -= job->request.n;
+    }
     pthread_mutex_unlock(&x->lock);
     if (!job)
         return exec_cleanup(cx, x->cfg.others, key);

@@ -10,6 +10,11 @@
 #include "exec/connectors.h"
 #include "exec/exec.h"
 
+/* Bytes of requests that wait for their connectors: a launch over it is UNAVAILABLE, but for one alone. */
+#ifndef EXEC_CONNECTOR_KEPT_MAX
+#define EXEC_CONNECTOR_KEPT_MAX ((size_t)256 << 20)
+#endif
+
 struct exec_connector_config {
     str data_dir;
     struct exec_connectors *connectors; /* outlives the executor */

@@ -62,6 +62,7 @@ struct exec_connector_exec {
     struct arena mem;
     pthread_mutex_t lock;
     struct map jobs;                     /* by id */
+    size_t kept;                         /* bytes of their requests */
     struct exec_connector_queue *queues; /* one for each connector */
     pthread_t *threads;
     size_t thread_count;

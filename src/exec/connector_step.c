@@ -229,6 +229,16 @@ static CoreConnection *connection_of(struct ctx *cx, const struct exec_job *job)
     return msg;
 }
 
+/* It is not sent again. */
+static void drop_request(struct exec_connector_exec *x, struct exec_job *job)
+{
+    pthread_mutex_lock(&x->lock);
+    x->kept -= job->request.n;
+    pthread_mutex_unlock(&x->lock);
+    arena_reset(&job->launch);
+    job->request = STR_NONE;
+}
+
 /* Without an answer it may have made the job, and a second request could make a second one: whether to try again is then
  * decided as after any failure of the system. One that takes too long would make job after job, which is the task's. */
 static void not_created(struct ctx *cx, struct exec_connector_exec *x, struct exec_job *job, enum code code)
@@ -251,8 +261,7 @@ static void step_create(struct ctx *cx, struct exec_connector_exec *x, struct ex
         away(cx, x, job);
         return;
     }
-    arena_reset(&job->launch);
-    job->request = STR_NONE;
+    drop_request(x, job);
     const ConnectorCreateTaskResponse *rsp = answer;
     if (!is_away(code))
         back(x, job);

@@ -114,7 +114,8 @@ struct exec_observation {
 struct exec;
 typedef void exec_notify_fn(void *arg, struct exec_key key);
 
-/* Queues the attempt for a slot and returns; copies what it needs. Launching a known key again does nothing. */
+/* Queues the attempt for a slot and returns; copies what it needs. Launching a known key again does nothing. Errors:
+ * UNAVAILABLE when too much waits already: launch it later. */
 must_check_ enum code exec_launch(struct ctx *cx, struct exec *e, const struct exec_task *task);
 /* Strings in cx->mem. */
 must_check_ enum code exec_observe(struct ctx *cx, struct exec *e, struct exec_key key, struct exec_observation *out);
