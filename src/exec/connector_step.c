@@ -16,6 +16,8 @@
 #define FAILURES_MAX 5
 #define MESSAGE_MAX ((size_t)4096)
 #define LINKS_MAX ((size_t)20)
+/* What is kept of why a job failed, as of all errors. */
+#define FAILURE_MAX ((size_t)64 << 10)
 
 #define USER CORE_EXECUTION_ERROR_ERROR_KIND_USER
 #define SYSTEM CORE_EXECUTION_ERROR_ERROR_KIND_SYSTEM
@@ -350,9 +352,14 @@ static void bad_answer(struct ctx *cx, struct exec_connector_exec *x, struct exe
     wait_longer(job, job->c->poll_ns);
 }
 
+static void job_failed(struct ctx *cx, struct exec_connector_exec *x, struct exec_job *job, str message, bool again)
+{
+    str why = arena_concat(cx->mem, STR("failed to run the job: "), str_head_utf8(message, FAILURE_MAX));
+    fail_job(cx, x, job, USER, again, "TaskFailedWithError", why);
+}
+
 static void take_phase(struct ctx *cx, struct exec_connector_exec *x, struct exec_job *job, const ConnectorResource *r)
 {
-    str failed = arena_printf(cx->mem, "failed to run the job: " STR_FMT, STR_ARG(r->message));
     switch (r->phase) {
     case CORE_TASK_EXECUTION_PHASE_SUCCEEDED:
         succeed(cx, x, job, r);
@@ -361,10 +368,10 @@ static void take_phase(struct ctx *cx, struct exec_connector_exec *x, struct exe
         fail_job(cx, x, job, USER, false, "TaskFailedWithError", STR("the job was aborted outside of Flyte"));
         return;
     case CORE_TASK_EXECUTION_PHASE_FAILED:
-        fail_job(cx, x, job, USER, false, "TaskFailedWithError", failed);
+        job_failed(cx, x, job, r->message, false);
         return;
     case CORE_TASK_EXECUTION_PHASE_RETRYABLE_FAILED:
-        fail_job(cx, x, job, USER, true, "TaskFailedWithError", failed);
+        job_failed(cx, x, job, r->message, true);
         return;
     default:
         if (!advance(x, job, r))

@@ -88,6 +88,15 @@ def test_how_jobs_end(server, connector):
     assert "aborted" in error(finish(lost, "failed")).message
 
 
+def test_a_failure_that_says_too_much_is_cut(server, connector):
+    before = connector.all()
+    run = begin(server, connected.job, how="RUNNING", message="")
+    connector.change(connector.new(before), phase="FAILED", message="ü" * (9 << 20))
+    info = error(finish(run, "failed"))
+    assert info.code == "TaskFailedWithError" and info.kind == info.KIND_USER
+    assert info.message.startswith("failed to run the job: üüü") and 60_000 < len(info.message.encode()) <= 64 << 10
+
+
 def test_abort_deletes_the_job(server, connector):
     before = connector.all()
     run = begin(server, connected.job, how="RUNNING", message="")
