@@ -92,7 +92,13 @@ $(BUILD)/obj/llhttp/%.o: $(LLHTTP)/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<) $(CC) $(CPPFLAGS) $(CFLAGS) -DLLHTTP_STRICT_MODE=1 -c -o $@ $<
 
-$(BUILD)/gen/embed.S: $(EMBED) $(OPENAPI) tools/embed.py
+# Rewritten when a file comes or goes.
+.PHONY: embed-list
+$(BUILD)/gen/embed.list: embed-list
+	@mkdir -p $(@D)
+	@echo $(EMBED) | cmp -s - $@ || echo $(EMBED) >$@
+
+$(BUILD)/gen/embed.S: $(EMBED) $(OPENAPI) tools/embed.py $(BUILD)/gen/embed.list
 	@mkdir -p $(@D)
 	$(PYTHON) tools/embed.py $@ $(EMBED) $(OPENAPI)
 
