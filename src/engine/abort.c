@@ -3,6 +3,7 @@
 
 #include "engine/change.h"
 #include "engine/engine.h"
+#include "engine/fire.h"
 #include "engine/phase.h"
 #include "gen/flyteidl2_workflow.h"
 #include "lane/topic.h"
@@ -81,8 +82,10 @@ enum code engine_abort_step(struct ctx *cx, bool *more, uint64_t **ids, size_t *
     }
     if (count)
         topic_publish(cx, (struct topic_key){.kind = TOPIC_RUN, .id1 = c->run_id});
-    if (count < PIECE)
+    if (count < PIECE) {
         TRY(store_cascade_delete(cx, c->run_id, c->action_id));
+        engine_fire_wake_after_commit(cx); /* a failure handler waits for it */
+    }
     *more = true;
     *ids = list;
     *n = launched;

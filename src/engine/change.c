@@ -3,6 +3,7 @@
 
 #include "base/fault.h"
 #include "engine/engine.h"
+#include "engine/fire.h"
 #include "engine/phase.h"
 #include "lane/topic.h"
 #include "notify/notify.h"
@@ -163,6 +164,8 @@ enum code engine_change_end(struct ctx *cx, const struct engine_clock *clock, st
         TRY(end_attempt(cx, a, at, end));
     TRY(release_cache(cx, a));
     TRY(end_descendants(cx, a));
+    if (!a->parent_id && !engine_phase_is_success(a->phase))
+        TRY(engine_fire_failure(cx, run));
     TRY(wake_queued(cx, run));
     if (a->parent_id && a->siblings_open == 0)
         engine_wake_after_commit(cx, a->parent_id); /* it no longer waits for children */

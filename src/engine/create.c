@@ -7,6 +7,7 @@
 #include "engine/cachekey.h"
 #include "engine/change.h"
 #include "engine/engine.h"
+#include "engine/handler.h"
 #include "engine/phase.h"
 #include "engine/reach.h"
 #include "engine/signal.h"
@@ -104,6 +105,19 @@ static enum code put_labels(struct ctx *cx, const TaskRunSpec *spec, const struc
     return CODE_OK;
 }
 
+/* A run that a person starts is refused when its handler could not run; that of a trigger has nobody to tell. */
+static enum code set_handler(struct ctx *cx, const struct engine_new_run *n, const struct store_spec *task,
+                             struct store_run *run)
+{
+    struct store_task *handler;
+    if (n->tracked)
+        return CODE_OK;
+    run->on_failure = engine_handler_name(cx, n->run_spec, n->spec, task);
+    if (!run->on_failure.n || n->trigger)
+        return CODE_OK;
+    return engine_handler_find(cx, run, task->version, &handler);
+}
+
 static enum code insert_run(struct ctx *cx, const struct engine_new_run *n, const struct store_spec *task,
                             int64_t now_ns, struct store_run *run)
 {
@@ -129,6 +143,7 @@ static enum code insert_run(struct ctx *cx, const struct engine_new_run *n, cons
         TRY(store_trigger_touch(cx, n->trigger->id, now_ns));
     }
     TRY(find_related(cx, n->run_spec, &run->related_id));
+    TRY(set_handler(cx, n, task, run));
     TRY(store_run_insert(cx, run));
     TRY(put_labels(cx, n->run_spec, run));
     return n->request_key.n ? store_run_put_request(cx, n->request_key, run->id, now_ns) : CODE_OK;
@@ -216,6 +231,31 @@ enum code engine_create_run(struct ctx *cx, const struct engine_new_run *n, stru
 
 /* ---- actions ---------------------------------------------------------------------------------------------------- */
 
+enum code engine_create_handler(struct ctx *cx, struct store_run *run, const struct engine_new_run *n)
+{
+    struct engine_clock clock;
+    struct store_spec task;
+    struct store_action *root, *a = arena_new(cx->mem, struct store_action);
+    const struct engine_made_run made = {.run = run, .root = a};
+    engine_clock_now(cx, &clock);
+    TRY(store_action_get_by_id(cx, store_action_root(run->id), &root));
+    TRY(get_spec(cx, n, &task));
+    *a = (struct store_action){.run_id = run->id,
+                               .parent_id = root->id,
+                               .type = WORKFLOW_ACTION_TYPE_TASK,
+                               .phase = COMMON_ACTION_PHASE_QUEUED,
+                               .depth = root->depth + 1,
+                               .attempt = 1,
+                               .created_ns = engine_clock_of(&clock, root),
+                               .name = STR(ENGINE_HANDLER_ACTION),
+                               .queue = root->queue,
+                               .input_uri = n->input_uri};
+    describe(a, &task);
+    TRY(engine_change_insert(cx, &clock, a, run));
+    TRY(store_run_set_handler(cx, run->id, a->id));
+    return n->error_code.n ? end_failed(cx, &clock, n, &made) : CODE_OK;
+}
+
 struct making {
     const struct engine_new_action *n;
     struct engine_clock clock;
@@ -229,9 +269,9 @@ static enum code find_parent(struct ctx *cx, struct making *m)
     TRY(store_run_get(cx, n->project, n->domain, n->run, &m->run));
     if (m->run->source == WORKFLOW_RUN_SOURCE_TRACKED && !n->external)
         return fail(cx, CODE_FAILED_PRECONDITION, "run " STR_FMT " is tracked: it runs elsewhere", STR_ARG(n->run));
-    if (m->run->abort_ns)
-        return fail(cx, CODE_ABORTED, "run " STR_FMT " was aborted", STR_ARG(n->run));
     TRY(store_action_find(cx, m->run->id, n->parent, &m->parent));
+    if (m->run->abort_ns && !(m->parent && store_run_is_handler(m->run, m->parent->id)))
+        return fail(cx, CODE_ABORTED, "run " STR_FMT " was aborted", STR_ARG(n->run));
     if (!m->parent)
         return fail(cx, CODE_NOT_FOUND, "action.parent_action_name: run " STR_FMT " has no action " STR_FMT,
                     STR_ARG(n->run), STR_ARG(n->parent));
@@ -418,6 +458,9 @@ enum code engine_create_action(struct ctx *cx, const struct engine_new_action *n
 {
     struct making m = {.n = n, .a = arena_new(cx->mem, struct store_action)};
     engine_clock_now(cx, &m.clock);
+    if (!n->external && str_eq(n->name, STR(ENGINE_HANDLER_ACTION)))
+        return fail(cx, CODE_INVALID_ARGUMENT,
+                    "action_id.name: " ENGINE_HANDLER_ACTION " is kept for failure handlers");
     TRY(find_parent(cx, &m));
     TRY(check_uris(cx, &m));
     int64_t now = engine_clock_of(&m.clock, m.parent);

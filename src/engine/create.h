@@ -48,10 +48,18 @@ struct engine_made_run {
     bool repeated; /* the request was seen before: this is what it made then */
 };
 
-/* Write entry. Errors: ALREADY_EXISTS (the name), NOT_FOUND (the related run). */
+/* Write entry. Errors: ALREADY_EXISTS (the name), NOT_FOUND (the related run), FAILED_PRECONDITION (no version of its
+ * failure handler is deployed; of a run without a trigger). */
 must_check_ enum code engine_create_run(struct ctx *cx, const struct engine_new_run *n, struct engine_made_run *out);
 
 /* ---- actions ---------------------------------------------------------------------------------------------------- */
+
+/* The action that runs a run's failure handler (engine/handler.h). */
+#define ENGINE_HANDLER_ACTION "on-failure"
+
+/* Write entry. Makes it, below the root, which has ended. Of n count the task, input_uri, error_code and error. Errors:
+ * ALREADY_EXISTS. */
+must_check_ enum code engine_create_handler(struct ctx *cx, struct store_run *run, const struct engine_new_run *n);
 
 struct engine_new_action {
     str project, domain, run, name, parent;

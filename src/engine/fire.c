@@ -88,12 +88,17 @@ static int64_t or_later(struct ctx *cx, enum code code, int64_t next_ns)
 /* When to look again. */
 static int64_t look(struct ctx *cx, struct engine_fire *f)
 {
+    enum code (*const events[])(struct ctx *, struct engine *, int64_t *) = {engine_fire_artifacts,
+                                                                             engine_fire_failures};
     int64_t next_ns = 0;
     enum code code = engine_fire_schedules(cx, f->e, started(f), &next_ns);
-    int64_t slot_ns = or_later(cx, code, next_ns);
-    code = engine_fire_artifacts(cx, f->e, &next_ns);
-    int64_t event_ns = or_later(cx, code, next_ns);
-    return slot_ns < event_ns ? slot_ns : event_ns;
+    int64_t first_ns = or_later(cx, code, next_ns);
+    for (size_t i = 0; i < sizeof(events) / sizeof(*events); i++) {
+        code = events[i](cx, f->e, &next_ns);
+        int64_t event_ns = or_later(cx, code, next_ns);
+        first_ns = event_ns < first_ns ? event_ns : first_ns;
+    }
+    return first_ns;
 }
 
 static void *run(void *arg)

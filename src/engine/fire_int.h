@@ -34,6 +34,8 @@ bool engine_fire_prepare(struct ctx *cx, struct engine_fire_run *r, const TaskIn
 void engine_fire_make_failed(struct ctx *cx, struct engine_fire_run *r);
 /* Write entry. A run of that name is the same one, made before: nothing happens. */
 must_check_ enum code engine_fire_create(struct ctx *cx, const struct engine_fire_run *r);
+/* A task of that name without anything as the task of n, whose own is not there. */
+void engine_fire_stand_in(struct ctx *cx, str project, str domain, str name, str version, struct engine_new_run *n);
 /* How long to wait after that many failures in a row. */
 int64_t engine_fire_backoff_ns(uint32_t failures);
 
@@ -43,6 +45,9 @@ must_check_ enum code engine_fire_schedules(struct ctx *cx, struct engine *e, in
 
 /* The same for the triggers of one new version of an artifact. */
 must_check_ enum code engine_fire_artifacts(struct ctx *cx, struct engine *e, int64_t *next_ns);
+
+/* The same for the handler of one failed run. */
+must_check_ enum code engine_fire_failures(struct ctx *cx, struct engine *e, int64_t *next_ns);
 
 /* The thread. */
 struct engine_fire *engine_fire_start(struct engine *e);

@@ -45,27 +45,28 @@ enum code engine_fire_is_wanted(struct ctx *cx, str project, bool *out)
     return CODE_OK;
 }
 
-/* A task of that name without anything, for a run whose task is not there. */
-static void stand_in(struct ctx *cx, struct engine_fire_run *r)
+void engine_fire_stand_in(struct ctx *cx, str project, str domain, str name, str version, struct engine_new_run *n)
 {
     TaskTaskSpec *spec = pb_new(cx->mem, TaskTaskSpec);
     TaskTaskIdentifier *id = pb_new(cx->mem, TaskTaskIdentifier);
     spec->task_template = pb_new(cx->mem, CoreTaskTemplate);
-    id->project = r->t.row->project;
-    id->domain = r->t.row->domain;
-    id->name = r->t.row->task_name;
-    id->version = r->t.row->task_version;
-    r->n.trigger = r->t.row;
-    r->n.spec = spec;
-    r->n.spec_id = 0;
-    r->n.task_id = id;
-    r->n.run_spec = pb_new(cx->mem, TaskRunSpec);
+    id->project = project;
+    id->domain = domain;
+    id->name = name;
+    id->version = version;
+    n->spec = spec;
+    n->spec_id = 0;
+    n->task_id = id;
 }
 
 static void set_failed(struct ctx *cx, struct engine_fire_run *r)
 {
-    if (!r->n.spec)
-        stand_in(cx, r);
+    const struct store_trigger *row = r->t.row;
+    if (!r->n.spec) {
+        engine_fire_stand_in(cx, row->project, row->domain, row->task_name, row->task_version, &r->n);
+        r->n.trigger = row;
+        r->n.run_spec = pb_new(cx->mem, TaskRunSpec);
+    }
     TaskRunSpec *spec = pb_new(cx->mem, TaskRunSpec);
     *spec = *r->n.run_spec;
     spec->relation = NULL; /* what it refers to may be what is missing */

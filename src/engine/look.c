@@ -78,7 +78,9 @@ static enum code load_orphan(struct ctx *cx, struct engine_item *it)
     struct store_action_brief parent;
     if (it->a->ended_ns || !it->a->parent_id)
         return CODE_OK;
-    it->look.orphan = it->run->abort_ns != 0;
+    if (it->id == it->run->handler_id)
+        return CODE_OK; /* begins when its parent has ended */
+    it->look.orphan = it->run->abort_ns && !store_run_is_handler(it->run, it->id);
     if (it->a->phase != COMMON_ACTION_PHASE_QUEUED)
         return CODE_OK; /* the parent's end comes down by itself */
     TRY(store_action_brief(cx, it->a->parent_id, &parent));

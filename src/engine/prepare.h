@@ -12,6 +12,9 @@ void engine_prepare_run(struct ctx *cx, const SettingsSettings *settings, TaskRu
 /* Whether the task's SDK may be given a start time: the oldest ones made it part of the names of actions. */
 bool engine_prepare_takes_start(const TaskTaskSpec *spec);
 
+/* Under this key of the inputs' context the SDK names the input that its runtime fills with the run's start time. */
+#define ENGINE_PREPARE_KICKOFF "_u_kickoff_time_input_arg"
+
 /* What was given (NULL = nothing), and of `below` (the same) the literals and context that it lacks. */
 TaskInputs *engine_prepare_fill(struct ctx *cx, const TaskInputs *given, const TaskInputs *below);
 /* The task's defaults. */

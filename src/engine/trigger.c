@@ -6,8 +6,6 @@
 #include "store/task.h"
 
 #define INPUTS_MAX ((size_t)64 << 20)
-/* Under this key of the inputs' context the SDK names the input that its runtime fills with the run's start time. */
-#define KICKOFF_KEY "_u_kickoff_time_input_arg"
 
 /* ---- loading ---------------------------------------------------------------------------------------------------- */
 
@@ -134,7 +132,7 @@ static void drop_marker(TaskInputs *in, const TaskInputs *given)
     size_t kept = 0;
     for (size_t i = 0; i < in->context.n; i++) {
         CoreKeyValuePair *kv = in->context.p[i];
-        if (!str_eq(kv->key, STR(KICKOFF_KEY)) || !gives(given, kv->value))
+        if (!str_eq(kv->key, STR(ENGINE_PREPARE_KICKOFF)) || !gives(given, kv->value))
             in->context.p[kept++] = kv;
     }
     in->context.n = kept;

@@ -196,7 +196,8 @@ static enum code write_end(struct ctx *cx, struct engine_item *it, const struct 
                                 .recoverable = d->recoverable,
                                 .cache_status = d->cache_status};
     if (d->phase == COMMON_ACTION_PHASE_ABORTED)
-        end.abort_reason = it->run->abort_ns ? STR("the run was aborted") : STR("the parent has ended");
+        end.abort_reason = it->run->abort_ns && !store_run_is_handler(it->run, it->id) ? STR("the run was aborted")
+                                                                                       : STR("the parent has ended");
     /* A row that was written since it was made may have said what it waits for in a row of the attempt. */
     bool written = it->a->attempt > 1 || it->a->updated_ns != it->a->created_ns;
     if (!it->at && written && it->a->type == WORKFLOW_ACTION_TYPE_TASK)

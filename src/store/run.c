@@ -25,12 +25,14 @@
     X(16, base_uri, S)                                                                                                 \
     X(17, change, I)                                                                                                   \
     X(18, notify, I)                                                                                                   \
-    X(19, task_spec_id, N)
+    X(19, task_spec_id, N)                                                                                             \
+    X(20, on_failure, T)                                                                                               \
+    X(21, handler_id, N)
 
 #define R_NAME(n, col, kind) "r." #col ","
-/* 19 columns of run, id, then what is joined. */
+/* 21 columns of run, id, then what is joined. */
 #define SELECTED COLUMNS(R_NAME) "r.id,sp.project,sp.domain,i.subject,i.name,rt.name"
-#define SELECTED_COUNT 25
+#define SELECTED_COUNT 27
 #define FROM_RUN(space)                                                                                                \
     " FROM run r JOIN space sp ON sp.id=" space " LEFT JOIN identity i ON i.id=r.created_by"                           \
     " LEFT JOIN task_name rt ON rt.id=r.trigger_task_id "
@@ -39,12 +41,12 @@
 static void decode(const struct db_value *v, struct store_run *row)
 {
     COLUMNS(ROW_READ)
-    row->id = (uint64_t)v[19].i;
-    row->project = v[20].s;
-    row->domain = v[21].s;
-    row->created_by_subject = v[22].s;
-    row->created_by_name = v[23].s;
-    row->trigger_task = v[24].s;
+    row->id = (uint64_t)v[21].i;
+    row->project = v[22].s;
+    row->domain = v[23].s;
+    row->created_by_subject = v[24].s;
+    row->created_by_name = v[25].s;
+    row->trigger_task = v[26].s;
 }
 
 static struct store_run *first(struct ctx *cx, const struct db_rows *rows)
@@ -74,7 +76,7 @@ enum code store_run_insert(struct ctx *cx, struct store_run *row)
     uint64_t id;
     TRY(next_id(cx, &id, &row->change));
     const struct db_value args[] = {COLUMNS(ROW_ARG) DB_I(id)};
-    enum code c = db_query(cx, "INSERT INTO run (" COLUMNS(ROW_NAME) "id) VALUES (" COLUMNS(ROW_PLACE) "$20)", args,
+    enum code c = db_query(cx, "INSERT INTO run (" COLUMNS(ROW_NAME) "id) VALUES (" COLUMNS(ROW_PLACE) "$22)", args,
                            sizeof(args) / sizeof(*args), NULL);
     if (c == CODE_ALREADY_EXISTS)
         return fail(cx, c, "run already exists: " STR_FMT "/" STR_FMT "/" STR_FMT, STR_ARG(row->project),
@@ -90,7 +92,8 @@ enum code store_run_insert(struct ctx *cx, struct store_run *row)
 #define BY_NAME "WHERE sp.project=$1 AND sp.domain=$2 AND r.name=$3"
 /* What may change of a row or of those it is joined with. */
 #define SELECT_CHANGING                                                                                                \
-    "SELECT r.id,r.phase,r.abort_ns,r.change,i.subject,i.name FROM run r JOIN space sp ON sp.id=r.space_id"            \
+    "SELECT r.id,r.phase,r.abort_ns,r.change,r.handler_id,i.subject,i.name FROM run r JOIN space sp ON "               \
+    "sp.id=r.space_id"                                                                                                 \
     " LEFT JOIN identity i ON i.id=r.created_by "
 /* What a kept row takes, about. */
 #define KEPT_BYTES (sizeof(struct store_run) + 512)
@@ -132,8 +135,9 @@ static enum code complete(struct ctx *cx, const struct db_value *v, struct store
     row->phase = (int32_t)v[1].i;
     row->abort_ns = v[2].i;
     row->change = v[3].i;
-    row->created_by_subject = v[4].s;
-    row->created_by_name = v[5].s;
+    row->handler_id = (uint64_t)v[4].i;
+    row->created_by_subject = v[5].s;
+    row->created_by_name = v[6].s;
     *out = row;
     return CODE_OK;
 }
@@ -248,6 +252,11 @@ enum code store_run_set_abort(struct ctx *cx, uint64_t id, int64_t abort_ns)
                     DB_ARGS(DB_I(abort_ns), DB_I(id)), NULL);
 }
 
+enum code store_run_set_handler(struct ctx *cx, uint64_t id, uint64_t action_id)
+{
+    return db_query(cx, "UPDATE run SET handler_id=$1 WHERE id=$2", DB_ARGS(DB_I(action_id), DB_I(id)), NULL);
+}
+
 enum code store_run_label_put(struct ctx *cx, const struct store_run *run, str key, str value)
 {
     return db_query(cx,
@@ -326,6 +335,7 @@ enum code store_run_list_ended(struct ctx *cx, int64_t before_ns, size_t max, ui
                  " WHERE r.created_ns < $1 AND r.id < (SELECT max(id) FROM run)"
                  " AND r.change < " LAST_CHANGE " AND (a.id IS NULL OR a.ended_ns < $1)"
                  " AND NOT EXISTS (SELECT 1 FROM action o WHERE o.run_id=r.id AND o.ended_ns IS NULL)"
+                 " AND NOT EXISTS (SELECT 1 FROM failure f WHERE f.run_id=r.id)"
                  " ORDER BY r.id LIMIT $2",
                  DB_ARGS(DB_I(before_ns), DB_I(max)), &rows));
     uint64_t *ids = arena_new_array(cx->mem, uint64_t, rows.n);

@@ -23,9 +23,11 @@ struct store_run {
     uint32_t max_actions; /* 0 = no limit */
     uint64_t related_id;  /* the run that relation names, 0 = none */
     int64_t abort_ns;
-    str base_uri;    /* run_output_base without a / at its end */
-    int64_t change;  /* number of its last change: grows over all runs; set by insert and touch */
-    uint32_t notify; /* 1 << phase of which a notification rule wants to hear; 0 = there are none */
+    str base_uri;        /* run_output_base without a / at its end */
+    int64_t change;      /* number of its last change: grows over all runs; set by insert and touch */
+    uint32_t notify;     /* 1 << phase of which a notification rule wants to hear; 0 = there are none */
+    str on_failure;      /* task that runs when it has failed, perhaps with :version; empty = none */
+    uint64_t handler_id; /* action of that task, once it is there */
     /* joined */
     str project, domain;
     str created_by_subject, created_by_name;
@@ -37,6 +39,12 @@ struct store_run_row {
     struct store_run run;
     struct store_action *root;
 };
+
+/* Whether the action is the run's failure handler or below it: what comes after the run's end. */
+static inline bool store_run_is_handler(const struct store_run *r, uint64_t action_id)
+{
+    return r->handler_id && action_id >= r->handler_id;
+}
 
 /* Write entry. r->id is set. Errors: ALREADY_EXISTS. */
 must_check_ enum code store_run_insert(struct ctx *cx, struct store_run *r);
@@ -64,6 +72,7 @@ must_check_ enum code store_run_filter(struct ctx *cx, const struct store_page *
 /* The root has changed; phase is the root's. */
 must_check_ enum code store_run_touch(struct ctx *cx, uint64_t id, int32_t phase);
 must_check_ enum code store_run_set_abort(struct ctx *cx, uint64_t id, int64_t abort_ns);
+must_check_ enum code store_run_set_handler(struct ctx *cx, uint64_t id, uint64_t action_id);
 must_check_ enum code store_run_label_put(struct ctx *cx, const struct store_run *run, str key, str value);
 
 /* D-02. *run_id = 0 when this request was not seen before. key: 32 bytes. */

@@ -1,7 +1,9 @@
-/* Firing: one run for each slot and each artifact wherever the server is killed, what is caught up, and what cannot fire. */
+/* Firing: one run for each slot and each artifact, one handler for each failed run wherever the server is killed, what is
+ * caught up, and what cannot fire. */
 #include "world.h"
 
 #include "config/config.h"
+#include "engine/abort.h"
 #include "engine/schedule.h"
 #include "engine/uri.h"
 #include "gen/flyteidl2_project.h"
@@ -133,11 +135,13 @@ static void fire(struct world *w, int64_t started_ns)
         arena_init(&mem, 0);
         ctx_init(&cx, &mem);
         cx.app = &w->app;
-        int64_t event = 0;
+        int64_t event = 0, failure = 0;
         if (engine_fire_schedules(&cx, w->app.engine, started_ns, &next) != CODE_OK ||
-            engine_fire_artifacts(&cx, w->app.engine, &event) != CODE_OK)
-            next = INT64_MAX;
+            engine_fire_artifacts(&cx, w->app.engine, &event) != CODE_OK ||
+            engine_fire_failures(&cx, w->app.engine, &failure) != CODE_OK)
+            next = event = failure = INT64_MAX;
         next = event < next ? event : next;
+        next = failure < next ? failure : next;
         arena_done(&mem);
     }
 }
@@ -358,6 +362,68 @@ static void test_an_artifact_starts_its_triggers_once(void **state)
     }
 }
 
+/* ---- failure handlers -------------------------------------------------------------------------------------------- */
+
+static enum code abort_run(struct ctx *cx, void *arg)
+{
+    struct store_run *run;
+    (void)arg;
+    TRY(store_run_get(cx, STR("p"), STR("d"), STR("r1"), &run));
+    return engine_abort_run(cx, run, STR("enough"), 0);
+}
+
+/* A run with a child is aborted; dies at the n-th change of the world afterwards. How many there were. */
+static int play_failure(int at, bool late)
+{
+    struct world *w;
+    CoreKeyValuePair env = {.key = STR("TERN_ON_FAILURE"), .value = STR("h")}, *envs[] = {&env};
+    TaskEnvs variables = {.values = {envs, 1}};
+    TaskRunSpec run_spec = {.envs = &variables};
+    world_up((void **)&w);
+    begin(w);
+    assert_ok(&w->cx, lane_write(&w->cx, NULL, put_task, world_spec(w, "h", "core-echo")));
+    (void)world_create_run(w, "r1", world_spec(w, "parent", "python"), &run_spec);
+    world_run(w);
+    assert_ok(&w->cx, world_enqueue(w, "r1", "a0", "c0", world_spec(w, "child", "python"), NULL));
+    world_run(w);
+    w->crash_at = at ? at : INT32_MAX;
+    w->crash_late = late;
+    w->changes = 0;
+    if (lane_write(&w->cx, NULL, abort_run, NULL) != CODE_OK) {
+        world_restart(w);
+        assert_ok(&w->cx, lane_write(&w->cx, NULL, abort_run, NULL));
+    }
+    for (int i = 0; i < 10; i++) {
+        if (w->dead)
+            world_restart(w);
+        fire(w, 0);
+        if (!w->dead)
+            assert_int_equal(world_int(w, "SELECT count(*) FROM action a, run r WHERE a.id=r.handler_id AND EXISTS"
+                                          " (SELECT 1 FROM action c WHERE c.name='c0' AND c.ended_ns IS NULL)"),
+                             0);
+        world_run(w);
+        time_test_shift(NS_PER_S);
+    }
+    int changes = w->changes;
+    assert_int_equal(world_int(w, "SELECT phase FROM run"), COMMON_ACTION_PHASE_ABORTED);
+    assert_int_equal(world_int(w, "SELECT count(*) FROM action"), 3);
+    assert_int_equal(world_int(w, "SELECT phase FROM action WHERE name='on-failure'"), COMMON_ACTION_PHASE_SUCCEEDED);
+    assert_int_equal(world_int(w, "SELECT count(*) FROM failure"), 0);
+    world_down((void **)&w);
+    return changes;
+}
+
+static void test_a_failed_run_has_its_handler_once(void **state)
+{
+    int n = play_failure(0, false);
+    (void)state;
+    assert_true(n >= 4);
+    for (int at = 1; at <= n; at++) {
+        play_failure(at, false);
+        play_failure(at, true);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -368,6 +434,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_can_never_begin_is_a_run_that_failed, world_up, world_down),
         cmocka_unit_test_setup_teardown(test_an_archived_project, world_up, world_down),
         cmocka_unit_test(test_an_artifact_starts_its_triggers_once),
+        cmocka_unit_test(test_a_failed_run_has_its_handler_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
