@@ -411,14 +411,14 @@ void app_stop(struct app *app)
     }
     http_server_stop(app->http, STOP_GRACE_NS);
     rpc_free(app->rpc);
-    if (app->engine)
-        engine_stop(app->engine);
+    engine_halt(app->engine);
     notify_stop(app->notify);
     if (app->exec)
         exec_stop(app->exec);
     exec_connectors_stop(app->connectors);
     if (app->lanes)
         lanes_stop(app->lanes);
+    engine_free(app->engine); /* exec and the lanes woke it until now */
     object_store_close(app->objects);
     if (app->topics)
         topics_free(app->topics);

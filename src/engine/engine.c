@@ -176,6 +176,7 @@ static struct engine *make(struct app *app)
     e->tasks = engine_tasks_new();
     e->queue = engine_queue_new(start_worker, e);
     e->uploads = engine_uploads_new();
+    e->fire = engine_fire_new(e);
     pthread_mutex_init(&e->lock, NULL);
     pthread_cond_init(&e->idle, NULL);
     pthread_mutex_init(&e->rules, NULL);
@@ -197,31 +198,37 @@ enum code engine_start(struct ctx *cx, struct app *app, struct engine **out)
     e->boot = boot;
     e->timer = engine_timer_start(e->queue);
     __atomic_store_n(out, e, __ATOMIC_RELEASE); /* threads of the executor may look already */
-    enum code c = engine_rules_tell(cx, app);
-    if (c == CODE_OK)
-        c = engine_recover(cx, e);
-    if (c != CODE_OK) {
-        *out = NULL;
-        engine_stop(e);
-        return c;
-    }
+    TRY(engine_rules_tell(cx, app));
+    engine_fire_start(e->fire);
+    TRY(engine_recover(cx, e));
     e->retention = engine_retention_start(e);
-    e->fire = engine_fire_start(e);
     return CODE_OK;
 }
 
-void engine_stop(struct engine *e)
+static void wait_for_workers(struct engine *e)
 {
-    if (!e)
-        return;
-    engine_retention_stop(e->retention);
-    engine_fire_stop(e->fire);
-    engine_timer_stop(e->timer);
     pthread_mutex_lock(&e->lock);
     e->stopping = true;
     while (e->busy)
         pthread_cond_wait(&e->idle, &e->lock);
     pthread_mutex_unlock(&e->lock);
+}
+
+void engine_halt(struct engine *e)
+{
+    if (!e)
+        return;
+    engine_retention_stop(e->retention);
+    engine_timer_stop(e->timer);
+    wait_for_workers(e);
+    engine_fire_stop(e->fire);
+}
+
+void engine_free(struct engine *e)
+{
+    if (!e)
+        return;
+    engine_fire_free(e->fire);
     for (size_t i = 0; i < ENGINE_WORKERS; i++)
         arena_done(&e->workers[i].mem);
     mem_free(e->workers);

@@ -16,6 +16,10 @@
 
 struct engine_worker;
 
+/* Everything that others may wake is there before *out of engine_start() is set, and until engine_free(): the executor's
+ * threads, and what the writer does after a commit, come at any time between. Started: the timer, the thread of triggers,
+ * then recovery, which sets workers to work. Halted: retention and timers, which bring new work; then the workers are waited
+ * for, which finish what they have begun and may wake the triggers; then the thread of triggers. */
 struct engine {
     struct app *app;
     uint64_t boot;
@@ -29,8 +33,8 @@ struct engine {
     struct engine_timer *timer;
     struct engine_retention *retention;
     struct engine_uploads *uploads;
-    struct engine_fire *fire; /* set before any RPC, freed after the last */
-    pthread_mutex_t rules;    /* held while what is said of queues changes (rules.c) */
+    struct engine_fire *fire;
+    pthread_mutex_t rules; /* held while what is said of queues changes (rules.c) */
 };
 
 /* Looks at these actions: loads, observes, decides, writes, applies. On an engine thread. */

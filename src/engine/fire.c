@@ -19,6 +19,7 @@
 struct engine_fire {
     struct engine *e;
     pthread_t thread;
+    bool runs;
     int event_fd; /* woken */
     int timer_fd; /* CLOCK_BOOTTIME: the next slot */
     int step_fd;  /* CLOCK_REALTIME: readable when somebody has set the wall clock */
@@ -120,7 +121,7 @@ static void *run(void *arg)
     return NULL;
 }
 
-struct engine_fire *engine_fire_start(struct engine *e)
+struct engine_fire *engine_fire_new(struct engine *e)
 {
     struct engine_fire *f = mem_new(struct engine_fire);
     f->e = e;
@@ -129,23 +130,30 @@ struct engine_fire *engine_fire_start(struct engine *e)
     f->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     f->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
     f->step_fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
-    if (f->event_fd >= 0 && f->timer_fd >= 0 && f->step_fd >= 0 && pthread_create(&f->thread, NULL, run, f) == 0)
-        return f;
-    log_error(NULL, "cannot start the thread of triggers");
-    close(f->event_fd);
-    close(f->timer_fd);
-    close(f->step_fd);
-    mem_free(f);
-    return NULL;
+    return f;
+}
+
+void engine_fire_start(struct engine_fire *f)
+{
+    bool whole = f->event_fd >= 0 && f->timer_fd >= 0 && f->step_fd >= 0;
+    f->runs = whole && pthread_create(&f->thread, NULL, run, f) == 0;
+    if (!f->runs)
+        log_error(NULL, "cannot start the thread of triggers");
 }
 
 void engine_fire_stop(struct engine_fire *f)
 {
-    if (!f)
-        return;
     atomic_store(&f->stop, true);
     poke(f);
-    pthread_join(f->thread, NULL);
+    if (f->runs)
+        pthread_join(f->thread, NULL);
+    f->runs = false;
+}
+
+void engine_fire_free(struct engine_fire *f)
+{
+    if (!f)
+        return;
     close(f->event_fd);
     close(f->timer_fd);
     close(f->step_fd);
@@ -160,6 +168,6 @@ static void wake(void *arg, uint64_t id)
 
 void engine_fire_wake_after_commit(struct ctx *cx)
 {
-    if (cx->app && cx->app->engine && cx->app->engine->fire)
+    if (cx->app && cx->app->engine)
         lane_after_commit(cx, wake, cx->app->engine->fire, 0);
 }

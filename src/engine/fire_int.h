@@ -49,9 +49,12 @@ must_check_ enum code engine_fire_artifacts(struct ctx *cx, struct engine *e, in
 /* The same for the handler of one failed run. */
 must_check_ enum code engine_fire_failures(struct ctx *cx, struct engine *e, int64_t *next_ns);
 
-/* The thread. */
-struct engine_fire *engine_fire_start(struct engine *e);
-/* Accepts NULL. */
+/* The thread. It may be woken from engine_fire_new() to engine_fire_free(), whether it runs or not. */
+struct engine_fire *engine_fire_new(struct engine *e);
+/* Without a thread (it could not be started) nothing fires, which is logged. */
+void engine_fire_start(struct engine_fire *f);
 void engine_fire_stop(struct engine_fire *f);
+/* Accepts NULL. */
+void engine_fire_free(struct engine_fire *f);
 
 #endif

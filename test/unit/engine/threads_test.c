@@ -8,6 +8,7 @@
 #include "engine/abort.h"
 #include "engine/create.h"
 #include "engine/engine.h"
+#include "engine/fire.h"
 #include "engine/phase.h"
 #include "exec/exec.h"
 #include "lane/lane.h"
@@ -118,12 +119,18 @@ static void open_server(struct server *s)
     assert_ok(&s->cx, engine_start(&s->cx, &s->app, &s->app.engine));
 }
 
+static void close_halted(struct server *s)
+{
+    lanes_stop(s->app.lanes);
+    engine_free(s->app.engine);
+    s->app.engine = NULL;
+    topics_free(s->app.topics);
+}
+
 static void close_server(struct server *s)
 {
-    engine_stop(s->app.engine);
-    s->app.engine = NULL;
-    lanes_stop(s->app.lanes);
-    topics_free(s->app.topics);
+    engine_halt(s->app.engine);
+    close_halted(s);
 }
 
 static int server_up(void **state)
@@ -289,10 +296,45 @@ static void test_many_threads(void **state)
     assert_int_equal(ask(s, count_wrong), 0);
 }
 
+struct late {
+    struct server *s;
+    struct making m;
+};
+
+static enum code make_late(struct ctx *cx, void *arg)
+{
+    struct late *l = arg;
+    TRY(make_run(cx, &l->m));
+    engine_fire_wake_after_commit(cx);
+    engine_wake(l->s->app.engine, l->m.made.root->id);
+    return CODE_OK;
+}
+
+/* What is begun while the server stops wakes an engine that has halted, and is taken up by the next one. */
+static void test_woken_after_the_halt(void **state)
+{
+    struct server *s = *state;
+    struct late l = {.s = s};
+    l.m.run = (struct engine_new_run){.project = STR("p"),
+                                      .domain = STR("d"),
+                                      .name = STR("late"),
+                                      .spec = spec(&s->mem, "core-echo"),
+                                      .run_spec = pb_new(&s->mem, TaskRunSpec),
+                                      .base_uri = STR("s3://tern/p/d/late")};
+    engine_halt(s->app.engine);
+    assert_ok(&s->cx, lane_write(&s->cx, s->app.lanes, make_late, &l));
+    assert_int_equal(ask(s, count_open), 1);
+    close_halted(s);
+    open_server(s);
+    wait_for_the_end(s);
+    assert_int_equal(ask(s, count_wrong), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_many_threads, server_up, server_down),
+        cmocka_unit_test_setup_teardown(test_woken_after_the_halt, server_up, server_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -176,13 +176,23 @@ void engine_timer_stop(struct engine_timer *t)
     (void)t;
 }
 
-struct engine_fire *engine_fire_start(struct engine *e)
+struct engine_fire *engine_fire_new(struct engine *e)
 {
     (void)e;
     return NULL;
 }
 
+void engine_fire_start(struct engine_fire *f)
+{
+    (void)f;
+}
+
 void engine_fire_stop(struct engine_fire *f)
+{
+    (void)f;
+}
+
+void engine_fire_free(struct engine_fire *f)
 {
     (void)f;
 }
@@ -497,7 +507,7 @@ static inline int world_up(void **state)
     return 0;
 }
 
-/* Jobs that wait for the lane end unheard, so that engine_stop() returns. */
+/* Jobs that wait for the lane end unheard, so that engine_halt() returns. */
 static inline void world_stop(struct world *w)
 {
     struct lane_entry *job = w->jobs;
@@ -506,7 +516,8 @@ static inline void world_stop(struct world *w)
         next = job->next;
         job->done(job, &w->cx, CODE_UNAVAILABLE);
     }
-    engine_stop(w->app.engine);
+    engine_halt(w->app.engine);
+    engine_free(w->app.engine);
     w->app.engine = NULL;
 }
 
