@@ -4,6 +4,7 @@
 #include "base/time.h"
 #include "engine/artifact_int.h"
 #include "engine/fire.h"
+#include "engine/uploads.h"
 #include "store/run.h"
 #include "store/space.h"
 
@@ -235,6 +236,8 @@ enum code engine_artifact_put(struct ctx *cx, struct engine_artifact *a, uint64_
         return CODE_OK;
     }
     *out = ENGINE_ARTIFACT_NEW;
+    for (size_t i = 0; i < a->parts.object_count; i++)
+        TRY(engine_uploads_check_key(cx, a->parts.objects[i]));
     if (n)
         TRY(compare_schema(cx, n, a));
     else

@@ -29,7 +29,7 @@ enum engine_artifact_outcome {
 };
 
 /* Write entry. Stores it, unless the version is there; then a->row is what is stored. The first version decides which
- * partitions the name has. */
+ * partitions the name has. Errors: FAILED_PRECONDITION when a sweep just removes what it names. */
 must_check_ enum code engine_artifact_put(struct ctx *cx, struct engine_artifact *a, uint64_t created_by,
                                           enum engine_artifact_outcome *out);
 

@@ -164,13 +164,20 @@ enum code engine_produced_write(struct ctx *cx, const struct store_run *run, con
     for (size_t i = 0; i < produced->n; i++) {
         struct engine_artifact *it = &produced->p[i];
         enum engine_artifact_outcome outcome;
-        TRY(engine_artifact_put(cx, it, run->created_by, &outcome));
-        if (outcome == ENGINE_ARTIFACT_DIFFERENT)
+        str why = STR("");
+        enum code c = engine_artifact_put(cx, it, run->created_by, &outcome);
+        if (c == CODE_FAILED_PRECONDITION)
+            why = arena_str(cx->mem, str_from(cx->err.msg));
+        else if (c != CODE_OK)
+            return c;
+        else if (outcome == ENGINE_ARTIFACT_DIFFERENT)
+            why =
+                arena_printf(cx->mem, "its version " STR_FMT " is there with other content", STR_ARG(it->row.version));
+        ctx_clear_err(cx);
+        if (why.n)
             TRY(tell(cx, a,
-                     arena_printf(cx->mem,
-                                  "artifact \"" STR_FMT "\" was not kept: its version " STR_FMT
-                                  " is there with other content",
-                                  STR_ARG(it->row.name), STR_ARG(it->row.version)),
+                     arena_printf(cx->mem, "artifact \"" STR_FMT "\" was not kept: " STR_FMT, STR_ARG(it->row.name),
+                                  STR_ARG(why)),
                      now_ns));
     }
     return CODE_OK;

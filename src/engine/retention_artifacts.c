@@ -1,9 +1,44 @@
 /* Artifacts never go by themselves, and what they name outlives its run. When such an artifact was deleted, what it named
  * goes here. The other sweeps ask here what they must spare. */
 #include "engine/retention_int.h"
+#include "engine/uploads.h"
 #include "lane/lane.h"
 #include "object/object.h"
 #include "store/artifact.h"
+
+/* ---- what no artifact may name meanwhile -------------------------------------------------------------------------- */
+
+struct claim {
+    struct engine_uploads *uploads;
+    str key;
+};
+
+static enum code write_claim(struct ctx *cx, void *arg)
+{
+    const struct claim *c = arg;
+    bool ok; /* always: specs keep uploads alone */
+    return engine_uploads_claim(cx, c->uploads, c->key, &ok);
+}
+
+/* What artifacts name is asked afterwards. */
+static enum code claim(struct ctx *cx, struct engine_retention_sweep *s, str key)
+{
+    struct claim c = {s->e->uploads, key};
+    return s->dry ? CODE_OK : lane_write(cx, s->e->app->lanes, write_claim, &c);
+}
+
+static enum code write_end(struct ctx *cx, void *arg)
+{
+    return engine_uploads_end(cx, arg);
+}
+
+void engine_retention_unclaim(struct ctx *cx, struct engine_retention_sweep *s)
+{
+    struct err err = cx->err;
+    if (!s->dry)
+        (void)!lane_write(cx, s->e->app->lanes, write_end, s->e->uploads); /* the next claim ends this one */
+    cx->err = err;
+}
 
 /* ---- what is spared ---------------------------------------------------------------------------------------------- */
 
@@ -40,6 +75,7 @@ enum code engine_retention_spare(struct ctx *cx, struct engine_retention_sweep *
 {
     struct spared_page p = {.folder = folder, .after = STR(""), .mem = cx->mem, .out = out};
     map_init(&out->keys);
+    TRY(claim(cx, s, folder));
     TRY(lane_read(cx, s->e->app->lanes, read_covers, &p));
     do
         TRY(lane_read(cx, s->e->app->lanes, read_page, &p));
@@ -57,8 +93,10 @@ bool engine_retention_is_spared(const struct engine_retention_spared *spared, st
     return false;
 }
 
-void engine_retention_spared_done(struct engine_retention_spared *spared)
+void engine_retention_spared_done(struct ctx *cx, struct engine_retention_sweep *s,
+                                  struct engine_retention_spared *spared)
 {
+    engine_retention_unclaim(cx, s);
     map_done(&spared->keys);
 }
 
@@ -120,6 +158,15 @@ static enum code delete_objects(struct ctx *cx, struct engine_retention_sweep *s
     return CODE_OK;
 }
 
+static enum code sweep_claimed(struct ctx *cx, struct engine_retention_sweep *s, struct left *l)
+{
+    TRY(lane_read(cx, s->e->app->lanes, ask_named, l));
+    if (l->named)
+        return CODE_OK;
+    TRY(delete_objects(cx, s, l->now->key));
+    return s->dry ? CODE_OK : lane_write(cx, s->e->app->lanes, forget, l);
+}
+
 /* Named by another artifact: it waits for that one's end. */
 static enum code sweep_left(struct ctx *cx, struct engine_retention_sweep *s, void *arg)
 {
@@ -127,8 +174,10 @@ static enum code sweep_left(struct ctx *cx, struct engine_retention_sweep *s, vo
     TRY(lane_read(cx, s->e->app->lanes, ask_named, l));
     if (l->named)
         return CODE_OK;
-    TRY(delete_objects(cx, s, l->now->key));
-    return s->dry ? CODE_OK : lane_write(cx, s->e->app->lanes, forget, l);
+    TRY(claim(cx, s, l->now->key));
+    enum code code = sweep_claimed(cx, s, l);
+    engine_retention_unclaim(cx, s);
+    return code;
 }
 
 static enum code sweep_page(struct ctx *cx, struct engine_retention_sweep *s, void *arg)

@@ -39,11 +39,6 @@ static enum code watch(struct ctx *cx, void *arg)
     return engine_uploads_watch(cx, arg);
 }
 
-static enum code end_watch(struct ctx *cx, void *arg)
-{
-    return engine_uploads_end(cx, arg);
-}
-
 static enum code read_names(struct ctx *cx, struct engine_retention_sweep *s, struct named *w)
 {
     w->read = true;
@@ -111,9 +106,7 @@ static enum code claim_upload(struct ctx *cx, void *arg)
     struct claim *c = arg;
     bool named;
     TRY(store_artifact_names_object(cx, str_head(c->place, c->place.n - 1), &named));
-    TRY(engine_uploads_claim(cx, c->uploads, c->place, &c->ok));
-    c->ok = c->ok && !named;
-    return CODE_OK;
+    return named ? CODE_OK : engine_uploads_claim(cx, c->uploads, c->place, &c->ok);
 }
 
 /* Not when it was named since the specs were read. */
@@ -186,12 +179,7 @@ enum code engine_retention_uploads(struct ctx *cx, struct engine_retention_sweep
     map_init(&named.places);
     enum code code = sweep_uploads(cx, s, &named);
     map_done(&named.places);
-    if (!named.read || s->dry)
-        return code;
-    if (code == CODE_OK)
-        return lane_write(cx, s->e->app->lanes, end_watch, s->e->uploads);
-    struct err err = cx->err;
-    (void)!lane_write(cx, s->e->app->lanes, end_watch, s->e->uploads); /* the next one begins anew */
-    cx->err = err;
+    if (named.read)
+        engine_retention_unclaim(cx, s);
     return code;
 }

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "engine/engine_int.h"
 #include "object/reach.h"
+#include "store/artifact.h"
 
 struct engine_uploads {
     bool watching;
@@ -70,6 +71,28 @@ enum code engine_uploads_put_task(struct ctx *cx, const TaskTaskIdentifier *id, 
 {
     TRY(store_spec_put_task(cx, id, spec, out));
     return note(cx, out);
+}
+
+static bool is_within(str key, str folder)
+{
+    return str_starts(key, folder) && (key.n == folder.n || key.p[folder.n] == '/');
+}
+
+enum code engine_uploads_check_key(struct ctx *cx, str key)
+{
+    const struct engine_uploads *u = cx->app && cx->app->engine ? cx->app->engine->uploads : NULL;
+    str claimed = u ? u->claimed : STR_NONE;
+    bool spared;
+    if (str_ends(claimed, STR("/")))
+        claimed.n--;
+    if (!claimed.n || (!is_within(key, claimed) && !is_within(claimed, key)))
+        return CODE_OK;
+    TRY(store_artifact_covers(cx, key, &spared));
+    return spared ? CODE_OK
+                  : fail(cx, CODE_FAILED_PRECONDITION,
+                         "s3://" OBJECT_BUCKET "/" STR_FMT
+                         " is old and just being removed (retention.runs, retention.uploads): store it again",
+                         STR_ARG(key));
 }
 
 /* ---- the sweep --------------------------------------------------------------------------------------------------- */

@@ -23,9 +23,15 @@ must_check_ enum code engine_uploads_put_spec(struct ctx *cx, struct store_spec 
 must_check_ enum code engine_uploads_put_task(struct ctx *cx, const TaskTaskIdentifier *id, const TaskTaskSpec *spec,
                                               struct store_spec *out);
 
+/* Write entry: for each key of our bucket that an artifact will name, an object's or a folder's. Other sweeps claim, too: the
+ * folder of a run, what an artifact has left. Errors: FAILED_PRECONDITION when what is claimed is it, lies in it or has it,
+ * unless another artifact has kept it. */
+must_check_ enum code engine_uploads_check_key(struct ctx *cx, str key);
+
 /* For the sweep: three write entries; only one sweep at a time. */
 must_check_ enum code engine_uploads_watch(struct ctx *cx, struct engine_uploads *u);
-/* place: of an upload (object/reach.h). *ok: nobody has named it since; nobody will until the next claim, or the end. */
+/* place: of an upload (object/reach.h); without a watch any key, which is kept from artifacts alone. *ok: nobody has named it
+ * since; nobody will until the next claim, or the end. */
 must_check_ enum code engine_uploads_claim(struct ctx *cx, struct engine_uploads *u, str place, bool *ok);
 must_check_ enum code engine_uploads_end(struct ctx *cx, struct engine_uploads *u);
 

@@ -4,6 +4,8 @@
 
 #include "base/time.h"
 #include "base/tree.h"
+#include "engine/artifact.h"
+#include "engine/produced.h"
 #include "engine/retention_int.h"
 #include "engine/uploads.h"
 #include "gen/flyteidl2_core.h"
@@ -11,6 +13,7 @@
 #include "lane/lane.h"
 #include "lane/topic.h"
 #include "object/object.h"
+#include "store/event.h"
 #include "store/project.h"
 
 #include <unistd.h>
@@ -24,9 +27,9 @@ static struct test {
     struct engine engine;
     struct config config;
     char dir[64];
-    enum moment names, sends; /* when a client names the upload, sends it again */
-    bool by_trigger;          /* it is an input of a trigger that names it, and not a task */
-    enum code code;           /* of its naming */
+    enum moment names, sends, publishes; /* when a client names the upload, sends it again, names it in an artifact */
+    bool by_trigger;                     /* it is an input of a trigger that names it, and not a task */
+    enum code code;                      /* of its naming */
     char message[256];
 } t;
 
@@ -59,6 +62,39 @@ static void name_upload(void)
     snprintf(t.message, sizeof(t.message), "%s", t.code == CODE_OK ? "" : cx.err.msg);
 }
 
+/* Its value is that object or folder of our bucket. */
+static void prepare_artifact(struct engine_artifact *out, const char *version, const char *key)
+{
+    struct ctx *cx = &t.cx;
+    ArtifactArtifactName name = {.project = STR("p"), .domain = STR("d"), .name = STR("a")};
+    ArtifactArtifactIdentifier id = {.name = &name, .version = str_from(version)};
+    CoreBlob blob = {.uri = arena_printf(&t.mem, "s3://tern/%s", key)};
+    CoreScalar scalar = {.value_case = CoreScalar_blob_tag, .blob = &blob};
+    CoreLiteral value = {.value_case = CoreLiteral_scalar_tag, .scalar = &scalar};
+    ArtifactArtifactSpec spec = {.value = pb_clone(cx->mem, &CoreLiteral_type, &value)};
+    ArtifactCreateArtifactRequest req = {.artifact_id = &id, .spec = &spec};
+    assert_ok(cx, engine_artifact_prepare(cx, &req, out));
+}
+
+static enum code put_artifact(struct ctx *cx, void *arg)
+{
+    enum engine_artifact_outcome outcome;
+    return engine_artifact_put(cx, arg, 0, &outcome);
+}
+
+/* As CreateArtifact does. */
+static enum code name_by_artifact(const char *version, const char *key)
+{
+    struct engine_artifact a;
+    struct ctx cx;
+    ctx_init(&cx, &t.mem);
+    cx.app = &t.app;
+    prepare_artifact(&a, version, key);
+    t.code = lane_write(&cx, t.app.lanes, put_artifact, &a);
+    snprintf(t.message, sizeof(t.message), "%s", t.code == CODE_OK ? "" : cx.err.msg);
+    return t.code;
+}
+
 static void put(str bytes)
 {
     struct ctx cx;
@@ -72,6 +108,8 @@ static void client(enum moment now)
         put(STR("again"));
     if (t.names == now)
         name_upload();
+    if (t.publishes == now)
+        (void)name_by_artifact("v1", KEY);
 }
 
 /* ---- the sweep --------------------------------------------------------------------------------------------------- */
@@ -218,6 +256,75 @@ static void sent_again_while_it_is_removed(void **state)
     assert_string_equal(content().p, "again");
 }
 
+static void published_while_it_is_removed(void **state)
+{
+    (void)state;
+    t.publishes = WHILE_REMOVED;
+    assert_int_equal(sweep(false), 1);
+    assert_int_equal(t.code, CODE_FAILED_PRECONDITION);
+    assert_non_null(strstr(t.message, KEY));
+    put(STR("again"));
+    assert_ok(&t.cx, name_by_artifact("v1", KEY));
+    assert_int_equal(sweep(false), 0);
+    assert_string_equal(content().p, "again");
+}
+
+/* From the question what is to be spared of a run's folder, until its objects are gone. */
+static void published_while_a_run_is_removed(void **state)
+{
+    struct engine_retention_row row = {0};
+    struct engine_retention_sweep s = {.e = &t.engine, .config = &t.config, .row = &row};
+    struct engine_retention_spared spared = {0};
+    (void)state;
+    assert_ok(&t.cx, name_by_artifact("v1", "p/d/r/a0/1/model"));
+    assert_ok(&t.cx, engine_retention_spare(&t.cx, &s, STR("p/d/r"), &spared));
+    assert_true(engine_retention_is_spared(&spared, STR("p/d/r/a0/1/model/part")));
+    assert_ok(&t.cx, name_by_artifact("v2", "p/d/r/a0/1/model/part"));
+    assert_ok(&t.cx, name_by_artifact("v3", "p/d/r2/a0/1/model"));
+    assert_int_equal(name_by_artifact("v4", "p/d/r/a0/1/other"), CODE_FAILED_PRECONDITION);
+    assert_int_equal(name_by_artifact("v5", "p/d"), CODE_FAILED_PRECONDITION);
+    engine_retention_spared_done(&t.cx, &s, &spared);
+    assert_ok(&t.cx, name_by_artifact("v4", "p/d/r/a0/1/other"));
+}
+
+static enum code end_action(struct ctx *cx, void *arg)
+{
+    const struct store_run run = {0};
+    const struct store_action a = {.id = 7, .attempt = 1};
+    return engine_produced_write(cx, &run, &a, arg, 1);
+}
+
+static enum code list_events(struct ctx *cx, void *arg)
+{
+    struct store_event *list;
+    size_t n;
+    TRY(store_event_list(cx, 7, 0, 0, 2, &list, &n));
+    assert_int_equal(n, 1);
+    *(str *)arg = list[0].message;
+    return CODE_OK;
+}
+
+/* The action ends all the same, and says what was not kept. */
+static void produced_while_a_run_is_removed(void **state)
+{
+    struct engine_retention_row row = {0};
+    struct engine_retention_sweep s = {.e = &t.engine, .config = &t.config, .row = &row};
+    struct engine_retention_spared spared = {0};
+    struct engine_artifact a[2];
+    struct engine_produced produced = {.p = a, .n = 2};
+    str message;
+    (void)state;
+    prepare_artifact(&a[0], "v1", "p/d/r/a0/1/model");
+    prepare_artifact(&a[1], "v2", "p/d/r2/a0/1/model");
+    assert_ok(&t.cx, engine_retention_spare(&t.cx, &s, STR("p/d/r"), &spared));
+    assert_ok(&t.cx, lane_write(&t.cx, t.app.lanes, end_action, &produced));
+    engine_retention_spared_done(&t.cx, &s, &spared);
+    assert_ok(&t.cx, lane_read(&t.cx, t.app.lanes, list_events, &message));
+    assert_non_null(strstr(message.p, "\"a\" was not kept: s3://tern/p/d/r/a0/1/model is old"));
+    assert_int_equal(a[0].row.id, 0);
+    assert_true(a[1].row.id > 0);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, up, down)
 
 int main(void)
@@ -229,6 +336,9 @@ int main(void)
         TEST(named_by_a_trigger_since_the_specs_were_read),
         TEST(named_while_it_is_removed),
         TEST(sent_again_while_it_is_removed),
+        TEST(published_while_it_is_removed),
+        TEST(published_while_a_run_is_removed),
+        TEST(produced_while_a_run_is_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
