@@ -114,6 +114,16 @@ static enum code take_metadata(struct ctx *cx, const CoreArtifactInfo *info, str
     return CODE_OK;
 }
 
+/* Before anything is made of it. */
+static enum code check_size(struct ctx *cx, const ArtifactArtifactSpec *spec)
+{
+    size_t n = pb_encoded_size(&ArtifactArtifactSpec_type, spec);
+    if (n > SPEC_MAX)
+        return fail(cx, CODE_INVALID_ARGUMENT,
+                    "spec: %zu bytes, at most %zu; keep large values in a file, folder or data frame", n, SPEC_MAX);
+    return CODE_OK;
+}
+
 /* Two values with the same hash count as equal, wherever they lie; and the first source stays. */
 static enum code digest_content(struct ctx *cx, const ArtifactArtifactSpec *spec, str *out)
 {
@@ -146,14 +156,10 @@ enum code engine_artifact_prepare(struct ctx *cx, const ArtifactCreateArtifactRe
     TRY(complete_parents(cx, id, spec));
     TRY(take_metadata(cx, spec->info, out, pairs));
     TRY(engine_artifact_partitions(cx, spec, out, pairs + out->parts.pair_count));
+    TRY(check_size(cx, spec));
     TRY(engine_artifact_objects(cx, spec, &out->parts));
     TRY(digest_content(cx, spec, &out->row.digest));
-    TRY(pb_encode(cx, &ArtifactArtifactSpec_type, spec, &out->row.spec));
-    if (out->row.spec.n > SPEC_MAX)
-        return fail(cx, CODE_INVALID_ARGUMENT,
-                    "spec: %zu bytes, at most %zu; keep large values in a file, folder or data frame", out->row.spec.n,
-                    SPEC_MAX);
-    return CODE_OK;
+    return pb_encode(cx, &ArtifactArtifactSpec_type, spec, &out->row.spec);
 }
 
 /* ---- storing ----------------------------------------------------------------------------------------------------- */

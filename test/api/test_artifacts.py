@@ -298,6 +298,8 @@ BAD_SPECS = {
     "key twice": ({"timePartition": {"value": {"timeValue": "2026-01-01T00:00:00Z"}, "key": "k"},
                    "partitions": {"value": {"k": TEXT}}}, "1", "spec.partitions: k"),
     "large": ({"value": {"scalar": {"primitive": {"stringValue": "x" * 300000}}}}, "1", "spec: "),
+    "large, of many objects": ({"value": {"collection": {"literals": [
+        {"scalar": {"blob": {"uri": f"s3://tern/a/b/{i:01000}"}}} for i in range(300)]}}}, "1", "spec: "),
     "many objects": ({"value": {"collection": {"literals": [
         {"scalar": {"blob": {"uri": f"s3://tern/a/b/{i}"}}} for i in range(257)]}}}, "1", "spec.value: names more"),
 }
