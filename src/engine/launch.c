@@ -288,7 +288,7 @@ static enum code read_pod(struct ctx *cx, struct launch *l)
     const CoreTaskTemplate *t = l->task->template;
     TRY(engine_pod_read_any(cx, t, &l->pod));
     TRY(engine_connector_select(cx, l->app, l->run, t, l->pod.runs, &l->connector));
-    return l->connector ? CODE_OK : engine_pod_read(cx, t, &l->pod);
+    return l->connector ? CODE_OK : engine_pod_check(cx, t, &l->pod);
 }
 
 static enum code set_connector(struct ctx *cx, const struct launch *l, struct exec_task *t)

@@ -199,15 +199,21 @@ enum code engine_pod_read_any(struct ctx *cx, const CoreTaskTemplate *t, struct 
     return CODE_OK;
 }
 
-enum code engine_pod_read(struct ctx *cx, const CoreTaskTemplate *t, struct engine_pod *out)
+enum code engine_pod_check(struct ctx *cx, const CoreTaskTemplate *t, const struct engine_pod *pod)
 {
-    struct engine_pod pod;
     if (t->target_case != CoreTaskTemplate_container_tag && t->target_case != CoreTaskTemplate_k8s_pod_tag)
         return fail(cx, CODE_INVALID_ARGUMENT, "a task of type \"" STR_FMT "\" without a container cannot run here",
                     STR_ARG(t->type));
-    TRY(engine_pod_read_any(cx, t, &pod));
-    if (!pod.runs)
+    if (!pod->runs)
         return fail(cx, CODE_INVALID_ARGUMENT, "the task's container has neither command nor args");
+    return CODE_OK;
+}
+
+enum code engine_pod_read(struct ctx *cx, const CoreTaskTemplate *t, struct engine_pod *out)
+{
+    struct engine_pod pod;
+    TRY(engine_pod_read_any(cx, t, &pod));
+    TRY(engine_pod_check(cx, t, &pod));
     *out = pod;
     return CODE_OK;
 }

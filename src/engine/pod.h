@@ -23,7 +23,9 @@ struct engine_pod {
 
 /* Strings are borrowed from the template or live in cx->mem. Errors: INVALID_ARGUMENT saying what is wrong. */
 must_check_ enum code engine_pod_read(struct ctx *cx, const CoreTaskTemplate *t, struct engine_pod *out);
-/* The same for a task that is perhaps run by something else: no container, or nothing to run in it, is no error. */
+/* The same for a task that is perhaps run by something else: no container, or nothing to run in it, is no error
+ * yet, but one of engine_pod_check(). */
 must_check_ enum code engine_pod_read_any(struct ctx *cx, const CoreTaskTemplate *t, struct engine_pod *out);
+must_check_ enum code engine_pod_check(struct ctx *cx, const CoreTaskTemplate *t, const struct engine_pod *pod);
 
 #endif
