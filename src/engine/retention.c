@@ -47,6 +47,23 @@ enum code engine_retention_step(struct ctx *cx, struct engine_retention_sweep *s
     return code;
 }
 
+struct piece {
+    lane_write_fn *fn;
+    void *arg;
+};
+
+static enum code write_piece(struct ctx *cx, struct engine_retention_sweep *s, void *arg)
+{
+    const struct piece *p = arg;
+    return lane_write(cx, s->e->app->lanes, p->fn, p->arg);
+}
+
+enum code engine_retention_write(struct ctx *cx, struct engine_retention_sweep *s, lane_write_fn *fn, void *arg)
+{
+    struct piece p = {fn, arg};
+    return engine_retention_step(cx, s, write_piece, &p);
+}
+
 struct spec_walk {
     engine_retention_spec_fn *fn;
     void *arg;
@@ -104,7 +121,7 @@ static enum code sweep_small(struct ctx *cx, struct engine_retention_sweep *s)
 {
     struct small small = {.now_ns = s->now_ns};
     do
-        TRY(lane_write(cx, s->e->app->lanes, sweep_piece, &small));
+        TRY(engine_retention_write(cx, s, sweep_piece, &small));
     while (small.more);
     return CODE_OK;
 }

@@ -38,6 +38,6 @@ enum code engine_retention_cache(struct ctx *cx, struct engine_retention_sweep *
     s->row->count = o.count;
     s->row->bytes = o.bytes;
     while (o.more)
-        TRY(lane_write(cx, s->e->app->lanes, evict, &o));
+        TRY(engine_retention_write(cx, s, evict, &o));
     return CODE_OK;
 }

@@ -7,6 +7,7 @@
 #include "engine/engine_int.h"
 #include "engine/retention.h"
 #include "exec/exec.h"
+#include "lane/lane.h"
 #include "store/spec.h"
 
 /* Rows or objects of one piece (D-40). */
@@ -27,6 +28,9 @@ int64_t engine_retention_before(const struct engine_retention_sweep *s, int64_t 
 typedef enum code engine_retention_fn(struct ctx *cx, struct engine_retention_sweep *s, void *arg);
 must_check_ enum code engine_retention_step(struct ctx *cx, struct engine_retention_sweep *s, engine_retention_fn *fn,
                                             void *arg);
+/* The same for a piece that is a write entry. */
+must_check_ enum code engine_retention_write(struct ctx *cx, struct engine_retention_sweep *s, lane_write_fn *fn,
+                                             void *arg);
 /* Every stored spec, in pieces; the body lives until fn returns. */
 typedef void engine_retention_spec_fn(struct ctx *cx, struct engine_retention_sweep *s, const struct store_spec *spec,
                                       void *arg);

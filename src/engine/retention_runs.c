@@ -155,7 +155,7 @@ enum code engine_retention_runs(struct ctx *cx, struct engine_retention_sweep *s
     if (s->dry || !s->row->count)
         return CODE_OK;
     do
-        TRY(lane_write(cx, s->e->app->lanes, sweep_specs, &cursor));
+        TRY(engine_retention_write(cx, s, sweep_specs, &cursor));
     while (cursor);
     return CODE_OK;
 }

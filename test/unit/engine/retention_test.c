@@ -13,6 +13,7 @@
 #include "lane/lane.h"
 #include "lane/topic.h"
 #include "object/object.h"
+#include "store/cache.h"
 #include "store/event.h"
 #include "store/project.h"
 
@@ -325,6 +326,39 @@ static void produced_while_a_run_is_removed(void **state)
     assert_true(a[1].row.id > 0);
 }
 
+static enum code put_result(struct ctx *cx, void *arg)
+{
+    const struct store_cache_entry e = {.key = STR("k"), .output_uri = STR("s3://tern/p/d/r/a0/1")};
+    (void)arg;
+    return store_cache_put(cx, &e);
+}
+
+static enum code count_results(struct ctx *cx, void *arg)
+{
+    int64_t bytes;
+    return store_cache_count_old(cx, INT64_MAX, arg, &bytes);
+}
+
+static void stopped_while_results_are_removed(void **state)
+{
+    struct engine_retention_row row = {0};
+    struct engine_retention_sweep s = {.e = &t.engine, .config = &t.config, .now_ns = time_wall_ns(), .row = &row};
+    uint64_t left;
+    (void)state;
+    t.config.retention_cache_age_ns = 1;
+    assert_ok(&t.cx, lane_write(&t.cx, t.app.lanes, put_result, NULL));
+    t.engine.retention = engine_retention_start(&t.engine);
+    engine_retention_interrupt(&t.engine);
+    assert_code(&t.cx, engine_retention_cache(&t.cx, &s), CODE_UNAVAILABLE);
+    engine_retention_stop(t.engine.retention);
+    t.engine.retention = NULL;
+    assert_ok(&t.cx, lane_read(&t.cx, t.app.lanes, count_results, &left));
+    assert_int_equal(left, 1);
+    assert_ok(&t.cx, engine_retention_cache(&t.cx, &s));
+    assert_ok(&t.cx, lane_read(&t.cx, t.app.lanes, count_results, &left));
+    assert_int_equal(left, 0);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, up, down)
 
 int main(void)
@@ -339,6 +373,7 @@ int main(void)
         TEST(published_while_it_is_removed),
         TEST(published_while_a_run_is_removed),
         TEST(produced_while_a_run_is_removed),
+        TEST(stopped_while_results_are_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
