@@ -383,6 +383,64 @@ def row_list(b):
     server.stop()
 
 
+# ---- triggers --------------------------------------------------------------------------------------------------------
+
+def deploy_schedule(server, kickoff):
+    """One task that ends inside the server, with one schedule: its run has inputs of its own when kickoff names one."""
+    variable = {"type": {"simple": "DATETIME"}}
+    template = {"type": "core-echo", "id": {"resourceType": "TASK", "name": "due"},
+                "interface": {"inputs": {"variables": [{"key": "when", "value": variable}]} if kickoff else {}},
+                "metadata": {"runtime": {"type": "FLYTE_SDK", "version": "2.4.0"}}}
+    server.call("DeployTask", {
+        "taskId": {"project": "flytesnacks", "domain": "development", "name": "due", "version": "v1"},
+        "spec": {"taskTemplate": template, "shortName": "due"}, "triggers": [{
+            "name": "t", "spec": {"active": True},
+            "automationSpec": {"type": "TYPE_SCHEDULE", "schedule": {
+                "cron": {"expression": "0 3 * * *", "timezone": "UTC"}, "kickoffTimeInputArg": "when" if kickoff else ""}}}]},
+        "flyteidl2.task.TaskService")
+
+
+def fill_schedules(path, count, due_s):
+    """Copies of the one schedule, all due in the same second."""
+    db = sqlite3.connect(path, isolation_level=None)
+    columns = ",".join(c[1] for c in db.execute("PRAGMA table_info(task_trigger)") if c[1] not in ("id", "name", "next_ns", "due_ns"))
+    db.execute(f"WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i+1 FROM n WHERE i < {count})"
+               f" INSERT INTO task_trigger (id, name, next_ns, due_ns, {columns})"
+               f" SELECT i, 't' || i, 0, 0, {columns} FROM n, (SELECT * FROM task_trigger WHERE id=1)")
+    db.execute(f"UPDATE task_trigger SET next_ns={due_s}000000000, due_ns={due_s}000000000")
+    db.close()
+
+
+def fire_s(b, name, count, kickoff):
+    """Seconds from the slot until the last of its runs is made."""
+    server = b.server(name)
+    deploy_schedule(server, kickoff)
+    server.stop()
+    due_s = int(time.time()) + 4
+    fill_schedules(server.data / "tern.db", count, due_s)
+    server.start()
+    end = time.monotonic() + 300
+    while server.query("SELECT count(*) FROM run")[0][0] < count and time.monotonic() < end:
+        time.sleep(0.2)
+    (runs, last_ns, disorder), = server.query(
+        "SELECT count(*), max(created_ns), sum(trigger_name <> CASE id WHEN 1 THEN 't' ELSE 't' || id END) FROM run")
+    cpu = cpu_s(server.process.pid)
+    settle(server)
+    server.stop()
+    if runs != count or disorder:
+        b.failures.append(f"triggers: {runs} runs of {count}, {disorder} out of order")
+    b.keep("triggers", kickoff=kickoff, count=count, last_s=last_ns / 1e9 - due_s, cpu_s=cpu)
+    return last_ns / 1e9 - due_s
+
+
+def row_triggers(b):
+    count = 2_000 if QUICK else 10_000
+    for kickoff, what in ((False, "without inputs"), (True, "each with inputs of its own")):
+        took = median([fire_s(b, f"triggers-{kickoff}-{i}", count, kickoff) for i in range(RUNS)])
+        b.say(f"{count:,} schedules due in the same second, {what}: until the last run is made, in order", f"{took:.2f} s",
+              "2 s", took <= 2, "bench.py triggers")
+
+
 # ---- calls -----------------------------------------------------------------------------------------------------------
 
 def settle(server, wait_s=60):
@@ -575,7 +633,7 @@ def row_stress(b):
 
 
 ROWS = {"start": row_start, "million": row_million, "list": row_list, "memory": row_memory, "get": row_get, "create": row_create,
-        "upload": row_upload, "enqueue": row_enqueue, "s3": row_s3, "watch": row_watch, "tasks": row_tasks,
+        "upload": row_upload, "enqueue": row_enqueue, "s3": row_s3, "watch": row_watch, "triggers": row_triggers, "tasks": row_tasks,
         "stress": row_stress, "leak": row_leak}
 
 
