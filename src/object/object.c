@@ -16,28 +16,62 @@ str object_info_header(const struct object_info *o, str name)
     return STR_NONE;
 }
 
-static enum code put_inline(struct ctx *cx, struct object_store *s, str bucket, str key, str content_type, str bytes)
+static enum code put_file(struct ctx *cx, struct object_store *s, str content_type, const struct object_new *o)
 {
-    struct object_put_op p;
+    struct object_put_options options = {.content_type = content_type};
+    struct object_writer *w cleanup_(object_check_close_writer) = NULL;
+    TRY(object_writer_open(cx, s, o->bucket, o->key, &options, &w));
+    TRY(object_writer_append(cx, w, o->bytes));
+    return object_writer_commit(cx, w, NULL);
+}
+
+/* One of those inside the index. */
+struct small {
+    struct object_put_op put;
     uint8_t digest[OBJECT_MD5_SIZE];
-    object_hash_md5(bytes, digest);
-    object_body_put_init_bytes(&p, bytes, digest);
-    p.o.bucket = bucket;
-    p.o.key = key;
-    p.o.content_type = content_type.n ? content_type : STR(OBJECT_CONTENT_TYPE);
-    return object_commit_run(cx, s->commit, &p.op);
+};
+
+static void small_init(struct small *p, str content_type, const struct object_new *o)
+{
+    object_hash_md5(o->bytes, p->digest);
+    object_body_put_init_bytes(&p->put, o->bytes, p->digest);
+    p->put.o.bucket = o->bucket;
+    p->put.o.key = o->key;
+    p->put.o.content_type = content_type.n ? content_type : STR(OBJECT_CONTENT_TYPE);
+}
+
+struct put_op {
+    struct object_op op;
+    struct small *list;
+    size_t n;
+};
+
+static enum code run_puts(struct object_op *op, struct ctx *cx, struct object_index *ix)
+{
+    struct put_op *p = container_of(op, struct put_op, op);
+    for (size_t i = 0; i < p->n; i++)
+        TRY(p->list[i].put.op.run(&p->list[i].put.op, cx, ix));
+    return CODE_OK;
+}
+
+enum code object_put_many(struct ctx *cx, struct object_store *s, str content_type, const struct object_new *list,
+                          size_t n)
+{
+    struct put_op p = {.op.run = run_puts, .list = arena_new_array(cx->mem, struct small, n)};
+    for (size_t i = 0; i < n; i++)
+        TRY(object_check_put(cx, list[i].bucket, list[i].key, content_type, STR_NONE));
+    for (size_t i = 0; i < n; i++) {
+        if (list[i].bytes.n <= OBJECT_INLINE_MAX)
+            small_init(&p.list[p.n++], content_type, &list[i]);
+        else
+            TRY(put_file(cx, s, content_type, &list[i]));
+    }
+    return p.n ? object_commit_run(cx, s->commit, &p.op) : CODE_OK;
 }
 
 enum code object_put(struct ctx *cx, struct object_store *s, str bucket, str key, str content_type, str bytes)
 {
-    struct object_put_options options = {.content_type = content_type};
-    struct object_writer *w cleanup_(object_check_close_writer) = NULL;
-    TRY(object_check_put(cx, bucket, key, content_type, STR_NONE));
-    if (bytes.n <= OBJECT_INLINE_MAX)
-        return put_inline(cx, s, bucket, key, content_type, bytes);
-    TRY(object_writer_open(cx, s, bucket, key, &options, &w));
-    TRY(object_writer_append(cx, w, bytes));
-    return object_writer_commit(cx, w, NULL);
+    return object_put_many(cx, s, content_type, &(struct object_new){bucket, key, bytes}, 1);
 }
 
 enum code object_stat(struct ctx *cx, struct object_store *s, str bucket, str key, struct object_info *out)

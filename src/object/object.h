@@ -56,6 +56,13 @@ void object_store_close(struct object_store *s);
  * object is there. */
 must_check_ enum code object_put(struct ctx *cx, struct object_store *s, str bucket, str key, str content_type,
                                  str bytes);
+/* object_put() of each, with one wait for the disk for those that are kept inside the index. After an error none of these
+ * are there; of the larger ones some may be. */
+struct object_new {
+    str bucket, key, bytes;
+};
+must_check_ enum code object_put_many(struct ctx *cx, struct object_store *s, str content_type,
+                                      const struct object_new *list, size_t n);
 /* Whole object into cx->mem. Errors: NOT_FOUND; RESOURCE_EXHAUSTED when larger than max. */
 must_check_ enum code object_get(struct ctx *cx, struct object_store *s, str bucket, str key, size_t max, str *out);
 /* Errors: NOT_FOUND. */

@@ -54,6 +54,25 @@ static void objects_of_all_sizes_come_back(void **state)
     assert_int_equal(fixture_files(f), 2);
 }
 
+static void many_are_put_at_once(void **state)
+{
+    static const size_t sizes[] = {0, 1, 65536, 65537, 1000};
+    struct object_new list[5];
+    struct fixture *f = *state;
+    for (size_t i = 0; i < 5; i++)
+        list[i] = (struct object_new){BUCKET, arena_printf(&f->mem, "many/%zu", i),
+                                      fixture_bytes(&f->mem, sizes[i], (uint32_t)i)};
+    assert_ok(&f->cx, object_put_many(&f->cx, f->s, STR(""), list, 5));
+    assert_ok(&f->cx, object_put_many(&f->cx, f->s, STR(""), list, 0));
+    fixture_reopen(f);
+    for (size_t i = 0; i < 5; i++)
+        fixture_expect(f, list[i].key, list[i].bytes);
+    list[0].key = STR("many/new");
+    list[4].key = STR("");
+    assert_code(&f->cx, object_put_many(&f->cx, f->s, STR(""), list, 5), CODE_INVALID_ARGUMENT);
+    expect_absent(f, STR("many/new"));
+}
+
 static void a_get_is_bounded(void **state)
 {
     struct fixture *f = *state;
@@ -568,6 +587,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         fixture_test(objects_of_all_sizes_come_back),
+        fixture_test(many_are_put_at_once),
         fixture_test(a_get_is_bounded),
         fixture_test(bad_keys_are_refused),
         fixture_test(keys_are_bytes_not_paths),
