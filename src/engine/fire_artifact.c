@@ -169,26 +169,28 @@ static void relate(struct ctx *cx, const struct piece *p, struct engine_fire_run
     r->n.run_spec = spec;
 }
 
-/* False: not now. */
-static bool prepare(struct ctx *cx, const struct piece *p, struct engine_fire_run *r)
+static void prepare(struct ctx *cx, const struct piece *p, struct engine_fire_run *r)
 {
     r->n.source = WORKFLOW_RUN_SOURCE_ARTIFACT_TRIGGER;
     r->n.start_ns = p->now_ns;
     r->n.name = run_name(cx, r->t.row, p->artifact->version);
     const TaskInputs *bound = r->code == CODE_OK ? bound_inputs(cx, p, r->t.automation->artifact) : NULL;
-    if (!engine_fire_prepare(cx, r, bound))
-        return false;
-    relate(cx, p, r);
-    return true;
+    engine_fire_prepare(cx, r, bound);
 }
 
 /* As far as it goes now; the event waits for the rest. */
 static void prepare_all(struct ctx *cx, struct piece *p)
 {
     struct store_artifact_event *e = p->event;
+    struct engine_fire_run **runs = arena_new_array(cx->mem, struct engine_fire_run *, p->n);
+    for (size_t i = 0; i < p->n; i++)
+        prepare(cx, p, runs[i] = &p->runs[i]);
+    engine_fire_store(cx, runs, p->n);
     for (size_t i = 0; i < p->n; i++) {
-        if (prepare(cx, p, &p->runs[i]))
+        if (engine_fire_settle(cx, runs[i])) {
+            relate(cx, p, runs[i]);
             continue;
+        }
         log_warn(cx, "an artifact's trigger cannot fire now and will again", LOG_STR("trigger", p->runs[i].t.row->name),
                  LOG_CSTR("error", p->runs[i].error));
         e->done_id = p->runs[i].t.row->id - 1;

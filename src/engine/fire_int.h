@@ -16,8 +16,9 @@
 struct engine_fire_run {
     struct engine_trigger t; /* t.row is always there, the rest when loading went well */
     struct engine_new_run n;
-    SettingsSettings *settings; /* in force for its project and domain */
-    enum code code;             /* of loading and of preparing */
+    SettingsSettings *settings;      /* in force for its project and domain */
+    struct engine_uri_object inputs; /* to be stored */
+    enum code code;                  /* of loading, preparing and storing */
     char error[ERR_MSG_MAX];
 };
 
@@ -27,9 +28,12 @@ bool engine_fire_is_final(enum code code);
 must_check_ enum code engine_fire_is_wanted(struct ctx *cx, str project, bool *out);
 /* Read entry. Loads what the trigger starts; the outcome is in r. */
 void engine_fire_load(struct ctx *cx, struct engine_fire_run *r, const struct store_trigger *row);
-/* Completes r->n, whose name, source and start_ns are there, and stores its inputs; bound as for engine_trigger_inputs().
- * What can never begin becomes a run that has failed. False: not now, see r->code. */
-bool engine_fire_prepare(struct ctx *cx, struct engine_fire_run *r, const TaskInputs *bound);
+/* Completes r->n, whose name, source and start_ns are there; bound as for engine_trigger_inputs(). The outcome is in r. */
+void engine_fire_prepare(struct ctx *cx, struct engine_fire_run *r, const TaskInputs *bound);
+/* Stores what prepared runs begin with, all at once; the outcome is in each. */
+void engine_fire_store(struct ctx *cx, struct engine_fire_run **runs, size_t n);
+/* What can never begin becomes a run that has failed. False: not now, see r->code. */
+bool engine_fire_settle(struct ctx *cx, struct engine_fire_run *r);
 /* Makes r->n a run that has failed with the error of cx. */
 void engine_fire_make_failed(struct ctx *cx, struct engine_fire_run *r);
 /* Write entry. A run of that name is the same one, made before: nothing happens. */

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "engine/fire_int.h"
+#include "object/object.h"
 #include "store/project.h"
 
 #define BACKOFF_MAX_NS (300 * NS_PER_S)
@@ -84,32 +85,56 @@ void engine_fire_make_failed(struct ctx *cx, struct engine_fire_run *r)
     set_failed(cx, r);
 }
 
-/* In memory of their own: inputs may be large, and a piece is many runs. */
-static enum code store_inputs(struct ctx *cx, struct engine_fire_run *r, const TaskInputs *bound)
+/* In memory of their own, as inputs may be large and a piece is many runs: what is large is stored at once. */
+static enum code make_inputs(struct ctx *cx, struct engine_fire_run *r, const TaskInputs *bound)
 {
+    struct engine_uri_object o = {0};
     struct arena mem, *outer = cx->mem;
     arena_init(&mem, 0);
     cx->mem = &mem;
-    enum code code = engine_trigger_inputs(cx, &r->t, NULL, bound, &r->n);
+    enum code code = engine_trigger_inputs(cx, &r->t, NULL, bound, &r->n, &o);
+    bool large = o.bytes.n > OBJECT_INLINE_MAX;
+    if (code == CODE_OK && large)
+        code = engine_uri_put(cx, cx->app, o.uri, o.bytes);
     cx->mem = outer;
     cx->err.details = NULL;
     r->n.input_uri = arena_str(outer, r->n.input_uri);
     r->n.inputs_hash = arena_str(outer, r->n.inputs_hash);
+    if (!large)
+        r->inputs = (struct engine_uri_object){arena_str(outer, o.uri), arena_str(outer, o.bytes)};
     arena_done(&mem);
     return code;
 }
 
-bool engine_fire_prepare(struct ctx *cx, struct engine_fire_run *r, const TaskInputs *bound)
+void engine_fire_prepare(struct ctx *cx, struct engine_fire_run *r, const TaskInputs *bound)
 {
     r->n.project = r->t.row->project;
     r->n.domain = r->t.row->domain;
-    if (r->code == CODE_OK) {
-        TaskRunSpec *spec = engine_trigger_run(cx, &r->t, &r->n);
-        if (!engine_prepare_takes_start(r->n.spec))
-            r->n.start_ns = 0;
-        engine_prepare_run(cx, r->settings, spec, &r->n);
-        note(cx, r, store_inputs(cx, r, bound));
-    }
+    if (r->code != CODE_OK)
+        return;
+    TaskRunSpec *spec = engine_trigger_run(cx, &r->t, &r->n);
+    if (!engine_prepare_takes_start(r->n.spec))
+        r->n.start_ns = 0;
+    engine_prepare_run(cx, r->settings, spec, &r->n);
+    note(cx, r, make_inputs(cx, r, bound));
+}
+
+void engine_fire_store(struct ctx *cx, struct engine_fire_run **runs, size_t n)
+{
+    struct engine_uri_object *list = arena_new_array(cx->mem, struct engine_uri_object, n);
+    for (size_t i = 0; i < n; i++)
+        if (runs[i]->code == CODE_OK)
+            list[i] = runs[i]->inputs;
+    if (engine_uri_put_many(cx, cx->app, list, n) == CODE_OK)
+        return;
+    ctx_clear_err(cx);
+    for (size_t i = 0; i < n; i++) /* finds out which */
+        if (list[i].uri.n)
+            note(cx, runs[i], engine_uri_put(cx, cx->app, list[i].uri, list[i].bytes));
+}
+
+bool engine_fire_settle(struct ctx *cx, struct engine_fire_run *r)
+{
     if (r->code == CODE_OK)
         return true;
     if (!engine_fire_is_final(r->code))

@@ -129,16 +129,31 @@ static enum code load_piece(struct ctx *cx, void *arg)
 
 /* ---- preparing and writing -------------------------------------------------------------------------------------- */
 
-static void prepare(struct ctx *cx, const struct piece *p, struct due *d)
+static void prepare(struct ctx *cx, struct engine_fire_run *r)
 {
-    struct engine_new_run *n = &d->run.n;
+    const struct store_trigger *row = r->t.row;
+    struct engine_new_run *n = &r->n;
     int64_t slot_ns = n->start_ns;
-    const TaskInputs *kickoff = d->run.code == CODE_OK ? engine_trigger_kickoff(cx, &d->run.t, slot_ns) : NULL;
+    const TaskInputs *kickoff = r->code == CODE_OK ? engine_trigger_kickoff(cx, &r->t, slot_ns) : NULL;
     n->source = WORKFLOW_RUN_SOURCE_SCHEDULE_TRIGGER;
-    n->name = engine_schedule_run_name(cx->mem, d->row.project, d->row.domain, d->row.task_name, d->row.name,
-                                       slot_ns / NS_PER_S);
-    if (!engine_fire_prepare(cx, &d->run, kickoff))
-        set_stuck(cx, p, d, d->run.error);
+    n->name =
+        engine_schedule_run_name(cx->mem, row->project, row->domain, row->task_name, row->name, slot_ns / NS_PER_S);
+    engine_fire_prepare(cx, r, kickoff);
+}
+
+static void prepare_all(struct ctx *cx, struct piece *p)
+{
+    struct engine_fire_run **runs = arena_new_array(cx->mem, struct engine_fire_run *, p->n);
+    size_t n = 0;
+    for (size_t i = 0; i < p->n; i++)
+        if (p->list[i].fires)
+            prepare(cx, runs[n++] = &p->list[i].run);
+    engine_fire_store(cx, runs, n);
+    for (size_t i = 0; i < p->n; i++) {
+        struct due *d = &p->list[i];
+        if (d->fires && !engine_fire_settle(cx, &d->run))
+            set_stuck(cx, p, d, d->run.error);
+    }
 }
 
 static enum code write_one(struct ctx *cx, struct due *d)
@@ -205,8 +220,6 @@ enum code engine_fire_schedules(struct ctx *cx, struct engine *e, int64_t starte
         *next_ns = p.now_ns + DISK_AGAIN_NS;
         return CODE_OK;
     }
-    for (size_t i = 0; i < p.n; i++)
-        if (p.list[i].fires)
-            prepare(cx, &p, &p.list[i]);
+    prepare_all(cx, &p);
     return write_all(cx, e, &p);
 }

@@ -4,7 +4,6 @@
 #include "base/codec.h"
 #include "config/config.h"
 #include "engine/inputs_hash.h"
-#include "engine/uri.h"
 #include "object/object.h"
 
 #include <openssl/sha.h>
@@ -114,7 +113,8 @@ bool engine_prepare_must_store(const struct engine_new_run *n, const TaskInputs 
     return in->literals.n || in->context.n || !str_starts(n->spec->task_template->type, STR("core-"));
 }
 
-enum code engine_prepare_store(struct ctx *cx, struct engine_new_run *n, const TaskInputs *in)
+enum code engine_prepare_inputs(struct ctx *cx, struct engine_new_run *n, const TaskInputs *in,
+                                struct engine_uri_object *out)
 {
     const CoreTaskMetadata *m = n->spec->task_template->metadata;
     unsigned char digest[SHA256_DIGEST_LENGTH];
@@ -124,7 +124,14 @@ enum code engine_prepare_store(struct ctx *cx, struct engine_new_run *n, const T
     /* By content, so that a request that is refused for its name has overwritten nothing. */
     str name = codec_hex_encode(cx->mem, str_make((const char *)digest, 16));
     n->input_uri = arena_printf(cx->mem, STR_FMT "/inputs/" STR_FMT, STR_ARG(n->base_uri), STR_ARG(name));
-    TRY(engine_uri_put(cx, cx->app, engine_uri_inputs(cx->mem, n->input_uri), bytes));
+    *out = (struct engine_uri_object){engine_uri_inputs(cx->mem, n->input_uri), bytes};
     return engine_inputs_hash(cx, in, m ? m->cache_ignore_input_vars.p : NULL, m ? m->cache_ignore_input_vars.n : 0,
                               &n->inputs_hash);
+}
+
+enum code engine_prepare_store(struct ctx *cx, struct engine_new_run *n, const TaskInputs *in)
+{
+    struct engine_uri_object o;
+    TRY(engine_prepare_inputs(cx, n, in, &o));
+    return engine_uri_put_many(cx, cx->app, &o, 1);
 }

@@ -5,6 +5,7 @@
 #include "app.h"
 #include "engine/create.h"
 #include "engine/settings.h"
+#include "engine/uri.h"
 
 /* Adds to spec what the settings have (NULL = none), and makes it the run's: run_spec, base_uri and max_actions of *n;
  * project, domain, name and the task's spec are there. */
@@ -21,7 +22,10 @@ TaskInputs *engine_prepare_fill(struct ctx *cx, const TaskInputs *given, const T
 TaskInputs *engine_prepare_defaults(struct ctx *cx, const TaskTaskSpec *spec);
 /* False for a task that runs inside the engine and needs no object for no inputs. */
 bool engine_prepare_must_store(const struct engine_new_run *n, const TaskInputs *in);
-/* Stores them below base_uri; sets input_uri and inputs_hash of *n. Blocks: not on the read or write lane. */
+/* Sets input_uri, which is below base_uri, and inputs_hash of *n. *out: what has to be stored before the run is made. */
+must_check_ enum code engine_prepare_inputs(struct ctx *cx, struct engine_new_run *n, const TaskInputs *in,
+                                            struct engine_uri_object *out);
+/* The same, and stores it. Blocks: not on the read or write lane. */
 must_check_ enum code engine_prepare_store(struct ctx *cx, struct engine_new_run *n, const TaskInputs *in);
 
 #endif

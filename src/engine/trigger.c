@@ -163,12 +163,13 @@ static bool is_whole(const TaskInputs *merged, const TaskInputs *own, const Task
 }
 
 enum code engine_trigger_inputs(struct ctx *cx, const struct engine_trigger *t, const TaskInputs *given,
-                                const TaskInputs *bound, struct engine_new_run *n)
+                                const TaskInputs *bound, struct engine_new_run *n, struct engine_uri_object *out)
 {
     bool stored = t->spec->input_wrapper_case == TriggerTriggerSpec_offloaded_input_data_tag;
     const TaskInputs *own;
     TRY(engine_trigger_own_inputs(cx, t->spec, &own));
     TaskInputs *in = engine_prepare_fill(cx, given, bound);
+    *out = (struct engine_uri_object){0};
     in = engine_prepare_fill(cx, in, own);
     in = engine_prepare_fill(cx, in, engine_prepare_defaults(cx, t->task));
     if (stored && is_whole(in, own, given, bound)) {
@@ -178,5 +179,5 @@ enum code engine_trigger_inputs(struct ctx *cx, const struct engine_trigger *t, 
     }
     drop_marker(in, given);
     order(cx, t->task, in);
-    return engine_prepare_must_store(n, in) ? engine_prepare_store(cx, n, in) : CODE_OK;
+    return engine_prepare_must_store(n, in) ? engine_prepare_inputs(cx, n, in, out) : CODE_OK;
 }

@@ -34,9 +34,10 @@ TaskInputs *engine_trigger_literal(struct ctx *cx, str input, CoreLiteral *value
 TaskInputs *engine_trigger_kickoff(struct ctx *cx, const struct engine_trigger *t, int64_t time_ns);
 
 /* Sets input_uri and inputs_hash: what was given (NULL = nothing), else bound (the kickoff time, an artifact; NULL = none),
- * else the trigger's own inputs, else the task's defaults. Reads and writes objects: not on the read or write lane.
- * Errors: FAILED_PRECONDITION: the stored inputs are gone or cannot be read. */
+ * else the trigger's own inputs, else the task's defaults. *out: what has to be stored before the run is made, perhaps
+ * nothing. Reads objects: not on the read or write lane. Errors: FAILED_PRECONDITION: the stored inputs are gone or cannot be read. */
 must_check_ enum code engine_trigger_inputs(struct ctx *cx, const struct engine_trigger *t, const TaskInputs *given,
-                                            const TaskInputs *bound, struct engine_new_run *n);
+                                            const TaskInputs *bound, struct engine_new_run *n,
+                                            struct engine_uri_object *out);
 
 #endif

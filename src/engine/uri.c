@@ -35,7 +35,19 @@ enum code engine_uri_exists(struct ctx *cx, struct app *app, str uri, bool *out)
 
 enum code engine_uri_put(struct ctx *cx, struct app *app, str uri, str bytes)
 {
-    str bucket, key;
-    TRY(object_uri_parse(cx, "uri", uri, &bucket, &key));
-    return object_put(cx, app->objects, bucket, key, STR("application/octet-stream"), bytes);
+    return engine_uri_put_many(cx, app, &(struct engine_uri_object){uri, bytes}, 1);
+}
+
+enum code engine_uri_put_many(struct ctx *cx, struct app *app, const struct engine_uri_object *list, size_t n)
+{
+    struct object_new *objects = arena_new_array(cx->mem, struct object_new, n);
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!list[i].uri.n)
+            continue;
+        struct object_new *o = &objects[count++];
+        TRY(object_uri_parse(cx, "uri", list[i].uri, &o->bucket, &o->key));
+        o->bytes = list[i].bytes;
+    }
+    return count ? object_put_many(cx, app->objects, STR("application/octet-stream"), objects, count) : CODE_OK;
 }

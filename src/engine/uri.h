@@ -18,4 +18,13 @@ must_check_ enum code engine_uri_get(struct ctx *cx, struct app *app, str uri, s
 must_check_ enum code engine_uri_exists(struct ctx *cx, struct app *app, str uri, bool *out);
 must_check_ enum code engine_uri_put(struct ctx *cx, struct app *app, str uri, str bytes);
 
+/* An object that is to be there. */
+struct engine_uri_object {
+    str uri; /* empty = none */
+    str bytes;
+};
+/* See object_put_many(). */
+must_check_ enum code engine_uri_put_many(struct ctx *cx, struct app *app, const struct engine_uri_object *list,
+                                          size_t n);
+
 #endif

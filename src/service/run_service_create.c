@@ -201,7 +201,9 @@ static enum code read_trigger_inputs(struct ctx *cx, struct creation *c, const T
 {
     int64_t start_ns = c->n.start_ns ? c->n.start_ns : time_wall_ns();
     const TaskInputs *kickoff = engine_trigger_kickoff(cx, &c->trigger, start_ns);
-    return engine_trigger_inputs(cx, &c->trigger, given, kickoff, &c->n);
+    struct engine_uri_object inputs;
+    TRY(engine_trigger_inputs(cx, &c->trigger, given, kickoff, &c->n, &inputs));
+    return engine_uri_put_many(cx, cx->app, &inputs, 1);
 }
 
 static enum code read_offloaded(struct ctx *cx, struct creation *c, const CommonOffloadedInputData *off)

@@ -361,15 +361,16 @@ static void world_store(str key, str bytes)
     o->n = bytes.n;
 }
 
-enum code object_put(struct ctx *cx, struct object_store *s, str bucket, str key, str content_type, str bytes)
+enum code object_put_many(struct ctx *cx, struct object_store *s, str content_type, const struct object_new *list,
+                          size_t n)
 {
     bool late;
     (void)s;
-    (void)bucket;
     (void)content_type;
     if (w_->objects_down || !world_change(&late))
         return world_dead(cx);
-    world_store(key, bytes);
+    for (size_t i = 0; i < n; i++)
+        world_store(list[i].key, list[i].bytes);
     return late ? world_dead(cx) : CODE_OK;
 }
 
