@@ -81,6 +81,7 @@ static enum code decode_event(struct ctx *cx, struct piece *p)
 
 static enum code load_triggers(struct ctx *cx, struct piece *p)
 {
+    struct engine_fire_shared shared;
     struct store_trigger *rows;
     size_t n;
     bool wanted;
@@ -90,14 +91,16 @@ static enum code load_triggers(struct ctx *cx, struct piece *p)
     TRY(store_trigger_list_artifact(cx, p->event->space_id, p->artifact->artifact_key->name, p->artifact->version,
                                     p->event->done_id, ENGINE_FIRE_PIECE, &rows, &n));
     p->runs = arena_new_array(cx->mem, struct engine_fire_run, n);
+    engine_fire_shared_init(&shared);
     for (size_t i = 0; i < n; i++) {
         struct engine_fire_run *r = &p->runs[p->n];
-        engine_fire_load(cx, r, &rows[i]);
+        engine_fire_load(cx, &shared, r, &rows[i]);
         if (r->code != CODE_OK || matches(r->t.automation->artifact, p->artifact))
             p->n++;
         else
             *r = (struct engine_fire_run){0};
     }
+    engine_fire_shared_done(&shared);
     p->more = n == ENGINE_FIRE_PIECE;
     p->event->done_id = n ? rows[n - 1].id : p->event->done_id;
     return CODE_OK;

@@ -6,8 +6,8 @@
 #include "engine/fire.h"
 #include "engine/trigger.h"
 
-/* Runs of one write entry: a run is about ten rows (D-04). */
-#define ENGINE_FIRE_PIECE 64
+/* Runs of one write entry: a run is about ten rows (D-04: at most 1,000 rows). */
+#define ENGINE_FIRE_PIECE 96
 
 /* What a run ends with that cannot begin. */
 #define ENGINE_FIRE_ERROR "TriggerFailed"
@@ -26,8 +26,16 @@ struct engine_fire_run {
 bool engine_fire_is_final(enum code code);
 /* Read entry. Whether the project takes runs: else nobody wants them, nor could see that they failed. */
 must_check_ enum code engine_fire_is_wanted(struct ctx *cx, str project, bool *out);
+/* What the runs of one piece have in common: each spec and each project's settings are read and decoded once. */
+struct engine_fire_shared {
+    struct map specs, settings;
+};
+void engine_fire_shared_init(struct engine_fire_shared *s);
+void engine_fire_shared_done(struct engine_fire_shared *s);
+
 /* Read entry. Loads what the trigger starts; the outcome is in r. */
-void engine_fire_load(struct ctx *cx, struct engine_fire_run *r, const struct store_trigger *row);
+void engine_fire_load(struct ctx *cx, struct engine_fire_shared *s, struct engine_fire_run *r,
+                      const struct store_trigger *row);
 /* Completes r->n, whose name, source and start_ns are there; bound as for engine_trigger_inputs(). The outcome is in r. */
 void engine_fire_prepare(struct ctx *cx, struct engine_fire_run *r, const TaskInputs *bound);
 /* Stores what prepared runs begin with, all at once; the outcome is in each. */

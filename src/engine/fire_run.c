@@ -27,12 +27,37 @@ static void note(struct ctx *cx, struct engine_fire_run *r, enum code code)
     ctx_clear_err(cx);
 }
 
-void engine_fire_load(struct ctx *cx, struct engine_fire_run *r, const struct store_trigger *row)
+void engine_fire_shared_init(struct engine_fire_shared *s)
+{
+    map_init(&s->specs);
+    map_init(&s->settings);
+}
+
+void engine_fire_shared_done(struct engine_fire_shared *s)
+{
+    map_done(&s->specs);
+    map_done(&s->settings);
+}
+
+static enum code share_settings(struct ctx *cx, struct map *shared, const struct store_trigger *row,
+                                SettingsSettings **out)
+{
+    str key = arena_printf(cx->mem, STR_FMT "/" STR_FMT, STR_ARG(row->domain), STR_ARG(row->project));
+    *out = map_find(shared, key);
+    if (*out)
+        return CODE_OK;
+    TRY(engine_settings_resolve(cx, row->domain, row->project, out));
+    map_put(shared, key, *out);
+    return CODE_OK;
+}
+
+void engine_fire_load(struct ctx *cx, struct engine_fire_shared *s, struct engine_fire_run *r,
+                      const struct store_trigger *row)
 {
     r->t.row = row;
-    enum code code = engine_trigger_load(cx, row, &r->t);
+    enum code code = engine_trigger_load(cx, &s->specs, row, &r->t);
     if (code == CODE_OK)
-        code = engine_settings_resolve(cx, row->domain, row->project, &r->settings);
+        code = share_settings(cx, &s->settings, row, &r->settings);
     note(cx, r, code);
 }
 

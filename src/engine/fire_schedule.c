@@ -1,5 +1,5 @@
-/* Schedules that are due. A piece: what is due is read; inputs are made outside of any transaction; then each run is
- * inserted together with its trigger's step to the next slot, so a slot has one run whatever is killed. */
+/* Schedules that are due. A piece: what is due is read; inputs are made and stored outside of any transaction; then, part by
+ * part, each run is inserted together with its trigger's step to the next slot, so a slot has one run whatever is killed. */
 #include "base/log.h"
 #include "base/time.h"
 #include "config/config.h"
@@ -13,6 +13,8 @@
 #define LATE_NS (3600 * NS_PER_S)
 #define DISK_AGAIN_NS (10 * NS_PER_S)
 #define CATCH_UP_DEFAULT 100
+/* Triggers that are read, and whose inputs are stored, at once: several write entries. */
+#define PIECE (4 * ENGINE_FIRE_PIECE)
 
 struct due {
     struct store_trigger row; /* as it is to be stored */
@@ -89,7 +91,7 @@ static void set_stuck(struct ctx *cx, const struct piece *p, struct due *d, cons
 
 /* ---- reading ---------------------------------------------------------------------------------------------------- */
 
-static enum code load(struct ctx *cx, const struct piece *p, struct due *d)
+static enum code load(struct ctx *cx, const struct piece *p, struct engine_fire_shared *shared, struct due *d)
 {
     d->slot_ns = d->row.next_ns;
     d->failures = d->row.failures;
@@ -106,20 +108,30 @@ static enum code load(struct ctx *cx, const struct piece *p, struct due *d)
     if (!d->fires)
         return CODE_OK;
     d->run.n.start_ns = slot_ns;
-    engine_fire_load(cx, &d->run, &d->row);
+    engine_fire_load(cx, shared, &d->run, &d->row);
     return CODE_OK;
+}
+
+static enum code load_all(struct ctx *cx, const struct piece *p)
+{
+    struct engine_fire_shared shared;
+    enum code code = CODE_OK;
+    engine_fire_shared_init(&shared);
+    for (size_t i = 0; i < p->n && code == CODE_OK; i++)
+        code = load(cx, p, &shared, &p->list[i]);
+    engine_fire_shared_done(&shared);
+    return code;
 }
 
 static enum code load_piece(struct ctx *cx, void *arg)
 {
     struct piece *p = arg;
     struct store_trigger *rows;
-    TRY(store_trigger_list_due(cx, p->now_ns, ENGINE_FIRE_PIECE, &rows, &p->n));
+    TRY(store_trigger_list_due(cx, p->now_ns, PIECE, &rows, &p->n));
     p->list = arena_new_array(cx->mem, struct due, p->n);
-    for (size_t i = 0; i < p->n; i++) {
-        p->list[i] = (struct due){.row = rows[i]};
-        TRY(load(cx, p, &p->list[i]));
-    }
+    for (size_t i = 0; i < p->n; i++)
+        p->list[i].row = rows[i];
+    TRY(load_all(cx, p));
     if (p->n)
         return CODE_OK;
     TRY(store_trigger_next_due(cx, &p->next_ns));
@@ -168,9 +180,14 @@ static enum code write_one(struct ctx *cx, struct due *d)
                                          : CODE_OK; /* else it was changed meanwhile */
 }
 
-static enum code write_piece(struct ctx *cx, void *arg)
+struct part {
+    struct due *list;
+    size_t n;
+};
+
+static enum code write_part(struct ctx *cx, void *arg)
 {
-    const struct piece *p = arg;
+    const struct part *p = arg;
     for (size_t i = 0; i < p->n; i++)
         TRY(write_one(cx, &p->list[i]));
     return CODE_OK;
@@ -181,7 +198,7 @@ static enum code write_alone(struct ctx *cx, void *arg)
     return write_one(cx, arg);
 }
 
-/* One of a piece that could not be written: finds out which, so that it holds up none of the others. */
+/* One of a part that could not be written: finds out which, so that it holds up none of the others. */
 static enum code write_apart(struct ctx *cx, struct engine *e, const struct piece *p, struct due *d)
 {
     enum code code = lane_write(cx, e->app->lanes, write_alone, d);
@@ -196,13 +213,16 @@ static enum code write_apart(struct ctx *cx, struct engine *e, const struct piec
     return lane_write(cx, e->app->lanes, write_alone, d);
 }
 
-static enum code write_all(struct ctx *cx, struct engine *e, struct piece *p)
+static enum code write_all(struct ctx *cx, struct engine *e, const struct piece *p)
 {
-    if (lane_write(cx, e->app->lanes, write_piece, p) == CODE_OK)
-        return CODE_OK;
-    ctx_clear_err(cx);
-    for (size_t i = 0; i < p->n; i++)
-        TRY(write_apart(cx, e, p, &p->list[i]));
+    for (size_t at = 0; at < p->n; at += ENGINE_FIRE_PIECE) {
+        struct part part = {p->list + at, p->n - at < ENGINE_FIRE_PIECE ? p->n - at : ENGINE_FIRE_PIECE};
+        if (lane_write(cx, e->app->lanes, write_part, &part) == CODE_OK)
+            continue;
+        ctx_clear_err(cx);
+        for (size_t i = 0; i < part.n; i++)
+            TRY(write_apart(cx, e, p, &part.list[i]));
+    }
     return CODE_OK;
 }
 

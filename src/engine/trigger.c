@@ -18,6 +18,19 @@ static enum code decode_spec(struct ctx *cx, uint64_t id, const struct pb_type *
     return CODE_OK;
 }
 
+/* The same, unless it is among those that were decoded already. */
+static enum code share_spec(struct ctx *cx, struct map *shared, uint64_t id, const struct pb_type *type, void **out)
+{
+    str key = str_make((const char *)&id, sizeof(id));
+    *out = shared ? map_find(shared, key) : NULL;
+    if (*out)
+        return CODE_OK;
+    TRY(decode_spec(cx, id, type, out));
+    if (shared)
+        map_put(shared, arena_str(cx->mem, key), *out);
+    return CODE_OK;
+}
+
 enum code engine_trigger_spec(struct ctx *cx, const struct store_trigger *row, const TriggerTriggerSpec **out)
 {
     void *msg;
@@ -26,19 +39,19 @@ enum code engine_trigger_spec(struct ctx *cx, const struct store_trigger *row, c
     return CODE_OK;
 }
 
-enum code engine_trigger_load(struct ctx *cx, const struct store_trigger *row, struct engine_trigger *out)
+enum code engine_trigger_load(struct ctx *cx, struct map *shared, const struct store_trigger *row,
+                              struct engine_trigger *out)
 {
     struct store_task *task;
-    const TriggerTriggerSpec *spec;
-    void *automation, *task_spec;
-    TRY(engine_trigger_spec(cx, row, &spec));
+    void *spec, *automation, *task_spec;
+    TRY(share_spec(cx, shared, row->spec_id, &TriggerTriggerSpec_type, &spec));
     if (pb_decode(cx, &TaskTriggerAutomationSpec_type, row->automation, &automation) != CODE_OK)
         return fail(cx, CODE_DATA_LOSS, "the automation of trigger \"" STR_FMT "\" cannot be read", STR_ARG(row->name));
     TRY(store_task_find(cx, row->project, row->domain, row->task_name, row->task_version, &task));
     if (!task)
         return fail(cx, CODE_NOT_FOUND, "task not found: " STR_FMT "/" STR_FMT "/" STR_FMT " version " STR_FMT,
                     STR_ARG(row->project), STR_ARG(row->domain), STR_ARG(row->task_name), STR_ARG(row->task_version));
-    TRY(decode_spec(cx, task->spec_id, &TaskTaskSpec_type, &task_spec));
+    TRY(share_spec(cx, shared, task->spec_id, &TaskTaskSpec_type, &task_spec));
     *out = (struct engine_trigger){
         .row = row, .spec = spec, .automation = automation, .task = task_spec, .task_spec_id = task->spec_id};
     return CODE_OK;

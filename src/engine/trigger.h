@@ -2,6 +2,7 @@
 #ifndef ENGINE_TRIGGER_H
 #define ENGINE_TRIGGER_H
 
+#include "base/map.h"
 #include "engine/prepare.h"
 #include "gen/flyteidl2_trigger.h"
 #include "store/trigger.h"
@@ -22,8 +23,10 @@ must_check_ enum code engine_trigger_spec(struct ctx *cx, const struct store_tri
  * the stored inputs are gone or cannot be read. */
 must_check_ enum code engine_trigger_own_inputs(struct ctx *cx, const TriggerTriggerSpec *spec, const TaskInputs **out);
 
-/* Read or write entry. Errors: NOT_FOUND (the task's version), DATA_LOSS. */
-must_check_ enum code engine_trigger_load(struct ctx *cx, const struct store_trigger *row, struct engine_trigger *out);
+/* Read or write entry. shared: specs that were decoded before, by id, to which these are added; NULL = none. Errors: NOT_FOUND
+ * (the task's version), DATA_LOSS. */
+must_check_ enum code engine_trigger_load(struct ctx *cx, struct map *shared, const struct store_trigger *row,
+                                          struct engine_trigger *out);
 /* The trigger's own part of a run: trigger, task, run_spec, which is returned: a copy in cx->mem. project, domain, name,
  * source, start_ns are the caller's. */
 TaskRunSpec *engine_trigger_run(struct ctx *cx, const struct engine_trigger *t, struct engine_new_run *n);

@@ -202,7 +202,7 @@ static enum code find_trigger_template(struct ctx *cx, struct upload_task *t)
     struct store_trigger *row;
     struct engine_trigger trigger;
     TRY(store_trigger_get(cx, id->project, id->domain, id->task_name, id->name, &row));
-    TRY(engine_trigger_load(cx, row, &trigger));
+    TRY(engine_trigger_load(cx, NULL, row, &trigger));
     t->template = trigger.task->task_template;
     return CODE_OK;
 }

@@ -91,7 +91,7 @@ static enum code read_trigger(struct ctx *cx, struct creation *c)
     if (!str_eq(id->project, c->n.project) || !str_eq(id->domain, c->n.domain))
         return fail(cx, CODE_INVALID_ARGUMENT, "trigger_name: must be of the run's project and domain");
     TRY(store_trigger_get(cx, id->project, id->domain, id->task_name, id->name, &row));
-    TRY(engine_trigger_load(cx, row, &c->trigger));
+    TRY(engine_trigger_load(cx, NULL, row, &c->trigger));
     (void)engine_trigger_run(cx, &c->trigger, &c->n);
     return CODE_OK;
 }

@@ -216,6 +216,46 @@ static void test_a_slot_has_one_run_wherever_it_crashes(void **state)
     }
 }
 
+/* More than one write entry has room for, all due at once; dies at the n-th change of the world. */
+#define MANY (ENGINE_FIRE_PIECE + 4)
+
+static int play_many(int at, bool late)
+{
+    struct world *w;
+    world_up((void **)&w);
+    begin(w);
+    time_test_shift(this_minute() + MINUTE_NS - time_wall_ns()); /* the next slot is far */
+    int64_t slot = this_minute();
+    for (int i = 0; i < MANY; i++)
+        add_schedule(w, arena_printf(&w->mem, "t%03d", i).p, slot, "when", NULL);
+    w->crash_at = at ? at : INT32_MAX;
+    w->crash_late = late;
+    w->changes = 0;
+    fire(w, slot - 1);
+    int changes = w->changes;
+    if (w->dead) {
+        world_restart(w);
+        fire(w, slot - 1);
+    }
+    assert_int_equal(world_int(w, "SELECT count(DISTINCT trigger_name) FROM run"), MANY);
+    assert_int_equal(world_int(w, "SELECT count(*) FROM run"), MANY);
+    assert_int_equal(world_int(w, "SELECT count(*) FROM run r WHERE trigger_name <> printf('t%03d', id - 1)"), 0);
+    assert_int_equal(w->object_n, MANY);
+    world_down((void **)&w);
+    return changes;
+}
+
+static void test_many_at_once(void **state)
+{
+    int n = play_many(0, false);
+    (void)state;
+    assert_int_equal(n, 3); /* the inputs of all, then the runs of each part */
+    for (int at = 1; at <= n; at++) {
+        play_many(at, false);
+        play_many(at, true);
+    }
+}
+
 static void test_what_was_missed(void **state)
 {
     static const struct {
@@ -451,6 +491,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_slot_has_one_run_wherever_it_crashes),
+        cmocka_unit_test(test_many_at_once),
         cmocka_unit_test(test_what_was_missed),
         cmocka_unit_test_setup_teardown(test_the_clock_is_set_ahead, world_up, world_down),
         cmocka_unit_test_setup_teardown(test_the_store_of_objects_is_away, world_up, world_down),
