@@ -28,6 +28,12 @@ struct choice {
     bool made;
 };
 
+/* What the filters of a time leave of it. */
+struct span {
+    int64_t from, to;
+    uint64_t filters;
+};
+
 struct plan {
     const struct service_list_spec *spec;
     const CommonListRequest *list; /* or NULL */
@@ -35,7 +41,7 @@ struct plan {
     size_t space_count; /* above SETS_MAX: too many to name */
     uint64_t conditions;
     uint64_t of_space; /* SCOPE where the spaces are the scope */
-    int64_t from, to;  /* created_ns */
+    struct span created, updated;
     struct choice best;
 };
 
@@ -158,8 +164,8 @@ static enum code consider_label(struct ctx *cx, struct plan *p, const CommonFilt
     return consider(cx, p, &c);
 }
 
-/* A range of created_at is a range of every set; true when the filter is one. */
-static enum code take_time(struct ctx *cx, struct plan *p, const CommonFilter *f, bool *taken)
+/* Of a time: whether the filter is a range. */
+static enum code take_span(struct ctx *cx, const struct plan *p, const CommonFilter *f, struct span *s, bool *taken)
 {
     static const struct {
         int32_t function;
@@ -175,25 +181,38 @@ static enum code take_time(struct ctx *cx, struct plan *p, const CommonFilter *f
     struct db_value v;
     size_t n;
     *taken = false;
-    if (!str_eq_nocase(f->field, STR("created_at")))
-        return CODE_OK;
     for (size_t i = 0; i < sizeof(bounds) / sizeof(*bounds); i++) {
         if (bounds[i].function != f->function)
             continue;
         TRY(service_list_values(cx, service_list_find(p->spec, f->field), f, &v, &n));
-        if (bounds[i].low && v.i + bounds[i].by > p->from)
-            p->from = v.i + bounds[i].by;
-        if (bounds[i].high && v.i + bounds[i].by < p->to)
-            p->to = v.i + bounds[i].by;
+        if (bounds[i].low && v.i + bounds[i].by > s->from)
+            s->from = v.i + bounds[i].by;
+        if (bounds[i].high && v.i + bounds[i].by < s->to)
+            s->to = v.i + bounds[i].by;
         *taken = true;
     }
+    return CODE_OK;
+}
+
+/* A range of created_at is one of every set, so that it is no condition. That of updated_at is considered when it is whole. */
+static enum code consider_time(struct ctx *cx, struct plan *p, const CommonFilter *f, uint64_t bit, bool *taken)
+{
+    bool created = str_eq_nocase(f->field, STR("created_at"));
+    struct span *s = created ? &p->created : &p->updated;
+    *taken = false;
+    if (created || str_eq_nocase(f->field, STR("updated_at")))
+        TRY(take_span(cx, p, f, s, taken));
+    if (*taken)
+        s->filters |= bit;
+    if (*taken && !created)
+        p->conditions |= bit;
     return CODE_OK;
 }
 
 static enum code consider_filter(struct ctx *cx, struct plan *p, const CommonFilter *f, uint64_t bit)
 {
     bool taken;
-    TRY(take_time(cx, p, f, &taken));
+    TRY(consider_time(cx, p, f, bit, &taken));
     if (taken)
         return CODE_OK;
     p->conditions |= bit;
@@ -285,10 +304,23 @@ static bool by_phase(struct ctx *cx, const struct plan *p, enum service_walk_way
     return true;
 }
 
-static void set_range(const struct plan *p, struct service_walk *w)
+/* The order by updated_at, of many runs, is walked over all of them. False when it is not asked for. */
+static bool by_change(struct ctx *cx, const struct plan *p, const struct service_list *l, enum service_walk_way way,
+                      struct service_walk *w)
 {
-    w->range.end = w->range.descending ? p->from : p->to;
-    w->range.after.at = w->range.descending ? p->to : p->from;
+    const struct store_walk all = {.kind = STORE_WALK_RUNS_BY_CHANGE};
+    bool asked = l->order_count == 2 && str_find(l->order[0].sql, STR("a.updated_ns")) != SIZE_MAX;
+    if (!asked || way == SERVICE_WALK_SORTED || (way == SERVICE_WALK_NEW && p->best.rows <= FEW))
+        return false;
+    add_group(cx, w, &all, 1);
+    w->exact = ((p->conditions | p->created.filters) & ~(p->updated.filters & ~UNKNOWN)) == 0;
+    return true;
+}
+
+static void set_range(const struct span *s, struct service_walk *w)
+{
+    w->range.end = w->range.descending ? s->from : s->to;
+    w->range.after.at = w->range.descending ? s->to : s->from;
     w->range.after.id = w->range.descending ? INT64_MAX : 0; /* ids begin at 1 */
 }
 
@@ -300,8 +332,7 @@ enum code service_run_walk(struct ctx *cx, const WorkflowListRunsRequest *req, b
     TRY(service_walk_begun(cx, l, &way));
     p->spec = spec;
     p->list = req->request;
-    p->from = INT64_MIN;
-    p->to = INT64_MAX;
+    p->created = p->updated = (struct span){.from = INT64_MIN, .to = INT64_MAX};
     if (req->scope_by_case != WorkflowListRunsRequest_project_id_tag)
         TRY(store_space_list(cx, SETS_MAX + 1, p->spaces, &p->space_count));
     TRY(consider_scope(cx, req, p));
@@ -315,14 +346,18 @@ enum code service_run_walk(struct ctx *cx, const WorkflowListRunsRequest *req, b
     }
     for (size_t i = 0; p->list && i < p->list->filters.n; i++)
         TRY(consider_filter(cx, p, p->list->filters.p[i], FILTER(i)));
+    if (p->updated.filters)
+        TRY(consider_one(cx, p, STORE_WALK_RUNS_CHANGED, DB_I(p->updated.from), DB_I(p->updated.to),
+                         p->updated.filters));
     *out = (struct service_walk){.id = "r.id", .filter = store_run_filter};
     bool by_time = l->order_count == 2 && str_eq(l->order[0].sql, str_from(spec->indexed));
     out->exact = (p->conditions & ~p->best.covers) == 0;
     bool is_default = str_eq(l->order[0].sql, STR("r.phase")) && by_phase(cx, p, way, out);
-    if (!is_default)
+    bool is_by_change = by_change(cx, p, l, way, out);
+    if (!is_default && !is_by_change)
         add_group(cx, out, p->best.sets, p->best.n);
-    out->ordered = by_time || is_default;
-    out->range.descending = !by_time || l->order[0].descending;
-    set_range(p, out);
+    out->ordered = by_time || is_default || is_by_change;
+    out->range.descending = (!by_time && !is_by_change) || l->order[0].descending;
+    set_range(is_by_change ? &p->updated : &p->created, out);
     return CODE_OK;
 }

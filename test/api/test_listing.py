@@ -417,8 +417,8 @@ def test_a_long_list_answers_in_pieces(rows):
         list({**run, "id": first + i, "change": change + i, "name": f"many{i}", "created_ns": i * 1000}.values())
         for i in range(count)))
     rows.db.executemany(f"INSERT INTO action ({','.join(action)}) VALUES ({','.join('?' * len(action))})", (
-        list({**action, "id": first + i << 24, "run_id": first + i, "created_ns": i * 1000, "ended_ns": 10**12,
-              "updated_ns": (i * 7919) % count * 10**9}.values()) for i in range(count)))
+        list({**action, "id": first + i << 24, "run_id": first + i, "created_ns": i * 1000,
+              "ended_ns": (i * 7919) % count * 10**9, "updated_ns": (i * 7919) % count * 10**9}.values()) for i in range(count)))
     rows.db.execute("COMMIT")
     scope = {"message": {"projectId": {"name": "flytesnacks", "domain": "staging"}}, "limit": 100}
     one = {"field": "run_name", "function": "ENDS_WITH", "values": ["many77"]}
@@ -427,19 +427,39 @@ def test_a_long_list_answers_in_pieces(rows):
         more, token = page(rows.endpoint, {**scope, "filters": [one], "sorts": [("created_at", True)]}, token or "")
         names, pages = names + more, pages + 1
     assert names == ["many77"] and pages > 1
-    names, token = page(rows.endpoint, {**scope, "filters": [], "sorts": [("updated_at", False)]})
+    names, token = page(rows.endpoint, {**scope, "filters": [], "sorts": [("ended_at", False)]})
     keys = [int(n[4:]) * 7919 % count for n in names]
     assert len(names) == 100 and keys == sorted(keys) and token
     some = {"field": "run_name", "function": "ENDS_WITH", "values": ["7"]}
-    question = {**scope, "limit": 1000, "filters": [some], "sorts": [("updated_at", False)]}
-    names, token, pages = [], None, 0
-    while token != "":
-        more, token = page(rows.endpoint, question, token or "")
-        names, pages = names + more, pages + 1
-    assert sorted(names) == sorted(f"many{i}" for i in range(7, count, 10))
-    keys = [int(n[4:]) * 7919 % count for n in names]
+    expected = [f"many{i}" for i in range(7, count, 10)]
+
+    def all_pages(filters, sort):
+        names, token, pages = [], None, 0
+        while token != "":
+            more, token = page(rows.endpoint, {**scope, "limit": 1000, "filters": filters, "sorts": [sort]}, token or "")
+            names, pages = names + more, pages + 1
+        return names, [int(n[4:]) * 7919 % count for n in names], pages
+    names, keys, pages = all_pages([some], ("ended_at", False))
+    assert sorted(names) == sorted(expected)
     windows = 1 + sum(a > b for a, b in zip(keys, keys[1:]))
     assert 1 < windows < pages
+    # The last change has an index: the whole list is in that order, and few that have changed since are found at once.
+    for descending in (True, False):
+        names, keys, _ = all_pages([some], ("updated_at", descending))
+        assert sorted(names) == sorted(expected) and keys == sorted(keys, reverse=descending)
+
+    def updated(function, key):
+        at = datetime.fromtimestamp(key, timezone.utc).isoformat().replace("+00:00", "Z")
+        return {"field": "updated_at", "function": function, "values": [at]}
+    for sort in (("updated_at", True), ("created_at", False), ("ended_at", False)):
+        names, token = page(rows.endpoint, {**scope, "filters": [
+            updated("GREATER_THAN_OR_EQUAL", 1000), updated("LESS_THAN", 1050)], "sorts": [sort]})
+        keys = [int(n[4:]) * 7919 % count for n in names]
+        assert sorted(keys) == list(range(1000, 1050)) and token == ""
+        order = keys if sort[0] != "created_at" else [int(n[4:]) for n in names]
+        assert order == sorted(order, reverse=sort[1])
+    names, keys, pages = all_pages([updated("LESS_THAN", 5000)], ("updated_at", True))
+    assert keys == list(range(4999, -1, -1)) and pages == 5
 
 
 def test_a_long_list_of_versions_answers_in_pieces(rows):
