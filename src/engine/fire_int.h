@@ -51,7 +51,7 @@ void engine_fire_stand_in(struct ctx *cx, str project, str domain, str name, str
 /* How long to wait after that many failures in a row. */
 int64_t engine_fire_backoff_ns(uint32_t failures);
 
-/* One piece: starts what is due now, up to ENGINE_FIRE_PIECE runs. *next_ns: when to look again (wall clock): 0 = at once,
+/* One piece: starts what is due now, up to a few hundred runs. *next_ns: when to look again (wall clock): 0 = at once,
  * INT64_MAX = when woken. started_ns: the start of this server by the wall clock; earlier slots were missed. */
 must_check_ enum code engine_fire_schedules(struct ctx *cx, struct engine *e, int64_t started_ns, int64_t *next_ns);
 
