@@ -208,6 +208,7 @@ enum code engine_retention_sweep(struct ctx *cx, struct engine *e, bool dry,
         return fail(cx, CODE_UNAVAILABLE, "nothing is swept by this server");
     pthread_mutex_lock(&e->retention->turn);
     enum code code = engine_retention_step(cx, &s, sweep_kinds, rows);
+    engine_retention_unclaim(cx, &s);
     pthread_mutex_unlock(&e->retention->turn);
     return code;
 }

@@ -93,10 +93,8 @@ bool engine_retention_is_spared(const struct engine_retention_spared *spared, st
     return false;
 }
 
-void engine_retention_spared_done(struct ctx *cx, struct engine_retention_sweep *s,
-                                  struct engine_retention_spared *spared)
+void engine_retention_spared_done(struct engine_retention_spared *spared)
 {
-    engine_retention_unclaim(cx, s);
     map_done(&spared->keys);
 }
 
@@ -158,15 +156,6 @@ static enum code delete_objects(struct ctx *cx, struct engine_retention_sweep *s
     return CODE_OK;
 }
 
-static enum code sweep_claimed(struct ctx *cx, struct engine_retention_sweep *s, struct left *l)
-{
-    TRY(lane_read(cx, s->e->app->lanes, ask_named, l));
-    if (l->named)
-        return CODE_OK;
-    TRY(delete_objects(cx, s, l->now->key));
-    return s->dry ? CODE_OK : lane_write(cx, s->e->app->lanes, forget, l);
-}
-
 /* Named by another artifact: it waits for that one's end. */
 static enum code sweep_left(struct ctx *cx, struct engine_retention_sweep *s, void *arg)
 {
@@ -175,9 +164,11 @@ static enum code sweep_left(struct ctx *cx, struct engine_retention_sweep *s, vo
     if (l->named)
         return CODE_OK;
     TRY(claim(cx, s, l->now->key));
-    enum code code = sweep_claimed(cx, s, l);
-    engine_retention_unclaim(cx, s);
-    return code;
+    TRY(lane_read(cx, s->e->app->lanes, ask_named, l)); /* now that no other can come */
+    if (l->named)
+        return CODE_OK;
+    TRY(delete_objects(cx, s, l->now->key));
+    return s->dry ? CODE_OK : lane_write(cx, s->e->app->lanes, forget, l);
 }
 
 static enum code sweep_page(struct ctx *cx, struct engine_retention_sweep *s, void *arg)

@@ -44,13 +44,12 @@ struct engine_retention_spared {
     bool all;        /* the folder itself, or one above it */
     struct map keys; /* objects and folders in it */
 };
-/* Claims the folder (uploads.h), so that no other artifact names what is in it meanwhile. The keys live as long as cx->mem. To
- * be given back with engine_retention_spared_done(), after a failure too. */
+/* Claims the folder (uploads.h), so that no other artifact names what is in it until the next claim, or the end of the sweep.
+ * The keys live as long as cx->mem. To be given back with engine_retention_spared_done(), after a failure too. */
 must_check_ enum code engine_retention_spare(struct ctx *cx, struct engine_retention_sweep *s, str folder,
                                              struct engine_retention_spared *out);
 bool engine_retention_is_spared(const struct engine_retention_spared *spared, str key);
-void engine_retention_spared_done(struct ctx *cx, struct engine_retention_sweep *s,
-                                  struct engine_retention_spared *spared);
+void engine_retention_spared_done(struct engine_retention_spared *spared);
 /* Nothing is claimed any more, nor watched; cx->err stays. */
 void engine_retention_unclaim(struct ctx *cx, struct engine_retention_sweep *s);
 

@@ -72,7 +72,7 @@ static enum code delete_objects(struct ctx *cx, struct engine_retention_sweep *s
     enum code c = engine_retention_spare(cx, s, r->folder, &spared);
     if (c == CODE_OK)
         c = delete_all_but(cx, s, r, &spared);
-    engine_retention_spared_done(cx, s, &spared);
+    engine_retention_spared_done(&spared);
     TRY(c);
     const struct object_reach_run run = {r->run->project, r->run->domain, r->run->name};
     return s->dry ? CODE_OK : object_reach_drop(cx, s->e->app->objects, &run);

@@ -116,6 +116,8 @@ enum code engine_uploads_watch(struct ctx *cx, struct engine_uploads *u)
 enum code engine_uploads_claim(struct ctx *cx, struct engine_uploads *u, str place, bool *ok)
 {
     (void)cx;
+    if (!u->watching)
+        forget(u); /* the claim before */
     *ok = map_find(&u->named, place) == NULL;
     u->claimed = *ok ? arena_str(&u->mem, place) : STR_NONE;
     return CODE_OK;

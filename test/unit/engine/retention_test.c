@@ -284,7 +284,8 @@ static void published_while_a_run_is_removed(void **state)
     assert_ok(&t.cx, name_by_artifact("v3", "p/d/r2/a0/1/model"));
     assert_int_equal(name_by_artifact("v4", "p/d/r/a0/1/other"), CODE_FAILED_PRECONDITION);
     assert_int_equal(name_by_artifact("v5", "p/d"), CODE_FAILED_PRECONDITION);
-    engine_retention_spared_done(&t.cx, &s, &spared);
+    engine_retention_spared_done(&spared);
+    engine_retention_unclaim(&t.cx, &s);
     assert_ok(&t.cx, name_by_artifact("v4", "p/d/r/a0/1/other"));
 }
 
@@ -319,7 +320,8 @@ static void produced_while_a_run_is_removed(void **state)
     prepare_artifact(&a[1], "v2", "p/d/r2/a0/1/model");
     assert_ok(&t.cx, engine_retention_spare(&t.cx, &s, STR("p/d/r"), &spared));
     assert_ok(&t.cx, lane_write(&t.cx, t.app.lanes, end_action, &produced));
-    engine_retention_spared_done(&t.cx, &s, &spared);
+    engine_retention_spared_done(&spared);
+    engine_retention_unclaim(&t.cx, &s);
     assert_ok(&t.cx, lane_read(&t.cx, t.app.lanes, list_events, &message));
     assert_non_null(strstr(message.p, "\"a\" was not kept: s3://tern/p/d/r/a0/1/model is old"));
     assert_int_equal(a[0].row.id, 0);
