@@ -5,6 +5,7 @@
 #include "base/time.h"
 #include "base/tree.h"
 #include "engine/artifact.h"
+#include "engine/fire_int.h"
 #include "engine/produced.h"
 #include "engine/retention_int.h"
 #include "engine/uploads.h"
@@ -177,6 +178,7 @@ static int up(void **state)
     t.app.topics = topics_new();
     t.app.engine = &t.engine;
     t.engine = (struct engine){.app = &t.app, .uploads = engine_uploads_new()};
+    t.engine.fire = engine_fire_new(&t.engine);
     cfg.db_url = arena_printf(&t.mem, "sqlite:%s/tern.db", t.dir);
     assert_ok(&t.cx, lanes_start(&t.cx, &cfg, &t.app.lanes));
     assert_ok(&t.cx, lane_write(&t.cx, t.app.lanes, put_project, NULL));
@@ -191,6 +193,7 @@ static int down(void **state)
     (void)state;
     lanes_stop(t.app.lanes);
     object_store_close(t.app.objects);
+    engine_fire_free(t.engine.fire);
     engine_uploads_free(t.engine.uploads);
     topics_free(t.app.topics);
     bool removed = tree_remove(t.dir);
