@@ -71,8 +71,8 @@ struct exec_connector_exec {
 
 /* Does the job's step; it is busy, without the lock. Sets job->due_ns, and changed when there is news. */
 void exec_job_run(struct ctx *cx, struct exec_connector_exec *x, struct exec_job *job);
-/* Copies what the job's log has more. */
-void exec_job_copy_log(struct ctx *cx, struct exec_connector_exec *x, struct exec_job *job);
+/* Copies what the job's log has more; last: the job is over. */
+void exec_job_copy_log(struct ctx *cx, struct exec_connector_exec *x, struct exec_job *job, bool last);
 /* With the lock. */
 void exec_job_set(struct exec_job *job, enum exec_job_step step, const struct exec_observation *seen);
 

@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #define GET_LOGS "/flyteidl2.connector.AsyncConnectorService/GetTaskLogs"
+/* Of one look; of the last one, after which there is none for the rest. */
 #define PAGES_MAX 100
+#define LAST_PAGES_MAX 100000
 
 struct copy {
     struct ctx *cx;
@@ -104,10 +106,23 @@ static bool copy_page(struct ctx *cx, struct exec_connector_exec *x, struct exec
     return more;
 }
 
-void exec_job_copy_log(struct ctx *cx, struct exec_connector_exec *x, struct exec_job *job)
+/* In memory of its own. */
+static bool copy_next(struct ctx *cx, struct exec_connector_exec *x, struct exec_job *job)
 {
+    struct arena mem, *outer = cx->mem;
+    arena_init(&mem, 0);
+    cx->mem = &mem;
+    bool more = copy_page(cx, x, job);
+    cx->mem = outer;
+    arena_done(&mem);
+    return more;
+}
+
+void exec_job_copy_log(struct ctx *cx, struct exec_connector_exec *x, struct exec_job *job, bool last)
+{
+    int max = last ? LAST_PAGES_MAX : PAGES_MAX;
     if (job->no_logs || !find_end(cx, x, job))
         return;
-    for (int i = 0; i < PAGES_MAX && copy_page(cx, x, job); i++)
+    for (int i = 0; i < max && copy_next(cx, x, job); i++)
         ;
 }

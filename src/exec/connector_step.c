@@ -358,6 +358,12 @@ static void job_failed(struct ctx *cx, struct exec_connector_exec *x, struct exe
     fail_job(cx, x, job, USER, again, "TaskFailedWithError", why);
 }
 
+static bool is_over(int32_t phase)
+{
+    return phase == CORE_TASK_EXECUTION_PHASE_SUCCEEDED || phase == CORE_TASK_EXECUTION_PHASE_ABORTED ||
+           phase == CORE_TASK_EXECUTION_PHASE_FAILED || phase == CORE_TASK_EXECUTION_PHASE_RETRYABLE_FAILED;
+}
+
 static void take_phase(struct ctx *cx, struct exec_connector_exec *x, struct exec_job *job, const ConnectorResource *r)
 {
     switch (r->phase) {
@@ -403,7 +409,7 @@ static void step_look(struct ctx *cx, struct exec_connector_exec *x, struct exec
     say_message(x, job, r->message);
     say_links(cx, x, job, r);
     if (r->phase != CORE_TASK_EXECUTION_PHASE_QUEUED && r->phase != CORE_TASK_EXECUTION_PHASE_WAITING_FOR_RESOURCES)
-        exec_job_copy_log(cx, x, job);
+        exec_job_copy_log(cx, x, job, is_over(r->phase));
     take_phase(cx, x, job, r);
 }
 

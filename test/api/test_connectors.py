@@ -135,6 +135,12 @@ def test_log_of_the_job(server, connector, message):
     assert lines(run) == ["one", "two", "three", "four", "five"]
 
 
+def test_long_log_of_a_job_that_is_over_at_the_first_look(server, connector):
+    run = begin(server, connected.job, how="SUCCEEDED", message="500 lines")
+    finish(run, "succeeded")
+    assert lines(run) == [f"line-{i}" for i in range(500)]
+
+
 def test_kill_9_while_it_runs(server, connector):
     before = connector.all()
     run = begin(server, connected.job, how="RUNNING", message="12")

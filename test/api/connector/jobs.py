@@ -15,7 +15,7 @@ from google.protobuf import json_format
 
 JOBS = pathlib.Path(os.environ["JOBS"])
 LAST = JOBS / "last"  # with it, the connector goes when it has created a job
-TO_BE_CONTINUED = "to be continued"  # a job with this message
+TO_BE_CONTINUED, LONG_LOG = "to be continued", "500 lines"  # jobs with these messages
 
 
 @dataclass
@@ -46,6 +46,8 @@ class JobConnector(AsyncConnector):
         phase = (inputs or {}).get("how", "SUCCEEDED")
         write(JOBS / f"{job}.json", phase=phase, inputs=inputs, output_prefix=output_prefix, secrets=secrets,
               metadata=json_format.MessageToDict(task_execution_metadata), message=(inputs or {}).get("message", ""))
+        if LONG_LOG in (inputs or {}).values():
+            (JOBS / f"{job}.log").write_text("".join(f"line-{i}\n" for i in range(500)))
         if LAST.exists():
             LAST.unlink()
             os._exit(1)
