@@ -1,4 +1,5 @@
 /* TaskService: deployed versions of tasks. Version order is the order of first deployment. */
+#include "base/log.h"
 #include "base/time.h"
 #include "engine/uploads.h"
 #include "gen/flyteidl2_common.h"
@@ -10,6 +11,7 @@
 #include "service/walk.h"
 #include "store/identity.h"
 #include "store/project.h"
+#include "store/run.h"
 #include "store/spec.h"
 #include "store/task.h"
 
@@ -67,6 +69,10 @@ enum code TaskService_DeployTask(struct ctx *cx, const TaskDeployTaskRequest *re
     row.updated_ns = row.created_ns;
     TRY(store_identity_put_caller(cx, &row.deployed_by));
     TRY(store_task_put(cx, &row, &changed));
+    if (changed)
+        log_warn(cx, "a version of a task was deployed again with other content; its runs from now on have that",
+                 LOG_STR("task", req->task_id->name), LOG_STR("version", req->task_id->version),
+                 LOG_STR("by", cx->who->subject));
     return service_trigger_deploy_all(cx, req, row.task_name_id);
 }
 
@@ -114,6 +120,22 @@ static TaskTaskMetadata *metadata(struct ctx *cx, const struct store_task *t)
     m->deployed_by = service_identity(cx, t->deployed_by_subject, t->deployed_by_name);
     m->triggers_summary = triggers(cx, t);
     return m;
+}
+
+/* NULL for a task that has not run. */
+static TaskLatestRunSummary *latest_run(struct ctx *cx, const struct store_run *run, str task)
+{
+    if (!run)
+        return NULL;
+    TaskLatestRunSummary *s = pb_new(cx->mem, TaskLatestRunSummary);
+    s->run_id = pb_new(cx->mem, CommonRunIdentifier);
+    s->run_id->project = run->project;
+    s->run_id->domain = run->domain;
+    s->run_id->name = run->name;
+    s->run_time = service_timestamp(cx, run->created_ns);
+    s->phase = run->phase;
+    s->root_task_name = task;
+    return s;
 }
 
 enum code TaskService_GetTaskDetails(struct ctx *cx, const TaskGetTaskDetailsRequest *req,
@@ -258,9 +280,13 @@ enum code TaskService_ListTasks(struct ctx *cx, const TaskListTasksRequest *req,
     rsp->tasks.n = n;
     rsp->tasks.p = arena_new_array(cx->mem, TaskTask *, n);
     for (size_t i = 0; i < n; i++) {
-        rsp->tasks.p[i] = pb_new(cx->mem, TaskTask);
-        rsp->tasks.p[i]->task_id = identifier(cx, &rows[i]);
-        rsp->tasks.p[i]->metadata = metadata(cx, &rows[i]);
+        TaskTask *t = rsp->tasks.p[i] = pb_new(cx->mem, TaskTask);
+        struct store_run *run;
+        TRY(store_run_latest_of_task(cx, rows[i].task_name_id, &run));
+        t->task_id = identifier(cx, &rows[i]);
+        t->metadata = metadata(cx, &rows[i]);
+        t->task_summary = pb_new(cx->mem, TaskTaskSummary);
+        t->task_summary->latest_run = latest_run(cx, run, rows[i].name);
     }
     return CODE_OK;
 }
@@ -291,9 +317,12 @@ enum code TaskService_ListVersions(struct ctx *cx, const TaskListVersionsRequest
     rsp->versions.p = arena_new_array(cx->mem, TaskListVersionsResponse_VersionResponse *, n);
     for (size_t i = 0; i < n; i++) {
         TaskListVersionsResponse_VersionResponse *v1 = pb_new(cx->mem, TaskListVersionsResponse_VersionResponse);
+        struct store_run *run;
+        TRY(store_run_latest_of_version(cx, rows[i].spec_id, &run));
         v1->version = rows[i].version;
         v1->deployed_at = service_timestamp(cx, rows[i].created_ns);
         v1->deployed_by = service_identity(cx, rows[i].deployed_by_subject, rows[i].deployed_by_name);
+        v1->latest_run = latest_run(cx, run, rows[i].name);
         rsp->versions.p[i] = v1;
     }
     return CODE_OK;

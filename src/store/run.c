@@ -181,6 +181,19 @@ enum code store_run_get_by_id(struct ctx *cx, uint64_t id, struct store_run **ou
     return CODE_OK;
 }
 
+#define LATEST(column)                                                                                                 \
+    "SELECT " SELECTED FROM_RUN("+r.space_id") "WHERE r." column "=$1 ORDER BY r.created_ns DESC LIMIT 1"
+
+enum code store_run_latest_of_task(struct ctx *cx, uint64_t task_name_id, struct store_run **out)
+{
+    return find_whole(cx, LATEST("task_name_id"), DB_ARGS(DB_I(task_name_id)), out);
+}
+
+enum code store_run_latest_of_version(struct ctx *cx, uint64_t task_spec_id, struct store_run **out)
+{
+    return find_whole(cx, LATEST("task_spec_id"), DB_ARGS(DB_I(task_spec_id)), out);
+}
+
 enum code store_run_seq(struct ctx *cx, uint64_t id, int64_t *out)
 {
     struct db_rows rows;

@@ -54,6 +54,10 @@ must_check_ enum code store_run_find(struct ctx *cx, str project, str domain, st
 must_check_ enum code store_run_get(struct ctx *cx, str project, str domain, str name, struct store_run **out);
 /* Errors: NOT_FOUND. */
 must_check_ enum code store_run_get_by_id(struct ctx *cx, uint64_t id, struct store_run **out);
+/* The newest run that began with a task (task_name_id), or with one version of it (task_spec_id). *out = NULL when there is
+ * none. */
+must_check_ enum code store_run_latest_of_task(struct ctx *cx, uint64_t task_name_id, struct store_run **out);
+must_check_ enum code store_run_latest_of_version(struct ctx *cx, uint64_t task_spec_id, struct store_run **out);
 /* The biggest seq of the run's actions: changes whenever anything of the run does. */
 must_check_ enum code store_run_seq(struct ctx *cx, uint64_t id, int64_t *out);
 

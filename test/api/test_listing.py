@@ -324,14 +324,20 @@ def test_actions_of_a_run(rows):
     assert [n for n in names if int(n[1:]) < 200] == [r["name"] for r in by] and len(names) == len(set(names))
 
 
-def test_tasks_and_versions(rows):
-    """Pages of tasks and versions while others are deployed."""
-    def deploy(name, version):
+@pytest.fixture
+def deploy(rows):
+    def deploy_one(name, version, **metadata):
         spec = wire.task_spec("core-echo")
-        a = wire.call(rows.endpoint, TASKS + "DeployTask", {"taskId": {
-            "project": "flytesnacks", "domain": "development", "name": name, "version": version}, "spec": spec})
+        spec["taskTemplate"]["metadata"] = metadata
+        task = {"project": "flytesnacks", "domain": "development", "name": name, "version": version}
+        a = wire.call(rows.endpoint, TASKS + "DeployTask", {"taskId": task, "spec": spec})
         assert a.status == 200, a
+        return task
+    return deploy_one
 
+
+def test_tasks_and_versions(rows, deploy):
+    """Pages of tasks and versions while others are deployed."""
     def pages(method, message, key, sort, between):
         got, token = [], None
         while token != "":
@@ -359,6 +365,23 @@ def test_tasks_and_versions(rows):
     task = {"taskName": {"project": "flytesnacks", "domain": "development", "name": "list.v"}}
     got = pages("ListVersions", task, lambda v: v["version"], {}, lambda: deploy("list.v", f"w{next(number)}"))
     assert got == [f"v{i}" for i in reversed(range(7))]
+
+
+def test_latest_runs(rows, deploy):
+    """Of a task and of each of its versions."""
+    task = {v: deploy("latest.t", v, discoveryVersion=v) for v in ("1", "2", "3")}
+    one = {"field": "name", "function": "EQUAL", "values": ["latest.t"]}
+
+    def latest():
+        tasks = wire.call(rows.endpoint, TASKS + "ListTasks", {"projectId": wire.PROJECT, "request": {"limit": 5, "filters": [one]}})
+        versions = wire.call(rows.endpoint, TASKS + "ListVersions", {"taskName": {k: v for k, v in task["1"].items() if k != "version"}})
+        runs = [tasks.json["tasks"][0]["taskSummary"].get("latestRun"), *(v.get("latestRun") for v in versions.json["versions"])]
+        return [r and (r["runId"]["name"], r["rootTaskName"]) for r in runs]
+
+    assert latest() == [None, None, None, None]
+    for run, version in (("latest1", "1"), ("latest2", "2"), ("latest3", "1")):
+        assert wire.create_run(rows.endpoint, {"runId": wire.run_id(run), "taskId": task[version], "runSpec": {}}).status == 200
+    assert latest() == [("latest3", "latest.t"), None, ("latest2", "latest.t"), ("latest3", "latest.t")]
 
 
 def test_projects(rows):
