@@ -99,19 +99,21 @@ class Inbox:
 
 
 @contextmanager
-def smtp_receiver(tls=None, login=False):
+def smtp_receiver(tls=None, login=False, at_once=False):
+    """tls: by STARTTLS, or at_once from the first byte."""
     inbox = Inbox()
 
     class Server(Controller):
         def factory(self):
-            return SMTP(inbox, hostname="localhost", tls_context=tls, require_starttls=bool(tls), auth_required=login,
-                        authenticator=inbox.login, auth_require_tls=True)
+            later = None if at_once else tls
+            return SMTP(inbox, hostname="localhost", tls_context=later, require_starttls=bool(later), auth_required=login,
+                        authenticator=inbox.login, auth_require_tls=not at_once)
 
         def _trigger_server(self):  # which connects to the port it was given
             self.port = self.server.sockets[0].getsockname()[1]
             super()._trigger_server()
 
-    server = Server(inbox, hostname="127.0.0.1", port=0)
+    server = Server(inbox, hostname="127.0.0.1", port=0, ssl_context=tls if at_once else None)
     server.start()
     inbox.port = server.port
     try:

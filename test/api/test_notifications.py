@@ -292,11 +292,12 @@ def certificate(tmp_path_factory):
     return folder
 
 
-def test_mail_over_starttls_with_a_password(start, certificate, inbox):
+@pytest.mark.parametrize("scheme", ["smtp", "smtps"])
+def test_mail_over_tls_with_a_password(start, certificate, scheme):
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
-    with smtp_receiver(tls, login=True) as secure:
-        args = ["--notify.smtp.url", f"smtp://localhost:{secure.port}", "--notify.smtp.from", "tern@example.org",
+    with smtp_receiver(tls, login=True, at_once=scheme == "smtps") as secure:
+        args = ["--notify.smtp.url", f"{scheme}://localhost:{secure.port}", "--notify.smtp.from", "tern@example.org",
                 "--notify.smtp.user", "tern", "--notify.smtp.password", "env:MAIL_PASSWORD"]
         email = [notify.Email(on_phase=SUCCEEDED, recipients=("a@example.org",))]
         server = start(*args, "--notify.smtp.ca", certificate / "cert.pem", env={"MAIL_PASSWORD": "the-right-one"})
@@ -310,6 +311,9 @@ def test_mail_over_starttls_with_a_password(start, certificate, inbox):
         server = start(*args, env={"MAIL_PASSWORD": "the-right-one"})  # nobody vouches for the certificate
         run(notifying.good, *email)
         assert "certificate" in dead(server)[0]["error"].lower() and secure.mails.empty()
+
+
+def test_mail_to_a_server_without_tls_is_not_sent(start, inbox):
     server = start("--notify.smtp.url", f"smtp://127.0.0.1:{inbox.port}", "--notify.smtp.from", "tern@example.org")
-    run(notifying.good, *email)
+    run(notifying.good, notify.Email(on_phase=SUCCEEDED, recipients=("a@example.org",)))
     assert "no TLS" in dead(server)[0]["error"] and inbox.mails.empty()
