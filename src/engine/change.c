@@ -164,7 +164,7 @@ enum code engine_change_end(struct ctx *cx, const struct engine_clock *clock, st
         TRY(end_attempt(cx, a, at, end));
     TRY(release_cache(cx, a));
     TRY(end_descendants(cx, a));
-    if (!a->parent_id && !engine_phase_is_success(a->phase))
+    if (!a->parent_id && !a->external && !engine_phase_is_success(a->phase))
         TRY(engine_fire_failure(cx, run));
     TRY(wake_queued(cx, run));
     if (a->parent_id && a->siblings_open == 0)

@@ -144,3 +144,18 @@ def test_kill_9_before_it_begins(make_tern, tern, deployed):
     server.kill()
     server.restart()
     assert end_of_handler(server.endpoint, "killed") == "SUCCEEDED"
+
+
+def test_tracked_run_has_none(tern, deployed):
+    tracked = {"project": "flytesnacks", "domain": "development", "name": "elsewhere"}
+    message = {"runId": tracked, "taskSpec": wire.task_spec("python"), "runSpec": {
+        "envs": {"values": [{"key": "TERN_ON_FAILURE", "value": "handlers.tell"}]}}}
+    path = "/flyteidl2.workflow.TrackedRunService/"
+    assert wire.call(tern.endpoint, path + "CreateRun", message).status == 200
+    aborted = wire.call(tern.endpoint, wire.RUNS + "AbortRun", {"runId": tracked})
+    assert aborted.status == 200, aborted
+    assert wire.create_run(tern.endpoint, dict(wire.sleeper("after"), runSpec={
+        "envs": {"values": [{"key": "TERN_ON_FAILURE", "value": "handlers.cleans_up"}]}})).status == 200
+    wire.abort(tern.endpoint, "after", "a0")
+    assert end_of_handler(tern.endpoint, "after") == "SUCCEEDED"
+    assert actions(tern.endpoint, "elsewhere") == {"a0": "ABORTED"}
