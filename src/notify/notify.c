@@ -45,7 +45,7 @@ struct notify {
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t look, work;
     struct ready *list; /* READY_MAX; in order of time */
-    size_t n, taken;
+    size_t n;
     size_t waiting; /* senders that wait for work */
     bool poked;
     bool more;   /* than the last look took */
@@ -100,7 +100,6 @@ static void forget(struct notify *n, uint64_t id)
         i++;
     memmove(&n->list[i], &n->list[i + 1], (n->n - i - 1) * sizeof(*n->list));
     n->n--;
-    n->taken--;
 }
 
 /* ---- one message: reading ---------------------------------------------------------------------------------------- */
@@ -321,6 +320,21 @@ static void send_one(struct notify *n, struct arena *mem, uint64_t id, int64_t *
     arena_reset(mem);
 }
 
+static void *run_sender(void *arg);
+
+/* Under the lock. Calls one sender when something may be sent now; when that has taken it, it calls the next. */
+static void call_sender(struct notify *n)
+{
+    if (!find_work(n))
+        return;
+    if (n->waiting)
+        pthread_cond_signal(&n->work);
+    else if (n->sender_count < SENDERS && pthread_create(&n->senders[n->sender_count], NULL, run_sender, n) == 0)
+        n->sender_count++;
+    else if (!n->sender_count)
+        log_error(NULL, "cannot start a thread that sends notifications");
+}
+
 static void *run_sender(void *arg)
 {
     struct notify *n = arg;
@@ -339,7 +353,7 @@ static void *run_sender(void *arg)
         }
         uint64_t id = r->id;
         r->taken = true;
-        n->taken++;
+        call_sender(n);
         pthread_mutex_unlock(&n->lock);
         send_one(n, &mem, id, &due_ns);
         pthread_mutex_lock(&n->lock);
@@ -349,26 +363,10 @@ static void *run_sender(void *arg)
             n->next_ns = due_ns;
         if (due_ns || n->more)
             pthread_cond_signal(&n->look);
-        if (n->waiting && n->taken < n->n)
-            pthread_cond_signal(&n->work); /* this server may have one more now, and we may take another's */
     }
     pthread_mutex_unlock(&n->lock);
     arena_done(&mem);
     return NULL;
-}
-
-/* Under the lock. */
-static void start_senders(struct notify *n)
-{
-    size_t work = n->n - n->taken;
-    for (size_t idle = n->waiting; idle < work && n->sender_count < SENDERS; idle++) {
-        if (pthread_create(&n->senders[n->sender_count], NULL, run_sender, n) != 0) {
-            log_error(NULL, "cannot start a thread that sends notifications");
-            break;
-        }
-        n->sender_count++;
-    }
-    pthread_cond_broadcast(&n->work);
 }
 
 /* ---- looking ----------------------------------------------------------------------------------------------------- */
@@ -400,7 +398,7 @@ static void take_in(struct notify *n, const struct look *l)
     n->cursor = l->cursor;
     if (l->next_ns < n->next_ns)
         n->next_ns = l->next_ns;
-    start_senders(n);
+    call_sender(n);
 }
 
 static void look(struct notify *n, struct arena *mem)

@@ -6,6 +6,7 @@ import threading
 import urllib.error
 import urllib.parse
 import urllib.request
+from pathlib import Path
 
 import flyte
 import flyte.errors
@@ -200,6 +201,27 @@ def test_a_kill_loses_nothing_and_repeats_only_what_was_under_way(start, receive
     server.connect(PROGRAMS)
     assert Run.get(name=r.name).phase == SUCCEEDED
     assert receiver.got.empty() and rows(server) == []
+
+
+def senders(server):
+    tasks = Path(f"/proc/{server.process.pid}/task").glob("*/comm")
+    return [name for t in tasks if (name := t.read_text().strip()) == "tern-send"]
+
+
+def test_a_slow_receiver_takes_no_more_than_its_share(start, receiver):
+    server = start(*LOCAL, "--notify.timeout", "60s")
+    stall = threading.Event()
+    receiver.answers["/slow"] = [stall] * 12
+    run(notifying.good, *[notify.Webhook(on_phase=SUCCEEDED, url=f"{receiver.url}/slow") for _ in range(12)])
+    under_way = [receiver.next() for _ in range(8)]
+    with http_receiver() as other:
+        run(notifying.good, notify.Webhook(on_phase=SUCCEEDED, url=f"{other.url}/quick"))
+        assert other.next().path == "/quick"
+    assert receiver.got.empty() and len(senders(server)) == 9
+    stall.set()
+    under_way += [receiver.next() for _ in range(4)]
+    assert len({g.headers["idempotency-key"] for g in under_way}) == 12
+    wait_until(lambda: rows(server) == [], "all were delivered")
 
 
 def test_what_nobody_hears_waits_for_its_receiver_across_a_kill(start):
