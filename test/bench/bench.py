@@ -3,6 +3,7 @@
     bench.py [--build build] [ROW ...]       rows: see ROWS; none = all
     BENCH_RUNS=5    runs of each row; the median counts
     BENCH_QUICK=1   one short run of each
+    BENCH_SUSTAINED_S=60  seconds that the rows parents, webhooks and hour take in sum, without their beginnings and ends
     BENCH_VENV=DIR  a Python environment with the flyte SDK, for the rows of tasks (default: .venv)
 
 What is counted must have happened: runs have to succeed, and to be there after kill -9 and a restart. The raw output of
@@ -10,6 +11,8 @@ every run is kept in BUILD/bench/raw-TIME.jsonl. Needs only the standard library
 machine does share its processors: the load average is printed with the table.
 """
 import argparse
+import asyncio
+import concurrent.futures
 import http.client
 import json
 import os
@@ -23,12 +26,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HERE = pathlib.Path(__file__).resolve().parent
 QUICK = os.environ.get("BENCH_QUICK", "") not in ("", "0")
 RUNS = 1 if QUICK else int(os.environ.get("BENCH_RUNS", "5"))
+SUSTAINED_S = 6 if QUICK else int(os.environ.get("BENCH_SUSTAINED_S", "60"))
 SUCCEEDED = 5
 FIRST_PORT_WAIT_S = 20
 
@@ -135,7 +140,7 @@ class Bench:
     def load(self, server, row, op, *args):
         command = [self.build / "bench" / "load", "--target", server.endpoint, "--op", op, "--pid",
                    server.process.pid, "--seed", f"{time.monotonic_ns() % 10**9:x}", *args]
-        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=590)
+        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=590 + SUSTAINED_S)
         if done.returncode:
             raise RuntimeError(f"{op}: {done.stderr.strip()}")
         out = json.loads(done.stdout)
@@ -403,14 +408,15 @@ def deploy_schedule(server, kickoff):
         "flyteidl2.task.TaskService")
 
 
-def fill_schedules(path, count, due_s):
-    """Copies of the one schedule, all due in the same second."""
+def fill_schedules(path, count, due_s, spread_s=1):
+    """Copies of the one schedule, all due in the same second, or spread over the seconds from then on."""
     db = sqlite3.connect(path, isolation_level=None)
     columns = ",".join(c[1] for c in db.execute("PRAGMA table_info(task_trigger)") if c[1] not in ("id", "name", "next_ns", "due_ns"))
     db.execute(f"WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i+1 FROM n WHERE i < {count})"
                f" INSERT INTO task_trigger (id, name, next_ns, due_ns, {columns})"
                f" SELECT i, 't' || i, 0, 0, {columns} FROM n, (SELECT * FROM task_trigger WHERE id=1)")
-    db.execute(f"UPDATE task_trigger SET next_ns={due_s}000000000, due_ns={due_s}000000000")
+    db.execute(f"UPDATE task_trigger SET next_ns=({due_s} + (id - 1) * {spread_s} / {count}) * 1000000000")
+    db.execute("UPDATE task_trigger SET due_ns=next_ns")
     db.close()
 
 
@@ -442,6 +448,35 @@ def row_triggers(b):
         took = median([fire_s(b, f"triggers-{kickoff}-{i}", count, kickoff) for i in range(RUNS)])
         b.say(f"{count:,} schedules due in the same second, {what}: until the last run is made, in order", f"{took:.2f} s",
               "2 s", took <= 2, "bench.py triggers")
+
+
+def row_hour(b):
+    """Schedules spread over an hour: what they cost while none is due, and how late the runs are of those that are."""
+    count, quiet_s, hour_s = 100_000, 4 if QUICK else 30, 3600
+    server = b.server("hour")
+    deploy_schedule(server, False)
+    server.stop()
+    due_s = int(time.time()) + quiet_s + 10  # filling takes some
+    fill_schedules(server.data / "tern.db", count, due_s, hour_s)
+    server.start()
+    time.sleep(max(0, due_s - quiet_s - 1 - time.time()))
+    cpu = []
+    for until in (due_s - 1, due_s + SUSTAINED_S):
+        begin, before = time.time(), cpu_s(server.process.pid)
+        time.sleep(max(0.1, until - begin))
+        cpu.append((cpu_s(server.process.pid) - before) / (time.time() - begin) * 100)
+    settle(server)
+    server.stop()
+    late = sorted((made_ns - (due_s + (int(trigger[1:] or 1) - 1) * hour_s // count) * 10**9) / 1e6
+                  for made_ns, trigger in server.query("SELECT created_ns, trigger_name FROM run"))
+    wanted = SUSTAINED_S * count // hour_s
+    if len(late) < wanted:
+        raise RuntimeError(f"{len(late)} runs were made of the {wanted} that were due")
+    p99 = late[len(late) * 99 // 100]
+    b.keep("hour", idle_percent=cpu[0], firing_percent=cpu[1], late_ms=late)
+    b.say(f"{count:,} schedules over an hour, none due: server CPU", f"{cpu[0]:.2f} %", "1 %", cpu[0] < 1, "bench.py hour")
+    b.say(f"{count:,} schedules over an hour: {len(late)} runs, how late", f"p50 {median(late):.0f} ms, p99 {p99:.0f} ms, max "
+          f"{late[-1]:.0f} ms; server CPU {cpu[1]:.2f} %", "p99 200 ms", p99 <= 200, "bench.py hour")
 
 
 # ---- calls -----------------------------------------------------------------------------------------------------------
@@ -520,6 +555,133 @@ def row_watch(b):
     p99 = median([b.load(server, "watch", "watch", *args)["p99_ms"] for _ in range(RUNS)])
     b.say("state change to watching client, 1,000 watchers, p99", f"{p99:.1f} ms", "5 ms", p99 <= 5,
           command("watch", *args))
+    server.stop()
+
+
+def row_watchers(b):
+    server = b.server("watchers")
+    args = ("--connections", 40, "--streams", 250, "--count", 3 if QUICK else 20)
+    outs = [b.load(server, "watchers", "watch", *args) for _ in range(RUNS)]
+    p50, p99, last, worst = (median([o[k] for o in outs]) for k in ("p50_ms", "p99_ms", "all_p50_ms", "all_max_ms"))
+    b.say("state change to 10,000 watchers of the run", f"p50 {p50:.1f} ms, p99 {p99:.1f} ms; the last one p50 {last:.1f} ms, max "
+          f"{worst:.1f} ms", "the last one 100 ms", worst <= 100, command("watch", *args))
+    server.stop()
+
+
+def percent(out):
+    """Of one processor, by the server, while the load generator ran."""
+    return out["server_cpu_us"] * out["calls"] / out["seconds"] / 1e4
+
+
+PARENTS, CHILDREN_PER_S, SDK_PARENTS = 20, 100, 2  # the SDK's own limit of a parent is 100/s
+
+
+def row_parents(b):
+    """Parents as fast as the SDK lets them be; then two of the real SDK beside them."""
+    server = b.server("parents")
+    rate, seconds = PARENTS * CHILDREN_PER_S, max(4, SUSTAINED_S // RUNS)
+    args = ("--connections", PARENTS, "--streams", 64, "--rate", rate, "--count", rate * seconds)
+    outs = [b.load(server, "parents", "parents", *args) for _ in range(RUNS)]
+    tail = settle(server)
+    if succeeded(server) != rate * seconds * RUNS:
+        b.failures.append(f"parents: of {rate * seconds * RUNS} children {succeeded(server)} have succeeded")
+    cpu, p99 = median([percent(o) for o in outs]), median([o["p99_ms"] for o in outs])
+    b.say(f"{PARENTS} parents, {rate:,} children/s, {seconds * RUNS} s: server CPU",
+          f"{cpu:.1f} %, {median([o['per_second'] for o in outs]):,.0f}/s, p99 {p99:.1f} ms, all SUCCEEDED {tail:.2f} s after", "20 %",
+          cpu <= 20, command("parents", *args))
+    sdk_parents(b, server, min(2 * seconds, 60), rate)
+    server.stop()
+
+
+def sdk_parents(b, server, seconds, rate):
+    if not sdk_python():
+        b.say("parents of the real SDK beside them", "not run: no Python environment with flyte (BENCH_VENV)", "100/s each", None, "")
+        return
+    began = ("SELECT run_id, count(*), min(created_ns), max(created_ns) FROM action WHERE depth=1 AND run_id IN"
+             " (SELECT r.id FROM run r JOIN action a ON a.id=r.id << 24 JOIN spec s ON s.id=a.spec_id WHERE s.task_type='python')"
+             " GROUP BY run_id")
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        sleepers = pool.submit(sdk, b, server, "parents", "sleepers", SDK_PARENTS, CHILDREN_PER_S * seconds)
+        while len(server.query(began)) < SDK_PARENTS and not sleepers.done():
+            time.sleep(0.05)
+        out = b.load(server, "parents", "parents", "--connections", PARENTS, "--streams", 64, "--rate", rate,
+                     "--count", rate * seconds)
+        sleepers.result()
+    rates = [(n - 1) / (last - first) * 1e9 for _, n, first, last in server.query(began)]
+    b.keep("parents", sdk_rates=rates)
+    b.say(f"{SDK_PARENTS} parents of the real SDK beside {PARENTS}",
+          f"{' and '.join(f'{r:.0f}' for r in rates)} children/s; server CPU {percent(out):.1f} %, p99 of the {PARENTS} "
+          f"{out['p99_ms']:.1f} ms", f"{CHILDREN_PER_S}/s each, 20 %",
+          min(rates) >= 0.95 * CHILDREN_PER_S and percent(out) <= 20, "sdk_tasks.py sleepers")
+
+
+# ---- what is sent --------------------------------------------------------------------------------------------------------
+
+class Receiver(asyncio.Protocol):
+    """Takes every request of HTTP/1.1 that comes with a length, and remembers when, and its key."""
+    got = []
+    answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+
+    def connection_made(self, transport):
+        self.transport, self.bytes = transport, b""
+
+    def data_received(self, data):
+        self.bytes += data
+        while (end := self.bytes.find(b"\r\n\r\n")) >= 0:
+            head = self.bytes[:end].lower()
+            length = int(re.search(rb"\ncontent-length: *(\d+)", head)[1])
+            if len(self.bytes) < end + 4 + length:
+                return
+            self.bytes = self.bytes[end + 4 + length:]
+            Receiver.got.append((time.monotonic(), re.search(rb"\nidempotency-key: *(\S+)", head)[1]))
+            self.transport.write(self.answer)
+
+
+def receive():
+    """The port of a receiver on a thread of its own: this one only waits for the load generator meanwhile."""
+    loop = asyncio.new_event_loop()
+    listening = loop.run_until_complete(loop.create_server(Receiver, "127.0.0.1", 0))
+    threading.Thread(target=loop.run_forever, daemon=True).start()
+    return listening.sockets[0].getsockname()[1]
+
+
+def drained(server, before, count, wait_s=120):
+    """Those that came since, when all are there and none is left in the outbox."""
+    end = time.monotonic() + wait_s
+    while len(Receiver.got) < before + count or server.query("SELECT count(*) FROM outbox WHERE ended_ns IS NULL")[0][0]:
+        if time.monotonic() > end:
+            raise RuntimeError(f"{len(Receiver.got) - before} webhooks of {count} came")
+        time.sleep(0.05)
+    return Receiver.got[before:]
+
+
+def row_webhooks(b):
+    rules = b.work / "notify.yaml"
+    told = {"url": f"http://127.0.0.1:{receive()}/told", "method": "HTTP_METHOD_POST",
+            "body_template": '{"text": "{{.Run.Name}} {{.Phase}}"}'}
+    rules.write_text(json.dumps({"deliveries": {"told": {"webhook": told}},
+                                 "rules": {"bench": {"on_phases": ["SUCCEEDED"], "deliveries": ["told"]}}}))
+    server = b.server("webhooks", env={"TERN_NOTIFY_FILE": str(rules), "TERN_NOTIFY_ALLOW_NETWORKS": "127.0.0.0/8"})
+    rate, seconds = 1000, max(4, SUSTAINED_S // RUNS)
+    paced = ("--connections", 8, "--streams", 64, "--rate", rate, "--count", rate * seconds)
+    cpu, runs_alone, most, tails = [], [], [], []
+    for _ in range(RUNS):
+        runs_alone.append(percent(b.load(server, "webhooks", "create", *paced)))
+        before = len(Receiver.got)
+        cpu.append(percent(b.load(server, "webhooks", "told", *paced)))
+        end = time.monotonic()
+        tails.append(max(0, drained(server, before, rate * seconds)[-1][0] - end))
+        before = len(Receiver.got)
+        b.load(server, "webhooks", "told", "--count", 5 * rate)
+        times = [at for at, _ in drained(server, before, 5 * rate)]
+        most.append(len(times) / (times[-1] - times[0]))
+        b.keep("webhooks", tail_s=tails[-1], most_per_second=most[-1])
+    twice = len(Receiver.got) - len({key for _, key in Receiver.got})
+    if twice:
+        b.failures.append(f"webhooks: {twice} came twice")
+    b.say(f"{rate:,} webhooks/s of as many runs, {seconds * RUNS} s: the last one after the last run",
+          f"{median(tails) * 1e3:.0f} ms; server CPU {median(cpu):.0f} %, without rules {median(runs_alone):.0f} %; at most "
+          f"{median(most):,.0f}/s", f"{rate:,}/s", median(tails) < 1 and median(most) >= rate, command("told", *paced))
     server.stop()
 
 
@@ -636,8 +798,8 @@ def row_stress(b):
 
 
 ROWS = {"start": row_start, "million": row_million, "list": row_list, "memory": row_memory, "get": row_get, "create": row_create,
-        "upload": row_upload, "enqueue": row_enqueue, "s3": row_s3, "watch": row_watch, "triggers": row_triggers, "tasks": row_tasks,
-        "stress": row_stress, "leak": row_leak}
+        "upload": row_upload, "enqueue": row_enqueue, "s3": row_s3, "watch": row_watch, "watchers": row_watchers, "parents": row_parents,
+        "webhooks": row_webhooks, "triggers": row_triggers, "hour": row_hour, "tasks": row_tasks, "stress": row_stress, "leak": row_leak}
 
 
 def main():

@@ -1,12 +1,13 @@
 /* Load generator for any server of this API: Connect over HTTP/2 with prior knowledge.
  *
- *     load --target HOST:PORT --op NAME [--connections N] [--streams N] [--count N] [--pid SERVER] [--seed TEXT]
+ *     load --target HOST:PORT --op NAME [--connections N] [--streams N] [--count N] [--rate N] [--pid SERVER] [--seed TEXT]
  *
  * Prints one line of JSON: calls, failures, seconds, calls per second, p50/p99/max in ms, and with --pid the server's CPU
  * microseconds per call and its resident memory. One thread, one epoll loop, closed loop: each stream sends its next
- * call when the last was answered. With --op watch the streams stay open, count is a number of changes, and the times
- * are those from sending a change until a stream has it. With --op idle the connections are held until the standard
- * input ends. Loopback only. */
+ * call when the last was answered; with --rate so many calls are sent in a second, and their times count from when they were
+ * due. With --op watch the streams stay open, count is a number of changes, and the times
+ * are those from sending a change until a stream has it; all_p50_ms and all_max_ms until the last one has it. With --op idle
+ * the connections are held until the standard input ends. Loopback only. */
 #include "load_int.h"
 
 #include "base/ctx.h"
@@ -43,6 +44,7 @@ struct call {
     int status;
     enum load_how how;
     bool second; /* of a pair */
+    bool idle;   /* with --rate: may send the next one */
     bool seen;   /* a stream: has something since the change */
     size_t sent, size, got;
     char *body;
@@ -60,6 +62,7 @@ static struct connection connections[CONNECTIONS_MAX];
 static const struct load_op *op;
 static long next_number, done, failed;
 static int64_t *latencies;
+static int64_t *slowest; /* of each change: until all streams had it */
 static char first_failure[512];
 static long seen;        /* streams that have the change */
 static int64_t heard_ns; /* anything came on a stream */
@@ -227,7 +230,7 @@ static int on_data(nghttp2_session *s, uint8_t flags, int32_t id, const uint8_t 
     }
     if (call && call->how == LOAD_STREAM && call->status == 200)
         on_news(call);
-    if (call && call->how == LOAD_STREAM && !op->watches)
+    if (call && call->how == LOAD_STREAM && !op->watches && call->c)
         nghttp2_submit_rst_stream(s, NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
     return 0;
 }
@@ -247,8 +250,10 @@ static int on_close(nghttp2_session *s, int32_t id, uint32_t error, void *arg)
     struct call *call = nghttp2_session_get_stream_user_data(s, id);
     if (!call)
         return 0;
-    if (!call->c)
-        return 0; /* the sender of changes */
+    if (!call->c) { /* the sender of changes; what parents watch, which does not end */
+        failed += call->how == LOAD_STREAM;
+        return 0;
+    }
     bool good = is_good(call, error);
     if (good && (op->then_create || op->then_get) && !call->second) {
         start_second(c, call);
@@ -258,7 +263,8 @@ static int on_close(nghttp2_session *s, int32_t id, uint32_t error, void *arg)
         snprintf(first_failure, sizeof(first_failure), "%d %.*s", call->status,
                  (int)(call->got < 300 ? call->got : 300), call->reply);
     latencies[done++] = time_now_ns() - call->started_ns;
-    if (next_number >= load_opt.count)
+    call->idle = true;
+    if (load_opt.rate || next_number >= load_opt.count)
         return 0;
     start_call(call->c, call);
     if (call->c != c)
@@ -353,6 +359,52 @@ static void run_loop(long until)
     }
 }
 
+/* ---- calls at a rate ----------------------------------------------------------------------------------------------- */
+
+static struct call *idle_call(struct connection *c)
+{
+    for (int k = 0; k < load_opt.streams; k++)
+        if (c->calls[k].idle)
+            return &c->calls[k];
+    return NULL;
+}
+
+/* Those whose time has come, on one connection after the other. */
+static void start_due(int64_t begin_ns)
+{
+    while (next_number < load_opt.count) {
+        int64_t due_ns = begin_ns + next_number * NS_PER_S / load_opt.rate;
+        struct connection *c = &connections[next_number % load_opt.connections];
+        struct call *call = idle_call(c);
+        if (due_ns > time_now_ns() || !call)
+            return;
+        call->idle = false;
+        start_call(c, call);
+        call->started_ns = due_ns;
+        flush_out(c);
+    }
+}
+
+static void run_paced(void)
+{
+    struct epoll_event events[256];
+    int64_t begin_ns = time_now_ns();
+    int64_t end_ns = begin_ns + (load_opt.count / load_opt.rate + 60) * NS_PER_S;
+    for (int i = 0; i < load_opt.connections; i++) {
+        connections[i].calls = calloc((size_t)load_opt.streams, sizeof(struct call));
+        for (int k = 0; k < load_opt.streams; k++)
+            connections[i].calls[k].idle = true;
+    }
+    while (done < load_opt.count) {
+        start_due(begin_ns);
+        turn(events, epoll_wait(ep, events, 256, 1));
+        if (time_now_ns() > end_ns) {
+            fprintf(stderr, "load: %ld of %ld done a minute after the last was due\n", done, load_opt.count);
+            exit(1);
+        }
+    }
+}
+
 /* ---- streams that stay open ---------------------------------------------------------------------------------------- */
 
 /* Until nothing has come for a while, or all streams have something (wanted). */
@@ -393,8 +445,23 @@ static void watch_changes(long changes)
         arena_done(&mem);
         flush_out(sender);
         listen_until(streams);
+        slowest[n] = time_now_ns() - now;
         listen_until(0);
     }
+}
+
+/* Each parent's, before its first child. */
+static void watch_children(void)
+{
+    struct call *calls = calloc((size_t)load_opt.connections, sizeof(*calls));
+    struct arena mem;
+    arena_init(&mem, 0);
+    for (int i = 0; i < load_opt.connections; i++) {
+        submit(&connections[i], &calls[i], load_watch_children(&mem, i));
+        flush_out(&connections[i]);
+    }
+    arena_done(&mem);
+    listen_until(load_opt.connections);
 }
 
 /* ---- what is measured --------------------------------------------------------------------------------------------- */
@@ -448,6 +515,11 @@ static void report(int64_t took_ns, double cpu_us)
            op->name, load_opt.connections, load_opt.streams, done, failed, s, (double)done / s,
            (double)latencies[done / 2] / 1e6, (double)latencies[done * 99 / 100] / 1e6,
            (double)latencies[done - 1] / 1e6);
+    if (op->watches) {
+        qsort(slowest, (size_t)load_opt.count, sizeof(*slowest), by_value);
+        printf(", \"all_p50_ms\": %.2f, \"all_max_ms\": %.2f", (double)slowest[load_opt.count / 2] / 1e6,
+               (double)slowest[load_opt.count - 1] / 1e6);
+    }
     if (load_opt.pid)
         printf(", \"server_cpu_us\": %.2f, \"server_rss_kib\": %ld", cpu_us / (double)done, server_rss_kib());
     printf("}\n");
@@ -478,6 +550,24 @@ static void call_once(const struct load_op *o, char *reply, size_t *n)
     done = next_number = seen = 0;
 }
 
+static void make_parents(void)
+{
+    static char reply[4096];
+    struct arena mem;
+    size_t n;
+    char base[sizeof(load_made.run)];
+    arena_init(&mem, 0);
+    snprintf(base, sizeof(base), "bench-%s-%d", load_opt.seed, (int)getpid());
+    for (int i = 0; i < load_opt.connections; i++) {
+        snprintf(load_made.run, sizeof(load_made.run), "%s", base);
+        snprintf(load_made.run, sizeof(load_made.run), "%s", load_parent_run(&mem, i));
+        call_once(&load_ops[LOAD_SLEEPER], reply, &n);
+    }
+    snprintf(load_made.run, sizeof(load_made.run), "%s", base);
+    arena_done(&mem);
+    watch_children();
+}
+
 static void prepare(void)
 {
     static char reply[4096];
@@ -489,6 +579,8 @@ static void prepare(void)
         snprintf(load_made.run, sizeof(load_made.run), "bench-%s-%d", load_opt.seed, (int)getpid());
         call_once(&load_ops[LOAD_SLEEPER], reply, &n);
     }
+    if (op->parents)
+        make_parents();
     if (!op->needs_run)
         return;
     call_once(&load_ops[LOAD_CREATE], reply, &n);
@@ -520,6 +612,8 @@ static void parse(int argc, char **argv)
             load_opt.streams = (int)strtol(v, NULL, 10);
         else if (strcmp(argv[i], "--count") == 0)
             load_opt.count = strtol(v, NULL, 10);
+        else if (strcmp(argv[i], "--rate") == 0)
+            load_opt.rate = strtol(v, NULL, 10);
         else if (strcmp(argv[i], "--pid") == 0)
             load_opt.pid = strtol(v, NULL, 10);
         else if (strcmp(argv[i], "--run") == 0)
@@ -531,10 +625,11 @@ static void parse(int argc, char **argv)
     bool loopback = strncmp(load_opt.host, "127.", 4) == 0;
     if (!op || !loopback || load_opt.port <= 0 || load_opt.connections < 1 ||
         load_opt.connections >= CONNECTIONS_MAX / 2 || load_opt.streams < 1 || load_opt.count < 1 ||
-        load_opt.count > COUNT_MAX) {
+        load_opt.count > COUNT_MAX || load_opt.rate < 0) {
         fprintf(stderr, "usage: load --target 127.0.0.1:PORT --op "
-                        "create|get|list-actions|enqueue|upload|create-get|watch|open-watch|mixed|idle "
-                        "[--connections N] [--streams N] [--count N] [--pid SERVER] [--seed TEXT] [--run NAME]\n");
+                        "create|get|list-actions|enqueue|parents|upload|told|create-get|watch|open-watch|mixed|idle "
+                        "[--connections N] [--streams N] [--count N] [--rate N] [--pid SERVER] [--seed TEXT] "
+                        "[--run NAME]\n");
         exit(2);
     }
 }
@@ -566,6 +661,10 @@ static void hold(void)
 static void run_calls(void)
 {
     long streams = (long)load_opt.connections * load_opt.streams;
+    if (load_opt.rate) {
+        run_paced();
+        return;
+    }
     start_all();
     if (!op->watches) {
         run_loop(load_opt.count);
@@ -584,6 +683,7 @@ int main(int argc, char **argv)
     size_t samples = op->watches ? (size_t)(load_opt.count + 1) * (size_t)(load_opt.connections * load_opt.streams)
                                  : (size_t)load_opt.count;
     latencies = calloc(samples + 16, sizeof(*latencies));
+    slowest = calloc((size_t)load_opt.count, sizeof(*slowest));
     for (int i = 0; i < load_opt.connections * (op->then_get ? 2 : 1); i++) {
         open_connection(&connections[i]);
         flush_out(&connections[i]);

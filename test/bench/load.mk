@@ -8,5 +8,5 @@ $(BUILD)/bench/load: $(LOAD_SRC) test/bench/load_int.h $(BUILD)/libtern.a
 bench-ready: $(BUILD)/tern $(BUILD)/bench/load $(BUILD)/bench/s3_bench $(BUILD)/test/s3d
 	@:
 
-bench: bench-ready ## every number, about 10 minutes; BENCH_QUICK=1: one run of each; BENCH_ROWS="create get" some rows
+bench: bench-ready ## every number, about 20 minutes; BENCH_QUICK=1: one run of each; BENCH_ROWS="create get" some rows
 	@$(PYTHON) test/bench/bench.py --build $(BUILD) $(BENCH_ROWS)

@@ -10,6 +10,7 @@
 
 #define SPECS 10
 #define RUNS "/flyteidl2.workflow.RunService/"
+#define ACTIONS "/flyteidl2.actions.ActionsService/"
 
 struct load_made load_made;
 
@@ -150,17 +151,23 @@ static struct load_message list(struct arena *mem, long i)
     return (struct load_message){&WorkflowListActionsRequest_type, r, RUNS "ListActions", LOAD_UNARY};
 }
 
-/* A child of the sleeper. */
-static struct load_message enqueue(struct arena *mem, long i)
+static CommonActionIdentifier *action_id(struct arena *mem, const char *run, str name)
+{
+    CommonActionIdentifier *id = pb_new(mem, CommonActionIdentifier);
+    id->run = run_id(mem, run);
+    id->name = name;
+    return id;
+}
+
+/* A child of the sleeper that is that run. */
+static struct load_message enqueue_in(struct arena *mem, const char *run, long i)
 {
     ActionsEnqueueRequest *r = pb_new(mem, ActionsEnqueueRequest);
     ActionsAction *a = r->action = pb_new(mem, ActionsAction);
-    a->action_id = pb_new(mem, CommonActionIdentifier);
-    a->action_id->run = run_id(mem, load_made.run);
-    a->action_id->name = arena_printf(mem, "c%s%ld", load_opt.seed, i);
+    a->action_id = action_id(mem, run, arena_printf(mem, "c%s%ld", load_opt.seed, i));
     a->has_parent_action_name = true;
     a->parent_action_name = STR("a0");
-    a->run_output_base = arena_printf(mem, "s3://tern/flytesnacks/development/%s", load_made.run);
+    a->run_output_base = arena_printf(mem, "s3://tern/flytesnacks/development/%s", run);
     a->input_uri = arena_printf(mem, "%s/inputs.pb", a->run_output_base.p);
     a->spec_case = ActionsAction_task_tag;
     a->task = pb_new(mem, WorkflowTaskAction);
@@ -170,8 +177,18 @@ static struct load_message enqueue(struct arena *mem, long i)
     a->task->id->domain = STR("development");
     a->task->id->name = a->task->spec->task_template->id->name;
     a->task->id->version = STR("v1");
-    return (struct load_message){&ActionsEnqueueRequest_type, r, "/flyteidl2.actions.ActionsService/Enqueue",
-                                 LOAD_UNARY};
+    return (struct load_message){&ActionsEnqueueRequest_type, r, ACTIONS "Enqueue", LOAD_UNARY};
+}
+
+static struct load_message enqueue(struct arena *mem, long i)
+{
+    return enqueue_in(mem, load_made.run, i);
+}
+
+/* A child of one parent after the other. */
+static struct load_message enqueue_in_turn(struct arena *mem, long i)
+{
+    return enqueue_in(mem, load_parent_run(mem, (int)(i % load_opt.connections)), i);
 }
 
 static struct load_message upload(struct arena *mem, long i)
@@ -187,6 +204,15 @@ static struct load_message upload(struct arena *mem, long i)
     r->inputs->literals.p[0] = duration_input(mem, i);
     return (struct load_message){&DataproxyUploadInputsRequest_type, r,
                                  "/flyteidl2.dataproxy.DataProxyService/UploadInputs", LOAD_UNARY};
+}
+
+/* A run of which the rule "bench" of the server's notify.file tells. */
+static struct load_message create_told(struct arena *mem, long i)
+{
+    WorkflowCreateRunRequest *r = create(mem, i).msg;
+    r->run_spec->notification_settings_case = TaskRunSpec_notification_rule_name_tag;
+    r->run_spec->notification_rule_name = STR("bench");
+    return (struct load_message){&WorkflowCreateRunRequest_type, r, RUNS "CreateRun", LOAD_UNARY};
 }
 
 /* ---- streams ------------------------------------------------------------------------------------------------------ */
@@ -205,6 +231,19 @@ static struct load_message watch_run(struct arena *mem, long i)
     (void)i;
     r->run_id = run_id(mem, load_made.run);
     return (struct load_message){&WorkflowWatchRunDetailsRequest_type, r, RUNS "WatchRunDetails", LOAD_STREAM};
+}
+
+const char *load_parent_run(struct arena *mem, int parent)
+{
+    return arena_printf(mem, "%s-%d", load_made.run, parent).p;
+}
+
+struct load_message load_watch_children(struct arena *mem, int parent)
+{
+    ActionsWatchForUpdatesRequest *r = pb_new(mem, ActionsWatchForUpdatesRequest);
+    r->filter_case = ActionsWatchForUpdatesRequest_parent_action_id_tag;
+    r->parent_action_id = action_id(mem, load_parent_run(mem, parent), STR("a0"));
+    return (struct load_message){&ActionsWatchForUpdatesRequest_type, r, ACTIONS "WatchForUpdates", LOAD_STREAM};
 }
 
 /* ---- what a server meets in its life ------------------------------------------------------------------------------ */
@@ -279,5 +318,7 @@ const struct load_op load_ops[LOAD_OPS] = {
     {"watch", watch, .needs_open = true, .watches = true},
     {"open-watch", watch, .needs_run = true, .first_only = true},
     {"mixed", mixed, .needs_run = true, .errors_too = true},
+    {"parents", enqueue_in_turn, .parents = true},
+    {"told", create_told, .needs_run = false},
     {"idle", get, .needs_run = true, .holds = true},
 };
