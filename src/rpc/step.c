@@ -53,9 +53,10 @@ enum code stream_step(struct lane_entry *e, struct ctx *cx)
     st->verdict = VERDICT_END;
     st->wake_ns = INT64_MAX;
     TRY(c->method->pb->stream(cx, req, st));
-    if (c->method->audited && !st->audited)
+    if (c->method->audited && !st->audited && st->sent) { /* what changes something is answered */
         TRY(c->rpc->cfg.audit(cx, c->method->pb, req, NULL));
-    st->audited = true;
+        st->audited = true;
+    }
     return CODE_OK;
 }
 

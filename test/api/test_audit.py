@@ -57,6 +57,27 @@ def test_what_was_refused_changed_nothing_and_what_was_acknowledged_is_there_aft
     assert changes(server) == [("ProjectService/CreateProject", p) for p in ("p1", "p2", "p3")]
 
 
+def test_a_stream_is_there_once_and_only_when_a_message_has_changed_something(make_tern):
+    server = make_tern(args=["--auth.executors", os.getuid()]).start()
+    path = "/flyteidl2.workflow.InternalRunService/RecordActionStream"
+    assert wire.create_run(server.endpoint, wire.sleeper("streamed")).status == 200
+    made = changes(server)
+
+    def send(*messages):
+        body = b"".join(wire.frame(json.dumps(m).encode()) for m in messages)
+        return wire.stream_error(wire.post(server.endpoint, path, body, "application/connect+json"))[0]
+
+    def record(name):
+        task = {"id": wire.task_spec("core-sleep")["taskTemplate"]["id"], "spec": wire.task_spec("core-sleep")}
+        return {"request": {"actionId": {"run": wire.run_id("streamed"), "name": name}, "parent": "a0", "task": task,
+                            "inputUri": f"s3://tern/flytesnacks/development/streamed/{name}/inputs.pb"}}
+
+    assert send() is None and send({"request": {}}) == "invalid_argument"
+    assert changes(server) == made
+    assert send(record("x"), record("y")) is None
+    assert [rpc for rpc, _ in changes(server)[len(made):]] == ["InternalRunService/RecordActionStream"]
+
+
 def test_questions(server):
     for name in ("one", "two", "three"):
         wire.create_project(server.endpoint, name)
