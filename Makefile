@@ -216,10 +216,10 @@ $(BUILD)/test/pbtool: test/pb/pbtool.c $(KINDS_OBJ) $(BUILD)/libtern.a
 	$(call say,CC,$<) $(CC) $(CPPFLAGS) $(CFLAGS) -Wall -Wextra -Werror $(LDFLAGS) -o $@ $< $(KINDS_OBJ) $(BUILD)/libtern.a $(LDLIBS)
 
 .PHONY: pb-ready test-pb
-pb-ready: $(BUILD)/test/pbtool $(PB_VENV)/ready
+pb-ready: $(BUILD)/test/pbtool $(BUILD)/tern $(PB_VENV)/ready
 
 test-pb: pb-ready ## messages, JSON, rules and IDL against the published packages
-	BUILD=$(BUILD) $(PB_VENV)/bin/python -m pytest -q -p no:cacheprovider test/pb
+	BUILD=$(BUILD) TERN=$(BUILD)/tern $(PB_VENV)/bin/python -m pytest -q -p no:cacheprovider test/pb
 
 # Suites with rules of their own.
 include $(wildcard test/*/*.mk)

@@ -3,7 +3,8 @@ import sys
 
 import pytest
 
-sys.path.insert(0, os.path.dirname(__file__))
+HERE = os.path.dirname(__file__)
+sys.path[:0] = [HERE, os.path.join(HERE, '..', 'api'), os.path.join(HERE, '..')]  # harness.py, waiting.py
 
 from tool import Tool  # noqa: E402
 
