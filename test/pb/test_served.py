@@ -10,7 +10,6 @@ import struct
 import grpc
 import pytest
 from google.protobuf import json_format
-from harness import Tern
 
 from broken import requests
 from judge import path_of, violations
@@ -72,13 +71,6 @@ class Client:
     def close(self):
         self.http.close()
         self.channel.close()
-
-
-@pytest.fixture(scope='module')
-def server(tmp_path_factory):
-    tern = Tern(tmp_path_factory.mktemp('served') / 'tern').start()
-    yield tern
-    tern.finish()
 
 
 @pytest.fixture(scope='module')
