@@ -126,8 +126,9 @@ def nobody(build, *args):
     """A pytest run as an account without rights, groups, a home or a cgroup (D-23)."""
     if os.geteuid() != 0 or not shutil.which('setpriv') or not shutil.which('unshare'):
         return 0, 0, ['becoming another account needs root, setpriv and unshare']
-    # Other servers that tests run are installed below build/, where that account may not write.
-    install = 'import connector_server, moto_server; connector_server.python(); moto_server.python()'
+    # Other programs that tests run are installed below build/, where that account may not write.
+    install = ('import shutil, buf_cli, connector_server, moto_server; connector_server.python(); moto_server.python(); '
+               'shutil.which("npm") and buf_cli.program()')
     subprocess.run([VENV, '-c', install], cwd=os.path.join(ROOT, 'test'), check=True)
     prefix = subprocess.run([VENV, '-c', 'import sys; print(sys.base_prefix)'], capture_output=True, text=True).stdout.strip()
     become = (os.path.join(ROOT, 'tools', 'nobody.sh'), f'{prefix}:{ROOT}')
