@@ -96,6 +96,31 @@ def test_named_run_and_its_duplicate(sdk, run):
         raise AssertionError("a second run of the same name was accepted")
 
 
+def test_names_that_the_server_gives(tern):
+    message = wire.sleeper("", seconds=0)
+    del message["runId"]
+    made = [wire.create_run(tern.endpoint, {**message, "projectId": wire.PROJECT}).json for _ in range(10)]
+    names = {m["run"]["action"]["id"]["run"]["name"] for m in made}
+    assert len(names) == 10 and all(re.fullmatch("r[bcdfghjklmnpqrstvwxz2456789]{19}", n) for n in names), names
+
+
+@pytest.mark.parametrize("name", ["", "x" * 31, "Upper", "1st", "-a", "a-", "a_b", "a.b", "a/b", "ä"])
+def test_names_that_are_none(tern, name):
+    answer = wire.create_run(tern.endpoint, wire.sleeper(name))
+    assert answer.code == "invalid_argument" and "name" in answer.message, answer
+
+
+def test_a_duplicate_leaves_the_inputs(tern):
+    def inputs():
+        root = {"actionId": {"run": wire.run_id("twice"), "name": "a0"}}
+        return wire.call(tern.endpoint, "/flyteidl2.dataproxy.DataProxyService/GetActionData", root).json["inputs"]
+
+    assert wire.create_run(tern.endpoint, wire.sleeper("twice", seconds=1)).status == 200
+    before = inputs()
+    assert wire.create_run(tern.endpoint, wire.sleeper("twice", seconds=2)).code == "already_exists"
+    assert inputs() == before and '"1s"' in wire.json.dumps(before)
+
+
 def test_run_without_outputs(run):
     run(basic.nothing, text="hello")
 
