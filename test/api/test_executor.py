@@ -129,6 +129,27 @@ def test_life_of_a_reported_action(server):
     assert details(server, "theirs")["status"]["phase"] == "ACTION_PHASE_FAILED"
 
 
+def test_reports_out_of_order_and_again(server):
+    def report(phase, attempts):
+        assert outcome(wire.call(server, INTERNAL + "UpdateActionStatus", status("retried", f"ACTION_PHASE_{phase}", attempts))) == OK
+        seen = details(server, "retried")["status"]
+        return seen["phase"].removeprefix("ACTION_PHASE_"), seen["attempts"]
+
+    assert outcome(wire.call(server, INTERNAL + "RecordAction", record("retried"))) == OK
+    assert report("RUNNING", 1) == ("RUNNING", 1)
+    assert report("FAILED", 1) == ("FAILED", 1)
+    assert report("RUNNING", 1) == ("FAILED", 1)
+    assert report("RUNNING", 2) == ("RUNNING", 2)
+    assert report("SUCCEEDED", 2) == ("SUCCEEDED", 2)
+    assert report("RUNNING", 2) == report("FAILED", 3) == ("SUCCEEDED", 2)
+    said = event("retried", "ACTION_PHASE_RUNNING", clusterEvents=[{"occurredAt": "2026-01-01T00:00:00Z", "message": "pulled"}])
+    assert wire.call(server, EVENTS, {"events": [said]}).status == 200
+    once = details(server, "retried")
+    assert "pulled" in str(once["attempts"])
+    assert wire.call(server, EVENTS, {"events": [said, said]}).status == 200
+    assert details(server, "retried") == once
+
+
 def test_life_by_streams(server):
     assert stream(server, INTERNAL + "RecordActionStream", {"request": record("streamed")})["response"].get("status", {}) == {}
     reply = stream(server, INTERNAL + "RecordActionEventStream",
