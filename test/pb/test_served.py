@@ -10,6 +10,7 @@ import struct
 import grpc
 import pytest
 from google.protobuf import json_format
+from harness import Tern
 
 from broken import requests
 from judge import path_of, violations
@@ -60,9 +61,9 @@ class Client:
         error = json.loads(answer[5:5 + size]).get('error', {}) if flags == 2 else {}
         return error.get('code'), error.get('message', '')
 
-    def grpc(self, rpc, message):
+    def grpc(self, rpc, message, timeout=60):
         try:
-            for _ in self.channel.stream_stream(f'/{rpc}')(iter([message.SerializeToString()]), timeout=60):
+            for _ in self.channel.stream_stream(f'/{rpc}')(iter([message.SerializeToString()]), timeout=timeout):
                 pass
         except grpc.RpcError as e:
             return e.code().name.lower(), e.details()
@@ -143,3 +144,34 @@ def test_what_is_missing_says_so_before_it_looks_at_rules(client, rpc):
     assert broken_requests(rpc)
     for where, rule, request in broken_requests(rpc):
         assert client.connect(rpc, request)[0] == client.grpc(rpc, request)[0] == 'unimplemented', rule
+
+
+# ---- organizations: there are none, and nobody has to name one ------------------------------------------------------
+
+def without_organization(rpc):
+    """Requests that are good but for an organization that is empty."""
+    for rule, place, good, bad in requests(METHODS[rpc].input_type):
+        if rule.id == 'string.min_len' and (rule.field in ('org', 'organization') or 'Org' in rule.owner.name):
+            assert broken_at(rule, place, good, bad) is None
+            yield place, bad
+
+
+@pytest.fixture
+def own_client(tmp_path):
+    """Of a server that may change."""
+    tern = Tern(tmp_path / 'tern').start()
+    c = Client(tern.endpoint)
+    yield c
+    c.close()
+    tern.finish()
+
+
+def test_an_empty_organization_is_accepted_everywhere(own_client):
+    asked = 0
+    for rpc in sorted(METHODS.keys() - MISSING):
+        for place, request in without_organization(rpc):
+            # Watches go on until there is no more time.
+            code, text = own_client.grpc(rpc, request, timeout=0.3 if METHODS[rpc].server_streaming else 60)
+            assert not (code == 'invalid_argument' and place.rpartition('.')[2] in text), (rpc, place, code, text)
+            asked += 1
+    assert asked > 100
