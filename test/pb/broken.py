@@ -86,7 +86,7 @@ class Rule:
     field: str  # a field or a oneof; '' for a rule of the message
     id: str  # as violations have it
     fields: tuple  # what has to be there first
-    break_: Callable  # of a message of that type
+    break_: Callable | None  # of a message of that type; None: nothing does
 
     @property
     def name(self):
@@ -248,18 +248,16 @@ def follow(m, way):
 
 
 def requests(d):
-    """(rule, the place of its field, a request that keeps all rules, a copy that breaks this one or None) for each rule
-    within reach of d."""
+    """(rule, the place of its field, a request that breaks it and no other) for each rule within reach of d that anything
+    breaks."""
     for owner, way in ways(d):
         for rule in rules(owner):
-            good = complete(message_factory.GetMessageClass(d)())
-            m = follow(good, way)
+            if rule.break_ is None:
+                continue
+            request = complete(message_factory.GetMessageClass(d)())
+            m = follow(request, way)
             for f in rule.fields:
                 if not present(m, f):
                     put(m, f)
-            bad = None
-            if rule.break_:
-                bad = type(good)()
-                bad.CopyFrom(good)
-                rule.break_(follow(bad, way))
-            yield rule, '.'.join(filter(None, (place_of(way), rule.field))), good, bad
+            rule.break_(m)
+            yield rule, '.'.join(filter(None, (place_of(way), rule.field))), request
