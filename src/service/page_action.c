@@ -1,4 +1,4 @@
-/* The shown action on a run's page: error, attempts, report, log. See page_run_int.h. */
+/* The shown action on a run's page: error, attempts, events, report, log. See page_run_int.h. */
 #include "service/page_run_int.h"
 
 #include "app.h"
@@ -21,13 +21,13 @@ static str wait_reason(struct ctx *cx, const struct page_run *p, const struct st
     return o.state == EXEC_WAITING ? o.reason : t->wait_reason;
 }
 
-static void attempts_table(struct ctx *cx, buf *b, const struct page_run *p, const struct store_attempt *shown)
+static void attempts_table(struct ctx *cx, buf *b, const struct page_run *p)
 {
     buf_str(b, STR("<div class=\"card\"><table><thead><tr><th>Attempt</th><th>Phase</th><th>Queued</th><th>Running</th>"
                    "<th>Ended</th><th>Error</th></tr></thead><tbody>"));
     for (size_t i = 0; i < p->attempt_count; i++) {
         const struct store_attempt *t = &p->attempts[i];
-        bool marked = p->attempt_count > 1 && t == shown;
+        bool marked = p->attempt_count > 1 && t == p->shown_attempt;
         buf_printf(b, "<tr%s><td><a href=\"?action=", marked ? " class=\"shown\"" : "");
         html_url(b, p->shown->name);
         buf_printf(b, "&amp;attempt=%u#action\">%u</a></td><td>", t->attempt, t->attempt);
@@ -39,6 +39,25 @@ static void attempts_table(struct ctx *cx, buf *b, const struct page_run *p, con
         }
         buf_str(b, STR("</td><td class=\"why\">"));
         html_text(b, t->error.n ? t->error : wait_reason(cx, p, t));
+        buf_str(b, STR("</td></tr>"));
+    }
+    buf_str(b, STR("</tbody></table></div>"));
+}
+
+static void events_table(buf *b, const struct page_run *p)
+{
+    if (p->event_count == 0)
+        return;
+    buf_str(b, STR("<h3>Events</h3><div class=\"card\"><table class=\"events\"><thead><tr><th>Time</th><th>Reason</th>"
+                   "<th>Message</th></tr></thead><tbody>"));
+    for (size_t i = 0; i < p->event_count; i++) {
+        const struct store_event *e = &p->events[i];
+        buf_str(b, STR("<tr><td class=\"num\">"));
+        html_clock(b, e->time_ns);
+        buf_printf(b, "</td><td%s>", e->kind == WORKFLOW_CLUSTER_EVENT_TYPE_WARNING ? " class=\"warning\"" : "");
+        html_text(b, e->reason);
+        buf_str(b, STR("</td><td class=\"said\">"));
+        html_text(b, e->message);
         buf_str(b, STR("</td></tr>"));
     }
     buf_str(b, STR("</tbody></table></div>"));
@@ -114,18 +133,9 @@ static void error_box(buf *b, const struct store_action *a)
     buf_str(b, STR("</pre>"));
 }
 
-static const struct store_attempt *chosen(const struct page_run *p)
-{
-    const struct store_attempt *t = NULL;
-    for (size_t i = 0; i < p->attempt_count; i++)
-        if (p->attempt == 0 || p->attempts[i].attempt == p->attempt)
-            t = &p->attempts[i];
-    return t;
-}
-
 void page_action_put(struct ctx *cx, buf *b, const struct page_run *p)
 {
-    const struct store_attempt *t = chosen(p);
+    const struct store_attempt *t = p->shown_attempt;
     buf_str(b, STR("<section id=\"action\"><h2>"));
     html_text(b, p->shown->function_name.n ? p->shown->function_name : p->shown->name);
     buf_str(b, STR(" <small>"));
@@ -134,8 +144,10 @@ void page_action_put(struct ctx *cx, buf *b, const struct page_run *p)
     html_phase(b, p->shown->phase);
     buf_str(b, STR("</h2>"));
     error_box(b, p->shown);
+    if (t)
+        attempts_table(cx, b, p);
+    events_table(b, p);
     if (t) {
-        attempts_table(cx, b, p, t);
         report(cx, b, t);
         log_lines(cx, b, p, t->attempt);
     }

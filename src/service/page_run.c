@@ -10,6 +10,7 @@
 
 #define PAGE_BYTES_MAX ((size_t)8 << 20)
 #define ACTIONS_MAX 2000
+#define EVENTS_MAX 100
 #define REFRESH_S 2
 
 void service_page_run_url(buf *b, const struct store_run *run)
@@ -58,6 +59,23 @@ static enum code parse(struct ctx *cx, const struct rpc_page_request *req, struc
     return CODE_OK;
 }
 
+static const struct store_attempt *chosen(const struct page_run *p)
+{
+    const struct store_attempt *t = NULL;
+    for (size_t i = 0; i < p->attempt_count; i++)
+        if (p->attempt == 0 || p->attempts[i].attempt == p->attempt)
+            t = &p->attempts[i];
+    return t;
+}
+
+static enum code load_shown(struct ctx *cx, struct page_run *p)
+{
+    TRY(store_attempt_list(cx, p->shown, &p->attempts, &p->attempt_count));
+    p->shown_attempt = chosen(p);
+    uint32_t attempt = p->shown_attempt ? p->shown_attempt->attempt : p->shown->attempt;
+    return store_event_newest(cx, p->shown->id, attempt, EVENTS_MAX, &p->events, &p->event_count);
+}
+
 static enum code load(struct ctx *cx, void *arg)
 {
     struct page_run *p = arg;
@@ -66,7 +84,7 @@ static enum code load(struct ctx *cx, void *arg)
     for (size_t i = 0; i < p->n; i++)
         if (str_eq(p->actions[i].name, p->action.n ? p->action : STR("a0")))
             p->shown = &p->actions[i];
-    return p->shown ? store_attempt_list(cx, p->shown, &p->attempts, &p->attempt_count) : CODE_OK;
+    return p->shown ? load_shown(cx, p) : CODE_OK;
 }
 
 /* ---- the head ---------------------------------------------------------------------------------------------------- */

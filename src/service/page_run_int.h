@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "rpc/page.h"
 #include "store/attempt.h"
+#include "store/event.h"
 #include "store/run.h"
 
 /* What a request of the page asked for, and what was found; everything in cx->mem. */
@@ -18,6 +19,9 @@ struct page_run {
     struct store_action *shown; /* NULL = there is no action of that name */
     struct store_attempt *attempts;
     size_t attempt_count;
+    const struct store_attempt *shown_attempt; /* NULL = there is none of that number */
+    struct store_event *events;                /* of the shown action and attempt, newest first */
+    size_t event_count;
     int64_t now_ns; /* wall clock: the end of what has not ended */
 };
 
@@ -28,7 +32,7 @@ rpc_page_fn service_page_run;
 
 /* page_tree.c: the actions as a table, children below their parent, with a bar of time each. */
 void page_tree_put(struct ctx *cx, buf *b, const struct page_run *p);
-/* page_action.c: the shown action: error, attempts, report, log. */
+/* page_action.c: the shown action: error, attempts, events, report, log. */
 void page_action_put(struct ctx *cx, buf *b, const struct page_run *p);
 
 #endif

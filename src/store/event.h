@@ -19,5 +19,8 @@ must_check_ enum code store_event_add(struct ctx *cx, struct store_event *e);
 /* After seq, at most max; attempt 0 = of all attempts. */
 must_check_ enum code store_event_list(struct ctx *cx, uint64_t action_id, uint32_t attempt, int64_t after, size_t max,
                                        struct store_event **out, size_t *n);
+/* Newest first: those of the attempt and those of the action as a whole (attempt 0). */
+must_check_ enum code store_event_newest(struct ctx *cx, uint64_t action_id, uint32_t attempt, size_t max,
+                                         struct store_event **out, size_t *n);
 
 #endif

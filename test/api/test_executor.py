@@ -116,14 +116,17 @@ def test_life_of_a_reported_action(server):
     seen = details(server, "theirs")
     assert seen["status"]["phase"] == "ACTION_PHASE_RUNNING" and seen["metadata"]["parent"] == "a0"
     assert wire.call(server, EVENTS, {"events": [
-        event("theirs", "ACTION_PHASE_RUNNING", clusterEvents=[{"occurredAt": "2026-01-01T00:00:00Z", "message": "pulled"}]),
+        event("theirs", "ACTION_PHASE_RUNNING", clusterEvents=[
+            {"occurredAt": "2026-01-01T01:02:03Z", "type": "TYPE_NORMAL", "reason": "<Pulled>", "message": "pulled a & b"}]),
         event("theirs", "ACTION_PHASE_FAILED", errorInfo={"kind": "KIND_USER", "message": "their error"}),
     ]}).status == 200
     assert outcome(wire.call(server, INTERNAL + "UpdateActionStatus", status("theirs", "ACTION_PHASE_FAILED"))) == OK
     seen = details(server, "theirs")
     assert seen["status"]["phase"] == "ACTION_PHASE_FAILED" and seen["errorInfo"]["message"] == "their error"
     attempt, = seen["attempts"]
-    assert attempt["phase"] == "ACTION_PHASE_FAILED" and attempt["clusterEvents"][0]["message"] == "pulled"
+    assert attempt["phase"] == "ACTION_PHASE_FAILED" and attempt["clusterEvents"][0]["message"] == "pulled a & b"
+    page = wire.run_page(server, RUN, action="theirs")
+    assert "01:02:03" in page and "<td>&lt;Pulled&gt;</td>" in page and "pulled a &amp; b" in page
     late = status("theirs", "ACTION_PHASE_RUNNING")
     assert outcome(wire.call(server, INTERNAL + "UpdateActionStatus", late)) == OK, "late reports are no errors"
     assert details(server, "theirs")["status"]["phase"] == "ACTION_PHASE_FAILED"

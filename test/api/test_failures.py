@@ -72,6 +72,15 @@ def test_process_that_crashes_after_its_result_was_stored(run, tern, context):
         said = ""
         while "SIGABRT" not in said:
             said += json.dumps(told.next())
+    page = wire.run_page(tern.endpoint, r.name)
+    assert '<td class="warning">CrashedWhenDone</td>' in page and "SIGABRT" in page[page.index("<h3>Events</h3>"):]
+
+
+def test_events_on_the_page_are_of_the_attempt(run, tern):
+    name = run(failures.third_time).name
+    first, last = (wire.run_page(tern.endpoint, name, attempt=n) for n in (1, 3))
+    assert '<td class="warning">Retrying</td>' in first and "; attempt 2 begins in " in first
+    assert "attempt 3 begins in " not in first and "<h3>Events</h3>" not in last
 
 
 def test_process_that_is_killed(run):

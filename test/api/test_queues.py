@@ -1,6 +1,4 @@
 """Queues (docs/queues.md): a server of its own with few CPUs, the SDK, and tasks that write down when they run."""
-import urllib.request
-
 import flyte
 import pytest
 import queues
@@ -52,12 +50,6 @@ def most_at_once(witness):
     return most
 
 
-def page(server, run, action="a0"):
-    url = f"http://{server.endpoint}/v2/domain/development/project/flytesnacks/runs/{run.name}?action={action}"
-    with urllib.request.urlopen(url, timeout=30) as answer:
-        return answer.read().decode()
-
-
 def row(server, name, kind="queue"):
     """limit, priority, weight, paused?, working, waiting, queued"""
     for line in queue(server, "list").stdout.splitlines()[1:]:
@@ -97,7 +89,7 @@ def test_a_paused_queue_starts_nothing(server, witness):
     queue(server, "pause", "ward")
     second = start(queues.held, "ward", witness=str(witness), who="b")
     wait_until(lambda: (row(server, "ward") or [0])[3:] == (True, 1, 0, 1))
-    assert "queue ward is paused" in page(server, second)
+    assert "queue ward is paused" in wire.run_page(server.endpoint, second.name)
     server.kill()
     server.restart()
     wait_until(lambda: row(server, "ward")[3:] == (True, 1, 0, 1))
@@ -116,11 +108,11 @@ def test_what_it_waits_for_is_said(server, witness):
     runs = [start(queues.held, "gpu", witness=str(witness), who="a")]
     wait_until(lambda: lines(witness) == ["+a"])
     runs.append(start(queues.held, "gpu", witness=str(witness), who="b"))
-    wait_until(lambda: "queue gpu: 1 of 1 actions run" in page(server, runs[1]))
+    wait_until(lambda: "queue gpu: 1 of 1 actions run" in wire.run_page(server.endpoint, runs[1].name))
     runs.append(start(queues.held, "", witness=str(witness), who="c"))
     wait_until(lambda: lines(witness) == ["+a", "+c"])
     runs.append(start(queues.held, "other", witness=str(witness), who="d"))
-    wait_until(lambda: "project flytesnacks: 2 of 2 actions run" in page(server, runs[3]))
+    wait_until(lambda: "project flytesnacks: 2 of 2 actions run" in wire.run_page(server.endpoint, runs[3].name))
     assert row(server, "flytesnacks", "project") == ("2", "-", "3", False, 2, 0, 2)
     assert row(server, "gpu") == ("1", "0", "-", False, 1, 0, 1)
     assert row(server, "default") == ("-", "0", "-", False, 1, 0, 0)

@@ -3,6 +3,7 @@ import http.client
 import json
 import socket
 import struct
+import urllib.parse
 
 ARTIFACTS = "/flyteidl2.artifact.ArtifactService/"
 PROJECTS = "/flyteidl2.project.ProjectService/"
@@ -42,6 +43,12 @@ def post(endpoint, path, body, content_type="application/json", headers=None, me
 def call(endpoint, path, message, **options):
     """A unary RPC in JSON."""
     return post(endpoint, path, json.dumps(message).encode(), **options)
+
+
+def run_page(endpoint, name, **query):
+    """The HTML of a run's page; query: action, attempt."""
+    path = f"/v2/domain/development/project/flytesnacks/runs/{name}?{urllib.parse.urlencode(query)}"
+    return post(endpoint, path, None, method="GET").body.decode()
 
 
 def frame(payload, flags=0):

@@ -58,6 +58,10 @@ def test_failed_run(tern, flyte_run, page):
     error = page.locator("pre.error").inner_text()
     assert error == "ValueError\nthe <input> 2 & its friends\nare not what they should be"
     assert page.locator("section table tbody tr").count() == 2, "two attempts"
+    assert page.locator("table.events").count() == 0
+    page.locator("section td a", has_text="1").click()
+    event = page.locator("table.events tbody tr")
+    assert event.count() == 1 and event.locator(".warning").inner_text() == "Retrying"
     assert complaints(page, tern) == []
 
 

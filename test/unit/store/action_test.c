@@ -343,6 +343,23 @@ static void test_events_in_order(void **state)
     assert_int_equal(n, 0);
 }
 
+static void test_newest_events(void **state)
+{
+    static const uint32_t attempts[] = {0, 1, 2, 0, 1};
+    struct tables *t = *state;
+    struct store_event *list;
+    size_t n;
+    for (size_t i = 0; i < 5; i++) {
+        struct store_event e = {.action_id = t->root.id, .attempt = attempts[i], .reason = STR("R")};
+        assert_ok(t->cx, store_event_add(t->cx, &e));
+    }
+    assert_ok(t->cx, store_event_newest(t->cx, t->root.id, 1, 3, &list, &n));
+    assert_int_equal(n, 3);
+    assert_int_equal(list[0].seq, 5);
+    assert_int_equal(list[1].seq, 4);
+    assert_int_equal(list[2].seq, 2);
+}
+
 static void test_open_actions(void **state)
 {
     struct tables *t = *state;
@@ -453,6 +470,7 @@ int main(void)
         tables_test(test_cascade_below_one_action),
         tables_test(test_first_attempt_needs_no_row),
         tables_test(test_events_in_order),
+        tables_test(test_newest_events),
         tables_test(test_open_actions),
         tables_test(test_delete_run_leaves_nothing),
         tables_test(test_runs_with_roots),
