@@ -36,13 +36,20 @@ static str of_task(struct ctx *cx, const TaskTaskSpec *spec)
     return STR("");
 }
 
+/* Older SDKs do not name it when they deploy, but a task has its name before its own. */
+static str environment_of(const struct store_spec *row)
+{
+    size_t dot = str_rfind_char(row->name, '.');
+    return row->environment.n || dot == SIZE_MAX ? row->environment : str_head(row->name, dot);
+}
+
 str engine_handler_name(struct ctx *cx, const TaskRunSpec *run, const TaskTaskSpec *spec, const struct store_spec *row)
 {
-    str name, task, version;
+    str name, task, version, environment = environment_of(row);
     if (!of_run(run, &name))
         name = of_task(cx, spec);
-    if (name.n && str_find_char(name, '.') == SIZE_MAX && row->environment.n)
-        name = arena_printf(cx->mem, STR_FMT "." STR_FMT, STR_ARG(row->environment), STR_ARG(name));
+    if (name.n && str_find_char(name, '.') == SIZE_MAX && environment.n)
+        name = arena_printf(cx->mem, STR_FMT "." STR_FMT, STR_ARG(environment), STR_ARG(name));
     (void)str_cut(name, ':', &task, &version);
     return str_eq(task, row->name) ? STR("") : name;
 }
