@@ -48,9 +48,11 @@ str engine_handler_name(struct ctx *cx, const TaskRunSpec *run, const TaskTaskSp
     str name, task, version, environment = environment_of(row);
     if (!of_run(run, &name))
         name = of_task(cx, spec);
-    if (name.n && str_find_char(name, '.') == SIZE_MAX && environment.n)
-        name = arena_printf(cx->mem, STR_FMT "." STR_FMT, STR_ARG(environment), STR_ARG(name));
     (void)str_cut(name, ':', &task, &version);
+    if (task.n && str_find_char(task, '.') == SIZE_MAX && environment.n) {
+        name = arena_printf(cx->mem, STR_FMT "." STR_FMT, STR_ARG(environment), STR_ARG(name));
+        (void)str_cut(name, ':', &task, &version);
+    }
     return str_eq(task, row->name) ? STR("") : name;
 }
 

@@ -118,8 +118,9 @@ def test_handler_that_is_not_deployed(tern, deployed):
     message["runSpec"]["envs"]["values"][0]["value"] = "handlers.tell:no-version"
     assert wire.create_run(tern.endpoint, message).code == "failed_precondition"
     message["taskSpec"]["taskTemplate"]["id"]["name"] = "handlers.sleeper"
-    message["runSpec"]["envs"]["values"][0]["value"] = "nobody"
-    assert "handlers.nobody" in wire.create_run(tern.endpoint, message).message
+    for name in ("nobody", "nobody:1.0"):
+        message["runSpec"]["envs"]["values"][0]["value"] = name
+        assert f"handlers.{name}" in wire.create_run(tern.endpoint, message).message
 
 
 def test_handler_that_wants_what_nobody_has(go, tern):
