@@ -92,9 +92,9 @@ def test_a_failure_that_says_too_much_is_cut(server, connector):
     before = connector.all()
     run = begin(server, connected.job, how="RUNNING", message="")
     connector.change(connector.new(before), phase="FAILED", message="ü" * (9 << 20))
-    info = error(finish(run, "failed"))
-    assert info.code == "TaskFailedWithError" and info.kind == info.KIND_USER
-    assert info.message.startswith("failed to run the job: üüü") and 60_000 < len(info.message.encode()) <= 64 << 10
+    info = wire.error(server.endpoint, finish(run, "failed").name)
+    assert info["code"] == "TaskFailedWithError" and info["kind"] == "KIND_USER"
+    assert info["message"].startswith("failed to run the job: üüü") and 60_000 < len(info["message"].encode()) <= 64 << 10
 
 
 def test_abort_deletes_the_job(server, connector):
@@ -231,8 +231,8 @@ def test_connection_that_is_too_large(server, connector):
     assert wire.call(server.endpoint, "/flyteidl2.secret.SecretService/CreateSecret", secret).status == 200
     task = connected.Job("large", custom={"secrets": {f"key{i}": "LARGE" for i in range(5)}})
     flyte.TaskEnvironment.from_task("large", task)
-    info = error(finish(begin(server, task, how="SUCCEEDED", message=""), "failed"))
-    assert info.code == "BadTaskSpecification" and "larger than 4 MiB" in info.message
+    info = wire.error(server.endpoint, finish(begin(server, task, how="SUCCEEDED", message=""), "failed").name)
+    assert info["code"] == "BadTaskSpecification" and "larger than 4 MiB" in info["message"]
     assert connector.all() == before
 
 

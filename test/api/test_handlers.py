@@ -126,15 +126,15 @@ def test_handler_that_is_not_deployed(tern, deployed):
 def test_handler_that_wants_what_nobody_has(go, tern):
     run = go(handlers.fails, "wants_more", n=1)
     assert end_of_handler(tern.endpoint, run.name) == "FAILED"
-    shown = tern.cli("get", "action", run.name, "on-failure").stdout
-    assert "FailureHandlerNotStarted" in shown and "unknown" in shown
+    error = wire.error(tern.endpoint, run.name, "on-failure")
+    assert error["code"] == "FailureHandlerNotStarted" and "unknown" in error["message"]
 
 
 def test_run_of_a_trigger_begins_although_its_handler_is_not_deployed(deployed, tern):
     trigger = {"project": "flytesnacks", "domain": "development", "taskName": "handlers.fails", "name": "by-hand"}
     assert wire.create_run(tern.endpoint, {"runId": wire.run_id("triggered"), "triggerName": trigger}).status == 200
     assert end_of_handler(tern.endpoint, "triggered") == "FAILED"
-    assert "handlers.nobody" in tern.cli("get", "action", "triggered", "on-failure").stdout
+    assert "handlers.nobody" in wire.error(tern.endpoint, "triggered", "on-failure")["message"]
 
 
 def test_kill_9_before_it_begins(make_tern, tern, deployed):

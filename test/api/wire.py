@@ -163,5 +163,11 @@ def details(endpoint, name, project="flytesnacks"):
     return a.json["details"]
 
 
+def error(endpoint, name, action="a0"):
+    """errorInfo, of which older SDKs do not know the code."""
+    a = call(endpoint, RUNS + "GetActionDetails", {"actionId": {"run": run_id(name), "name": action}})
+    return a.json["details"]["errorInfo"]
+
+
 def phase(endpoint, name):
     return details(endpoint, name)["action"]["status"]["phase"]

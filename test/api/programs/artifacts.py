@@ -7,6 +7,7 @@ import flyte.io
 import flyte.remote
 from flyte.artifacts import Metadata
 
+HAVE_PARTITIONS = hasattr(Metadata, "partitions")  # older SDKs know neither these nor parents
 env = flyte.TaskEnvironment(name="artifacts")
 
 
@@ -18,8 +19,9 @@ async def file_of(text):
 
 @env.task(produces_artifacts=True)
 async def makes(name: str, text: str, version: str = "") -> flyte.io.File:
+    parted = {"partitions": {"date": datetime.date(2026, 8, 1), "region": "eu"}, "parents": ("0",)} if HAVE_PARTITIONS else {}
     md = Metadata(name=name, version=version or None, description="made by a task", kind="model", attrs={"size": "small"},
-                  partitions={"date": datetime.date(2026, 8, 1), "region": "eu"}, parents=("0",))
+                  **parted)
     return flyte.artifacts.new(await file_of(text), md)
 
 

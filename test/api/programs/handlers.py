@@ -7,7 +7,8 @@ import flyte
 
 env = flyte.TaskEnvironment(name="handlers", env_vars={"TERN_ON_FAILURE": "tell"}, resources=flyte.Resources(cpu="200m", memory="200Mi"))
 
-by_hand = flyte.Trigger(name="by-hand", inputs={"n": 5}, env_vars={"TERN_ON_FAILURE": "nobody"})
+by_hand = flyte.Trigger(name="by-hand", automation=flyte.Cron("0 0 1 1 *"), auto_activate=False, inputs={"n": 5},
+                        env_vars={"TERN_ON_FAILURE": "nobody"})
 
 
 @env.task(triggers=by_hand)

@@ -9,7 +9,9 @@ always = flyte.Trigger(name="always", automation=flyte.Cron("@every 1s"), descri
 hourly = flyte.Trigger(name="hourly", automation=flyte.Cron("0 * * * *", timezone="Europe/Berlin"),
                        inputs={"when": flyte.TriggerTime})
 rate = flyte.Trigger(name="rate", automation=flyte.FixedRate(90), inputs={"text": "by rate", "when": datetime(2020, 1, 1)})
-by_hand = flyte.Trigger(name="by-hand", inputs={"text": "by hand", "when": datetime(2021, 2, 3)})
+# Older SDKs have no trigger without a schedule.
+NO_SCHEDULE = {} if hasattr(flyte.Trigger, "automation") else {"automation": flyte.Cron("0 0 1 1 *"), "auto_activate": False}
+by_hand = flyte.Trigger(name="by-hand", inputs={"text": "by hand", "when": datetime(2021, 2, 3)}, **NO_SCHEDULE)
 
 env = flyte.TaskEnvironment(name="triggered")
 
