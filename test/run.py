@@ -115,7 +115,7 @@ def api_on(build, version, *args):
     """The API tests with another version of the SDK, in an environment of its own below build/."""
     folder = os.path.join(ROOT, 'build', f'venv-flyte-{version}')
     python = os.path.join(folder, 'bin', 'python')
-    wanted = [f'flyte[rust-controller]=={version}' if line.startswith('flyte') else line.strip()
+    wanted = [re.sub('^(flyte.*)==.*', rf'\1=={version}', line.strip())
               for line in open(os.path.join(ROOT, 'test', 'requirements.txt')) if not line.startswith(('#', 'protobuf'))]
     ready = (subprocess.run([sys.executable, '-m', 'venv', folder]).returncode == 0 and
              subprocess.run([python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', *wanted]).returncode == 0)
