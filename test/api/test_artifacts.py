@@ -368,8 +368,9 @@ def test_bad_calls(tern, rpc, message, code):
 
 
 def test_nothing_anywhere(tern):
+    wire.create_project(tern.endpoint, "without-artifacts")
     for rpc in ("ListArtifacts", "ListArtifactNames", "ListArtifactMetadataKeys"):
-        assert call(tern, rpc, {"projectId": {**PROJECT_ID, "domain": "staging"}}).json == {}
+        assert call(tern, rpc, {"projectId": {**PROJECT_ID, "name": "without-artifacts"}}).json == {}
     assert call(tern, "ListPartitionValues", {"projectId": PROJECT_ID, "name": "nothing", "key": "k"}).json == {}
 
 
