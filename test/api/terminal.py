@@ -22,8 +22,9 @@ class Terminal:
         self.rest = ""
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-        self.process = subprocess.Popen(argv, env={**env, "TERM": "xterm-256color"}, stdin=slave, stdout=slave, stderr=slave,
-                                        start_new_session=True)
+        size = {"LINES": str(lines), "COLUMNS": str(columns)}  # pytest-xdist sets others, which would count more
+        self.process = subprocess.Popen(argv, env={**env, **size, "TERM": "xterm-256color"}, stdin=slave, stdout=slave,
+                                        stderr=slave, start_new_session=True)
         os.close(slave)
 
     def __enter__(self):
