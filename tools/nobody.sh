@@ -41,5 +41,8 @@ for i in "${!paths[@]}"; do
     mkdir -p "${paths[i]}"
     mount --bind "$TERN_NOBODY_HOLD/$i" "${paths[i]}"
 done
+# Local runs of the SDK write there, whoever runs them: another account may have made it.
+mkdir -p /tmp/flyte
+mount -t tmpfs -o mode=1777 tern-nobody /tmp/flyte
 unset TERN_NOBODY_HOLD
 exec setpriv --reuid=65534 --regid=65534 --clear-groups --bounding-set=-all --no-new-privs -- "$@"
