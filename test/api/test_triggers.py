@@ -1,7 +1,6 @@
 """Triggers: with the real SDK and its command line, then what only plain requests show."""
 import inspect
 import os
-import pathlib
 import subprocess
 import sys
 import time
@@ -9,7 +8,9 @@ from datetime import datetime, timezone
 
 import pytest
 import wire
+from harness import BINARY
 from waiting import wait_until
+from wall_clock import WallClock
 
 TRIGGERS = "/flyteidl2.trigger.TriggerService/"
 TASKS = "/flyteidl2.task.TaskService/"
@@ -396,27 +397,9 @@ def test_filters_and_order(tern):
 
 # ---- servers of its own -----------------------------------------------------------------------------------------------
 
-class Clock:
-    """The wall clock of a server, by libfaketime."""
-
-    def __init__(self, folder):
-        library = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
-        if not library:
-            pytest.skip("needs the Debian package libfaketime")
-        self.file = folder / "faketime"
-        self.set(0)
-        self.env = {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(self.file), "FAKETIME_NO_CACHE": "1",
-                    "FAKETIME_DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1", "FAKETIME_FORCE_MONOTONIC_FIX": "0"}
-
-    def set(self, seconds):
-        new = self.file.with_suffix(".new")
-        new.write_text(f"{seconds:+d}\n")
-        os.rename(new, self.file)
-
-
 @pytest.mark.parametrize("policy, most", [("all", 5), ("last", 1), ("none", 0)])
 def test_slots_of_a_time_without_a_server(make_tern, tmp_path, policy, most):
-    clock = Clock(tmp_path)
+    clock = WallClock(tmp_path, BINARY)
     server = make_tern(args=["--trigger.catch_up", policy, "--trigger.catch_up_max", "5"], env=clock.env)
     server.start()
     e, task = server.endpoint, "echo.missed"

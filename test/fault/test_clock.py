@@ -3,7 +3,6 @@ import datetime
 import json
 import mmap
 import os
-import pathlib
 import signal
 import struct
 
@@ -14,6 +13,7 @@ import disk
 import fan
 import wire
 import world
+from wall_clock import WallClock
 
 LEAVES = 3
 # Cold tasks: what is preloaded into a warm one reads the variables of the pool, not the task's.
@@ -99,31 +99,11 @@ class Followed:
 
 # ---- the wall clock is set ------------------------------------------------------------------------------------------
 
-def faketime():
-    """The library of the Debian package libfaketime, for programs with threads."""
-    return next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
-
-
-class WallClock:
+def wall_clock(w):
     """The same for the server, the supervisor, the S3 endpoint and every task."""
-
-    def __init__(self, w):
-        library = faketime()
-        if not library:
-            pytest.skip("needs the Debian package libfaketime")
-        self.file = w.folder / "faketime"
-        self.file.write_text("+0\n")
-        # CLOCK_MONOTONIC and CLOCK_BOOTTIME do not jump when somebody sets the time; times of files are what was stored.
-        self.env = {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(self.file), "FAKETIME_NO_CACHE": "1",
-                    "FAKETIME_DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1",
-                    # Else a wait with a monotonic deadline returns at once, and threads that sleep spin.
-                    "FAKETIME_FORCE_MONOTONIC_FIX": "0"}
-        w.extra_env.update(self.env)
-
-    def step(self, seconds):
-        new = self.file.with_suffix(".new")
-        new.write_text(f"{seconds:+d}\n")
-        os.rename(new, self.file)
+    clock = WallClock(w.folder, w.binary)
+    w.extra_env.update(clock.env)
+    return clock
 
 
 def start_stepped(w, clock):
@@ -151,7 +131,7 @@ def named(w, run, task):
 def test_the_wall_clock_is_set(make_world, step, restart):
     """With a restart, too: it makes the engine look at everything that is open."""
     w = make_world(start=False, args=ROOM)
-    clock = WallClock(w)
+    clock = wall_clock(w)
     w.start()
     earlier = w.submit(fan.nothing)
     w.assert_value(earlier, 7)
@@ -162,7 +142,7 @@ def test_the_wall_clock_is_set(make_world, step, restart):
     before = details(w, r.name, overlong)["status"]["phase"], len(w.lines("again"))
     assert before == ("ACTION_PHASE_RUNNING", 1), "a minute was over before the step"
     followed = None if restart else Followed(w, r.name)
-    clock.step(step)
+    clock.set(step)
     if restart:
         w.kill()
         w.restart()
@@ -192,13 +172,13 @@ def test_the_wall_clock_is_set_to_and_fro(make_world):
     """Five steps under a fan-out whose tasks queue for one CPU."""
     n = 10
     w = make_world(start=False, args=["--exec.local.cpus", "1", *COLD])
-    clock = WallClock(w)
+    clock = wall_clock(w)
     w.task_env = clock.env
     w.start()
     r = w.submit(fan.out, n=n)
     for i, seconds in enumerate((3600, 0, -3600, 3600, -3600)):
         w.wait_lines("leaf", 1 + 2 * i)
-        clock.step(seconds)
+        clock.set(seconds)
     w.assert_succeeded(r, n)
     assert_times(w, r.name)
     a0, *children = action_names(w, r.name)
