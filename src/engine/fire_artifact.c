@@ -3,14 +3,11 @@
  * one that was made before a crash is not made again. */
 #include "base/log.h"
 #include "base/time.h"
-#include "engine/disk.h"
 #include "engine/fire_int.h"
 #include "engine/schedule.h"
 #include "lane/lane.h"
 #include "store/artifact_event.h"
 #include "store/space.h"
-
-#define DISK_AGAIN_NS (10 * NS_PER_S)
 
 enum code engine_fire_artifact(struct ctx *cx, const CoreArtifactID *id, const CoreLiteral *value, uint64_t run_id)
 {
@@ -248,12 +245,8 @@ enum code engine_fire_artifacts(struct ctx *cx, struct engine *e, int64_t *next_
     *next_ns = p.event ? 0 : p.next_ns;
     if (!p.event)
         return CODE_OK;
-    if (engine_disk_require(cx) != CODE_OK) {
-        log_warn(cx, "triggers wait", LOG_ERR(cx));
-        ctx_clear_err(cx);
-        *next_ns = p.now_ns + DISK_AGAIN_NS;
+    if (engine_fire_waits_for_disk(cx, p.now_ns, next_ns))
         return CODE_OK;
-    }
     prepare_all(cx, &p);
     if (lane_write(cx, e->app->lanes, write_piece, &p) == CODE_OK)
         return CODE_OK;

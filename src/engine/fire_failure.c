@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "engine/create.h"
-#include "engine/disk.h"
 #include "engine/fire_int.h"
 #include "engine/handler.h"
 #include "engine/uri.h"
@@ -13,7 +12,6 @@
 
 #define INPUTS_MAX ((size_t)64 << 20)
 #define ERROR_CODE "FailureHandlerNotStarted"
-#define DISK_AGAIN_NS (10 * NS_PER_S)
 
 enum code engine_fire_failure(struct ctx *cx, const struct store_run *run)
 {
@@ -155,12 +153,8 @@ enum code engine_fire_failures(struct ctx *cx, struct engine *e, int64_t *next_n
     *next_ns = h.failure ? 0 : h.next_ns;
     if (!h.failure)
         return CODE_OK;
-    if (engine_disk_require(cx) != CODE_OK) {
-        log_warn(cx, "failure handlers wait", LOG_ERR(cx));
-        ctx_clear_err(cx);
-        *next_ns = h.now_ns + DISK_AGAIN_NS;
+    if (engine_fire_waits_for_disk(cx, h.now_ns, next_ns))
         return CODE_OK;
-    }
     if (h.code == CODE_OK)
         note(cx, &h, prepare(cx, &h));
     return finish(cx, e, &h);

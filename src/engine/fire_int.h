@@ -48,6 +48,8 @@ void engine_fire_make_failed(struct ctx *cx, struct engine_fire_run *r);
 must_check_ enum code engine_fire_create(struct ctx *cx, const struct engine_fire_run *r);
 /* A task of that name without anything as the task of n, whose own is not there. */
 void engine_fire_stand_in(struct ctx *cx, str project, str domain, str name, str version, struct engine_new_run *n);
+/* Whether the disk is too full to start anything; *next_ns: when to look again. */
+bool engine_fire_waits_for_disk(struct ctx *cx, int64_t now_ns, int64_t *next_ns);
 /* How long to wait after that many failures in a row. */
 int64_t engine_fire_backoff_ns(uint32_t failures);
 

@@ -1,11 +1,13 @@
 /* One run of a trigger, whatever fires it. See fire_int.h. */
 #include "base/log.h"
 #include "base/time.h"
+#include "engine/disk.h"
 #include "engine/fire_int.h"
 #include "object/object.h"
 #include "store/project.h"
 
 #define BACKOFF_MAX_NS (300 * NS_PER_S)
+#define DISK_AGAIN_NS (10 * NS_PER_S)
 
 bool engine_fire_is_final(enum code code)
 {
@@ -17,6 +19,16 @@ int64_t engine_fire_backoff_ns(uint32_t failures)
 {
     int64_t ns = NS_PER_S << (failures > 9 ? 9 : failures);
     return ns < BACKOFF_MAX_NS ? ns : BACKOFF_MAX_NS;
+}
+
+bool engine_fire_waits_for_disk(struct ctx *cx, int64_t now_ns, int64_t *next_ns)
+{
+    if (engine_disk_require(cx) == CODE_OK)
+        return false;
+    log_warn(cx, "triggers and failure handlers wait", LOG_ERR(cx));
+    ctx_clear_err(cx);
+    *next_ns = now_ns + DISK_AGAIN_NS;
+    return true;
 }
 
 static void note(struct ctx *cx, struct engine_fire_run *r, enum code code)

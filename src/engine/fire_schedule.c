@@ -3,7 +3,6 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "config/config.h"
-#include "engine/disk.h"
 #include "engine/fire_int.h"
 #include "engine/schedule.h"
 #include "lane/lane.h"
@@ -11,7 +10,6 @@
 /* What is later than this was missed, as if the server had been away; less than that, a step of the wall clock skips
  * nothing (D-08). */
 #define LATE_NS (3600 * NS_PER_S)
-#define DISK_AGAIN_NS (10 * NS_PER_S)
 #define CATCH_UP_DEFAULT 100
 /* Triggers that are read, and whose inputs are stored, at once: several write entries. */
 #define PIECE (4 * ENGINE_FIRE_PIECE)
@@ -234,12 +232,8 @@ enum code engine_fire_schedules(struct ctx *cx, struct engine *e, int64_t starte
     *next_ns = p.next_ns;
     if (!p.n)
         return CODE_OK;
-    if (engine_disk_require(cx) != CODE_OK) {
-        log_warn(cx, "triggers wait", LOG_ERR(cx));
-        ctx_clear_err(cx);
-        *next_ns = p.now_ns + DISK_AGAIN_NS;
+    if (engine_fire_waits_for_disk(cx, p.now_ns, next_ns))
         return CODE_OK;
-    }
     prepare_all(cx, &p);
     return write_all(cx, e, &p);
 }
