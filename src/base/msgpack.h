@@ -44,6 +44,6 @@ void msgpack_put_map(buf *b, size_t pairs);
 
 /* The same value with the entries of all maps sorted by the bytes of their keys; bytes that are no single MessagePack
  * value come back as they are. RESOURCE_EXHAUSTED when the arena's cap does not hold the copy. */
-enum code msgpack_canonical(struct ctx *cx, str bytes, str *out);
+must_check_ enum code msgpack_canonical(struct ctx *cx, str bytes, str *out);
 
 #endif

@@ -73,7 +73,7 @@ static enum code load(struct ctx *cx, void *arg)
 
 /* ---- preparing --------------------------------------------------------------------------------------------------- */
 
-/* Those that are not there, or cannot be read, may be why the run has failed. */
+/* Those that are not there, are too large or cannot be read may be why the run has failed. */
 static enum code read_inputs(struct ctx *cx, const struct handling *h, const TaskInputs **out)
 {
     str bytes;
@@ -84,7 +84,7 @@ static enum code read_inputs(struct ctx *cx, const struct handling *h, const Tas
     enum code c = engine_uri_get(cx, cx->app, engine_uri_inputs(cx->mem, h->root->input_uri), INPUTS_MAX, &bytes);
     if (c == CODE_OK)
         c = pb_decode(cx, &TaskInputs_type, bytes, &msg);
-    if (c != CODE_OK && !engine_fire_is_final(c))
+    if (c != CODE_OK && c != CODE_RESOURCE_EXHAUSTED && !engine_fire_is_final(c))
         return c;
     ctx_clear_err(cx);
     *out = msg;

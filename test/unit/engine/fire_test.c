@@ -435,18 +435,24 @@ static enum code abort_run(struct ctx *cx, void *arg)
     return engine_abort_run(cx, run, STR("enough"), 0);
 }
 
-/* A run with a child is aborted; dies at the n-th change of the world afterwards. How many there were. */
-static int play_failure(int at, bool late)
+/* A run of that name whose handler is "h", which is deployed. */
+static void begin_handled(struct world *w)
 {
-    struct world *w;
     CoreKeyValuePair env = {.key = STR("TERN_ON_FAILURE"), .value = STR("h")}, *envs[] = {&env};
     TaskEnvs variables = {.values = {envs, 1}};
     TaskRunSpec run_spec = {.envs = &variables};
-    world_up((void **)&w);
     begin(w);
     assert_ok(&w->cx, lane_write(&w->cx, NULL, put_task, world_spec(w, "h", "core-echo")));
     (void)world_create_run(w, "r1", world_spec(w, "parent", "python"), &run_spec);
     world_run(w);
+}
+
+/* A run with a child is aborted; dies at the n-th change of the world afterwards. How many there were. */
+static int play_failure(int at, bool late)
+{
+    struct world *w;
+    world_up((void **)&w);
+    begin_handled(w);
     assert_ok(&w->cx, world_enqueue(w, "r1", "a0", "c0", world_spec(w, "child", "python"), NULL));
     world_run(w);
     w->crash_at = at ? at : INT32_MAX;
@@ -487,6 +493,26 @@ static void test_a_failed_run_has_its_handler_once(void **state)
     }
 }
 
+/* They may be why the run has failed, and the handler needs none. */
+static void test_a_handler_of_a_run_whose_inputs_cannot_be_read(void **state)
+{
+    static const size_t sizes[] = {1, (size_t)65 << 20}; /* no message; too large */
+    (void)state;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+        struct world *w;
+        world_up((void **)&w);
+        begin_handled(w);
+        char *bytes = arena_alloc(&w->mem, sizes[i]);
+        world_store(STR("p/in/x/inputs.pb"), str_make(bytes, sizes[i]));
+        assert_ok(&w->cx, lane_write(&w->cx, NULL, abort_run, NULL));
+        fire(w, 0);
+        world_run(w);
+        assert_int_equal(world_int(w, "SELECT phase FROM action WHERE name='on-failure'"),
+                         COMMON_ACTION_PHASE_SUCCEEDED);
+        world_down((void **)&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -500,6 +526,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_an_archived_project, world_up, world_down),
         cmocka_unit_test(test_an_artifact_starts_its_triggers_once),
         cmocka_unit_test(test_a_failed_run_has_its_handler_once),
+        cmocka_unit_test(test_a_handler_of_a_run_whose_inputs_cannot_be_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -379,11 +379,12 @@ enum code object_get(struct ctx *cx, struct object_store *s, str bucket, str key
     struct world_object *o = world_object(key);
     (void)s;
     (void)bucket;
-    (void)max;
     if (w_->dead || w_->objects_down)
         return world_dead(cx);
     if (!o)
         return fail(cx, CODE_NOT_FOUND, "no object");
+    if (o->n > max)
+        return fail(cx, CODE_RESOURCE_EXHAUSTED, "%zu bytes are more than %zu", o->n, max);
     *out = arena_str(cx->mem, str_make(o->bytes, o->n));
     return CODE_OK;
 }
