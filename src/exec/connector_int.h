@@ -39,6 +39,7 @@ struct exec_job {
     int64_t log_bytes; /* of it that are in ours */
     int64_t log_skip;  /* of those, how many come with the next pages */
     bool log_known;    /* log_bytes is */
+    int last_looks;    /* since the job is over, for the rest of its log */
     bool no_logs;
     bool created; /* the connector has said so */
     bool unkept;  /* its record could not be written yet */
@@ -71,8 +72,8 @@ struct exec_connector_exec {
 
 /* Does the job's step; it is busy, without the lock. Sets job->due_ns, and changed when there is news. */
 void exec_job_run(struct ctx *cx, struct exec_connector_exec *x, struct exec_job *job);
-/* Copies what the job's log has more; last: the job is over. */
-void exec_job_copy_log(struct ctx *cx, struct exec_connector_exec *x, struct exec_job *job, bool last);
+/* Copies what the job's log has more, up to 100 pages; true when that was not all of it. */
+bool exec_job_copy_log(struct ctx *cx, struct exec_connector_exec *x, struct exec_job *job);
 /* With the lock. */
 void exec_job_set(struct exec_job *job, enum exec_job_step step, const struct exec_observation *seen);
 

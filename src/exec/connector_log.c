@@ -8,9 +8,7 @@
 #include <unistd.h>
 
 #define GET_LOGS "/flyteidl2.connector.AsyncConnectorService/GetTaskLogs"
-/* Of one look; of the last one, after which there is none for the rest. */
 #define PAGES_MAX 100
-#define LAST_PAGES_MAX 100000
 
 struct copy {
     struct ctx *cx;
@@ -118,11 +116,12 @@ static bool copy_next(struct ctx *cx, struct exec_connector_exec *x, struct exec
     return more;
 }
 
-void exec_job_copy_log(struct ctx *cx, struct exec_connector_exec *x, struct exec_job *job, bool last)
+bool exec_job_copy_log(struct ctx *cx, struct exec_connector_exec *x, struct exec_job *job)
 {
-    int max = last ? LAST_PAGES_MAX : PAGES_MAX;
     if (job->no_logs || !find_end(cx, x, job))
-        return;
-    for (int i = 0; i < max && copy_next(cx, x, job); i++)
-        ;
+        return false;
+    for (int i = 0; i < PAGES_MAX; i++)
+        if (!copy_next(cx, x, job))
+            return false;
+    return true;
 }

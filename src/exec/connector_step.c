@@ -16,6 +16,8 @@
 #define FAILURES_MAX 5
 #define MESSAGE_MAX ((size_t)4096)
 #define LINKS_MAX ((size_t)20)
+/* For the log of a job that is over: 100 pages each. */
+#define LAST_LOOKS_MAX 1000
 /* What is kept of why a job failed, as of all errors. */
 #define FAILURE_MAX ((size_t)64 << 10)
 
@@ -408,9 +410,12 @@ static void step_look(struct ctx *cx, struct exec_connector_exec *x, struct exec
     back(x, job);
     say_message(x, job, r->message);
     say_links(cx, x, job, r);
-    if (r->phase != CORE_TASK_EXECUTION_PHASE_QUEUED && r->phase != CORE_TASK_EXECUTION_PHASE_WAITING_FOR_RESOURCES)
-        exec_job_copy_log(cx, x, job, is_over(r->phase));
-    take_phase(cx, x, job, r);
+    bool begun =
+        r->phase != CORE_TASK_EXECUTION_PHASE_QUEUED && r->phase != CORE_TASK_EXECUTION_PHASE_WAITING_FOR_RESOURCES;
+    if (begun && exec_job_copy_log(cx, x, job) && is_over(r->phase) && job->last_looks++ < LAST_LOOKS_MAX)
+        job->due_ns = time_now_ns(); /* the other jobs first, then the rest of the log */
+    else
+        take_phase(cx, x, job, r);
 }
 
 static void step_delete(struct ctx *cx, struct exec_connector_exec *x, struct exec_job *job)
