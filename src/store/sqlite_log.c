@@ -1,12 +1,18 @@
-/* Reads a long write-ahead log in large pieces. After kill -9 the first connection reads the whole log, and SQLite does
- * that frame by frame: 18,000 reads for 64 MiB, before the server can answer. The VFS here is the default one, but what is
- * read of a log in order, frame behind frame, comes from a window of the file. Only that recovery reads so, and it holds
- * the locks that keep all others from writing. Pages are read one at a time, from the file. */
+/* Reads and writes a write-ahead log in large pieces. The VFS here is the default one, but for its logs:
+ *
+ * Reading. After kill -9 the first connection reads the whole log, and SQLite does that frame by frame: 18,000 reads for
+ * 64 MiB, before the server can answer. What is read in order, frame behind frame, comes from a window of the file. Only
+ * that recovery reads so, and it holds the locks that keep all others from writing. Pages are read one at a time.
+ *
+ * Writing. SQLite writes each frame of a commit in two pieces, then syncs, then tells the other connections of the frames.
+ * What is written in order is held back and goes to the file in one piece, at the latest with that sync; so a write that
+ * fails is told by the sync. This needs synchronous=FULL: without the sync others would be told of what is not there. */
 #include "store/sqlite_int.h"
 
 #include "base/mem.h"
 
 #define WINDOW_BYTES (256 << 10)
+#define HELD_BYTES (64 << 10)
 /* A frame of the smallest page. */
 #define FRAME_MIN (512 + 24)
 
@@ -18,6 +24,9 @@ struct log {
     char *window;       /* NULL unless reads go on in order */
     sqlite3_int64 at;   /* of the window in the file */
     int n;
+    char *held; /* written here, not yet in the file; NULL until the first write */
+    sqlite3_int64 held_at;
+    int held_n;
 };
 
 static sqlite3_vfs vfs, *below;
@@ -47,9 +56,21 @@ static bool fill(sqlite3_file *f, struct log *l, int n, sqlite3_int64 from)
     return l->below->xRead(f, l->window, l->n, from) == SQLITE_OK;
 }
 
+/* What is held back goes to the file. When that fails it is given up: the transaction is. */
+static int flush(sqlite3_file *f)
+{
+    struct log *l = log_of(f);
+    int n = l->held_n;
+    l->held_n = 0;
+    return n ? l->below->xWrite(f, l->held, n, l->held_at) : SQLITE_OK;
+}
+
 static int log_read(sqlite3_file *f, void *to, int n, sqlite3_int64 from)
 {
     struct log *l = log_of(f);
+    int rc = flush(f);
+    if (rc != SQLITE_OK)
+        return rc;
     bool goes_on = from == l->next && n >= FRAME_MIN && n <= WINDOW_BYTES;
     bool here = goes_on && l->n && from + n <= l->at + l->n;
     l->next = from + n;
@@ -63,20 +84,47 @@ static int log_read(sqlite3_file *f, void *to, int n, sqlite3_int64 from)
 
 static int log_write(sqlite3_file *f, const void *from, int n, sqlite3_int64 at)
 {
-    drop(log_of(f));
-    return log_of(f)->below->xWrite(f, from, n, at);
+    struct log *l = log_of(f);
+    drop(l);
+    bool goes_on = l->held_n && at == l->held_at + l->held_n && n <= HELD_BYTES - l->held_n;
+    int rc = goes_on ? SQLITE_OK : flush(f);
+    if (rc != SQLITE_OK)
+        return rc;
+    if (n > HELD_BYTES)
+        return l->below->xWrite(f, from, n, at);
+    if (!l->held)
+        l->held = mem_resize(NULL, HELD_BYTES);
+    if (!l->held_n)
+        l->held_at = at;
+    memcpy(l->held + l->held_n, from, (size_t)n);
+    l->held_n += n;
+    return SQLITE_OK;
+}
+
+static int log_sync(sqlite3_file *f, int flags)
+{
+    int rc = flush(f);
+    return rc == SQLITE_OK ? log_of(f)->below->xSync(f, flags) : rc;
+}
+
+static int log_size(sqlite3_file *f, sqlite3_int64 *size)
+{
+    int rc = flush(f);
+    return rc == SQLITE_OK ? log_of(f)->below->xFileSize(f, size) : rc;
 }
 
 static int log_truncate(sqlite3_file *f, sqlite3_int64 size)
 {
     drop(log_of(f));
-    return log_of(f)->below->xTruncate(f, size);
+    int rc = flush(f);
+    return rc == SQLITE_OK ? log_of(f)->below->xTruncate(f, size) : rc;
 }
 
 static int log_close(sqlite3_file *f)
 {
     struct log *l = log_of(f);
     drop(l);
+    mem_free(l->held); /* of a transaction that was given up */
     f->pMethods = l->below;
     mem_free(l);
     return f->pMethods->xClose(f);
@@ -93,6 +141,8 @@ static int log_open(sqlite3_vfs *self, const char *name, sqlite3_file *f, int fl
     l->io = *f->pMethods;
     l->io.xRead = log_read;
     l->io.xWrite = log_write;
+    l->io.xSync = log_sync;
+    l->io.xFileSize = log_size;
     l->io.xTruncate = log_truncate;
     l->io.xClose = log_close;
     f->pMethods = &l->io;
