@@ -34,7 +34,10 @@ must_check_ enum code engine_item_load(struct ctx *cx, struct engine *e, struct 
                                        const struct engine_clock *clock);
 /* On an engine thread: looks at what the decision needs until there is one. Errors: what cannot be looked at now. */
 must_check_ enum code engine_item_decide(struct ctx *cx, struct engine *e, struct engine_item *it);
-/* Write entry. Writes nothing and sets it->stale when the row changed meanwhile. */
+/* Whether what was decided needs a write entry. */
+bool engine_item_writes(const struct engine_item *it);
+/* Write entry, does nothing when there is nothing to write. Writes nothing and sets it->stale when the row changed
+ * meanwhile. */
 must_check_ enum code engine_item_write(struct ctx *cx, struct engine *e, struct engine_item *it,
                                         const struct engine_clock *clock);
 /* After the commit: tells the executor, sets timers. */

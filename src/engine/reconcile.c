@@ -41,20 +41,11 @@ static void decide(struct ctx *cx, struct batch *b)
     }
 }
 
-static bool writes(const struct engine_item *it)
-{
-    const struct engine_decision *d = &it->decision;
-    return !it->skip && !it->again &&
-           !(d->verb == ENGINE_RELAUNCH ||
-             (d->verb == ENGINE_STAY && it->a->ended_ns && it->look.result.kind == ENGINE_RESULT_NONE));
-}
-
 static enum code write(struct ctx *cx, void *arg)
 {
     struct batch *b = arg;
     for (size_t i = 0; i < b->n; i++)
-        if (writes(&b->items[i]))
-            TRY(engine_item_write(cx, b->e, &b->items[i], &b->clock));
+        TRY(engine_item_write(cx, b->e, &b->items[i], &b->clock));
     return CODE_OK;
 }
 
@@ -70,7 +61,7 @@ static void again_later(struct ctx *cx, struct batch *b, const char *what)
 static bool any_write(const struct batch *b)
 {
     for (size_t i = 0; i < b->n; i++)
-        if (writes(&b->items[i]))
+        if (engine_item_writes(&b->items[i]))
             return true;
     return false;
 }

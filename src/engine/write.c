@@ -50,15 +50,18 @@ static enum code add_event(struct ctx *cx, const struct engine_item *it, int64_t
 /* ---- one function for each verb --------------------------------------------------------------------------------- */
 
 /* Nothing changed but perhaps what it waits for, which people want to see. */
+static bool stays_silent(const struct engine_item *it)
+{
+    if (it->a->ended_ns || it->a->type != WORKFLOW_ACTION_TYPE_TASK)
+        return true;
+    return str_eq(it->at ? it->at->wait_reason : STR(""), it->decision.wait_reason);
+}
+
 static enum code write_stay(struct ctx *cx, struct engine_item *it, const struct engine_clock *clock)
 {
     str why = it->decision.wait_reason;
-    if (it->a->ended_ns || it->a->type != WORKFLOW_ACTION_TYPE_TASK)
-        return CODE_OK;
-    if (!it->at && !why.n)
-        return CODE_OK;
     TRY(attempt_row(cx, it));
-    if (str_eq(it->at->wait_reason, why))
+    if (stays_silent(it))
         return CODE_OK;
     TRY(engine_change_save(cx, clock, it->a, it->run, it->a->phase, it->a->attempt));
     it->at->wait_reason = why;
@@ -257,6 +260,15 @@ static enum code write_verb(struct ctx *cx, struct engine_item *it, const struct
     return CODE_OK;
 }
 
+bool engine_item_writes(const struct engine_item *it)
+{
+    if (it->skip || it->again)
+        return false;
+    if (it->a->type == WORKFLOW_ACTION_TYPE_TRACE)
+        return it->look.result.kind == ENGINE_RESULT_ERROR;
+    return it->decision.verb == ENGINE_STAY ? !stays_silent(it) : it->decision.verb != ENGINE_RELAUNCH;
+}
+
 static bool begins(const struct engine_item *it)
 {
     return it->decision.verb == ENGINE_LAUNCH ||
@@ -276,7 +288,7 @@ enum code engine_item_write(struct ctx *cx, struct engine *e, struct engine_item
 {
     bool ok;
     (void)e;
-    if (it->skip || it->again)
+    if (!engine_item_writes(it))
         return CODE_OK;
     TRY(is_current(cx, it, &ok));
     if (ok && begins(it))
