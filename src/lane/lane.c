@@ -15,10 +15,12 @@
 
 /* Which lane this thread works for; LANE_KINDS_ = none. */
 static _Thread_local enum lane_kind self = LANE_KINDS_;
+static _Thread_local struct worker *self_worker;
 
-void lane_thread_is(enum lane_kind kind)
+void lane_thread_is(enum lane_kind kind, struct worker *w)
 {
     self = kind;
+    self_worker = w;
 }
 
 enum code lane_thread_start(struct ctx *cx, pthread_t *thread, const char *name, void *(*fn)(void *), void *arg)
@@ -136,10 +138,16 @@ static void wait_done(struct lane_entry *e, struct ctx *cx, enum code code)
     futex_wake_all(&w->over);
 }
 
-static enum code run_and_wait(struct ctx *cx, struct lanes *lanes, enum lane_kind kind, lane_write_fn *fn, void *arg)
+static enum code may_wait(struct ctx *cx)
 {
     if (cx->db || self == LANE_READ || self == LANE_WRITE)
         return fail(cx, CODE_INTERNAL, "a lane with a database connection cannot wait for another one");
+    return CODE_OK;
+}
+
+static enum code run_and_wait(struct ctx *cx, struct lanes *lanes, enum lane_kind kind, lane_write_fn *fn, void *arg)
+{
+    TRY(may_wait(cx));
     struct wait w = {.fn = fn, .arg = arg};
     w.entry = (struct lane_entry){.run = wait_run,
                                   .done = wait_done,
@@ -163,8 +171,13 @@ enum code lane_write(struct ctx *cx, struct lanes *lanes, lane_write_fn *fn, voi
     return run_and_wait(cx, lanes, LANE_WRITE, fn, arg);
 }
 
+/* Engine workers have connections of their own: two changes of thread less for each look. */
 enum code lane_read(struct ctx *cx, struct lanes *lanes, lane_write_fn *fn, void *arg)
 {
+    if (self == LANE_ENGINE) {
+        TRY(may_wait(cx));
+        return lane_pool_read(cx, self_worker, fn, arg);
+    }
     return run_and_wait(cx, lanes, LANE_READ, fn, arg);
 }
 

@@ -40,7 +40,7 @@ void lane_after_done(struct after *a);
 struct worker {
     pthread_t thread;
     struct pool *pool;
-    struct db *db; /* read lane only */
+    struct db *db; /* read and engine lanes */
     struct arena mem;
     bool started;
 };
@@ -65,6 +65,8 @@ must_check_ enum code lane_pool_start(struct ctx *cx, struct pool *p, struct lan
                                       int workers);
 /* Takes what it may of the chain; returns the rest, and why. */
 struct lane_entry *lane_pool_push(struct pool *p, struct lane_entry *chain, enum code *why);
+/* Calls fn(cx, arg) with a snapshot of the worker's own connection; on its thread, outside entries that have one. */
+must_check_ enum code lane_pool_read(struct ctx *cx, struct worker *w, lane_write_fn *fn, void *arg);
 /* Refuses what is new, runs what is queued, joins. Accepts one that never started. */
 void lane_pool_stop(struct pool *p);
 
@@ -143,8 +145,8 @@ void lane_entry_done(struct lanes *lanes, struct lane_entry *e, struct arena *me
 /* Starts a thread of the lanes: named, signals blocked, a stack of moderate size. */
 must_check_ enum code lane_thread_start(struct ctx *cx, pthread_t *thread, const char *name, void *(*fn)(void *),
                                         void *arg);
-/* Says which lane the calling thread belongs to. */
-void lane_thread_is(enum lane_kind kind);
+/* Says which lane the calling thread belongs to, and of a pool which worker it is. */
+void lane_thread_is(enum lane_kind kind, struct worker *w);
 void lane_arena_reset(struct arena *mem);
 
 #endif

@@ -1,5 +1,6 @@
 /* Read, work and engine lanes: a queue under a mutex and a few workers. Readers take a batch first and open one
- * snapshot for it after, so that an entry sees everything that was committed before it was submitted (D-03). */
+ * snapshot for it after, so that an entry sees everything that was committed before it was submitted (D-03). Engine
+ * workers have a connection too, for lane_read(); their entries themselves run without it. */
 #include "lane/lane_int.h"
 
 #include "base/mem.h"
@@ -82,11 +83,11 @@ static struct lane_entry *take(struct pool *p, size_t *n)
 
 /* ---- running --------------------------------------------------------------------------------------------------- */
 
-static void run_one(struct worker *w, struct lane_entry *e)
+static void run_one(struct worker *w, struct lane_entry *e, struct db *db)
 {
     struct lanes *lanes = w->pool->lanes;
     struct ctx cx;
-    lane_entry_ctx(lanes, e, &w->mem, w->db, &cx);
+    lane_entry_ctx(lanes, e, &w->mem, db, &cx);
     e->code = lane_entry_check(&cx);
     if (e->code == CODE_OK)
         e->code = e->run(e, &cx);
@@ -119,7 +120,7 @@ static void run_reads(struct worker *w, struct lane_entry *chain)
     while (chain) {
         struct lane_entry *e = chain;
         chain = e->next;
-        run_one(w, e);
+        run_one(w, e, w->db);
         if (chain && !db_in_transaction(w->db)) {
             end(w);
             begin(w);
@@ -128,19 +129,29 @@ static void run_reads(struct worker *w, struct lane_entry *chain)
     end(w);
 }
 
+enum code lane_pool_read(struct ctx *cx, struct worker *w, lane_write_fn *fn, void *arg)
+{
+    begin(w);
+    cx->db = w->db;
+    enum code code = fn(cx, arg);
+    cx->db = NULL;
+    end(w);
+    return code;
+}
+
 static void *work(void *arg)
 {
     struct worker *w = arg;
-    lane_thread_is(w->pool->kind);
+    lane_thread_is(w->pool->kind, w);
     for (;;) {
         size_t n;
         struct lane_entry *chain = take(w->pool, &n);
         if (!n)
             return NULL;
-        if (w->db)
+        if (w->pool->kind == LANE_READ)
             run_reads(w, chain);
         else
-            run_one(w, chain);
+            run_one(w, chain, NULL);
         lane_arena_reset(&w->mem);
     }
 }
@@ -153,7 +164,7 @@ static enum code start_worker(struct ctx *cx, struct pool *p, struct worker *w)
     char name[16];
     w->pool = p;
     arena_init(&w->mem, 0);
-    if (p->kind == LANE_READ)
+    if (p->kind == LANE_READ || p->kind == LANE_ENGINE)
         TRY(db_open(cx, p->lanes->db_url, DB_READ, &w->db));
     snprintf(name, sizeof(name), "tern-%s-%d", names[p->kind], (int)(w - p->workers));
     TRY(lane_thread_start(cx, &w->thread, name, work, w));

@@ -287,7 +287,7 @@ static void sleep_until_pushed(struct writer *w)
 static void *work(void *arg)
 {
     struct writer *w = arg;
-    lane_thread_is(LANE_WRITE);
+    lane_thread_is(LANE_WRITE, NULL);
     for (;;) {
         if (w->rpc.head || w->engine.head || collect(w))
             do_batch(w);
