@@ -7,6 +7,9 @@
 #include "engine/item_int.h"
 #include "lane/lane.h"
 
+/* So many have waited long enough for each other. */
+#define MANY 64
+
 struct batch {
     struct engine *e;
     struct engine_item *items;
@@ -81,7 +84,7 @@ static enum code write_batch(struct ctx *cx, struct batch *b)
         return CODE_OK;
     if (exits)
         fault_point("engine.before_exit");
-    TRY(lane_write(cx, b->e->app->lanes, write, b));
+    TRY((b->n < MANY ? lane_write_patiently : lane_write)(cx, b->e->app->lanes, write, b));
     if (exits)
         fault_point("engine.after_exit");
     return CODE_OK;

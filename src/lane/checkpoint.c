@@ -5,11 +5,12 @@
 #include "lane/lane_int.h"
 
 #include "base/log.h"
+#include "base/time.h"
 #include "lane/futex_int.h"
 
 #define START_BYTES ((int64_t)8 << 20)
 #define ROUNDS_MAX 8
-#define PAUSE_MS 1000 /* after an error */
+#define PAUSE_NS (1 * NS_PER_S) /* after an error */
 
 /* Growth after which to try again when readers were in the way. */
 static int64_t again_bytes(const struct checkpoint *c)
@@ -55,7 +56,7 @@ static bool move_bulk(struct checkpoint *c, struct ctx *cx)
     do {
         before = left;
         if (!pass(cx, &moved)) {
-            futex_wait_ms(&c->state, ASKED, PAUSE_MS);
+            futex_wait_ns(&c->state, ASKED, PAUSE_NS);
             return false;
         }
         left = atomic_load_explicit(&c->wal_bytes, memory_order_relaxed) - moved;

@@ -16,10 +16,10 @@ static inline void futex_wait(_Atomic uint32_t *word, uint32_t expected)
     syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, NULL, NULL, 0);
 }
 
-/* The same, at most ms. */
-static inline void futex_wait_ms(_Atomic uint32_t *word, uint32_t expected, int ms)
+/* The same, at most ns. */
+static inline void futex_wait_ns(_Atomic uint32_t *word, uint32_t expected, int64_t ns)
 {
-    struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
+    struct timespec t = {ns / 1000000000, ns % 1000000000};
     syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, &t, NULL, 0);
 }
 

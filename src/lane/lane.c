@@ -145,7 +145,8 @@ static enum code may_wait(struct ctx *cx)
     return CODE_OK;
 }
 
-static enum code run_and_wait(struct ctx *cx, struct lanes *lanes, enum lane_kind kind, lane_write_fn *fn, void *arg)
+static enum code run_and_wait(struct ctx *cx, struct lanes *lanes, enum lane_kind kind, lane_write_fn *fn, void *arg,
+                              bool patient)
 {
     TRY(may_wait(cx));
     struct wait w = {.fn = fn, .arg = arg};
@@ -157,7 +158,8 @@ static enum code run_and_wait(struct ctx *cx, struct lanes *lanes, enum lane_kin
                                   .fields = cx->fields,
                                   .deadline_ns = cx->deadline_ns == INT64_MAX ? 0 : cx->deadline_ns,
                                   .engine = self == LANE_ENGINE,
-                                  .priority = kind == LANE_READ};
+                                  .priority = kind == LANE_READ,
+                                  .patient = patient};
     lane_submit(lanes, kind, &w.entry);
     while (!atomic_load(&w.over))
         futex_wait(&w.over, 0);
@@ -168,7 +170,12 @@ static enum code run_and_wait(struct ctx *cx, struct lanes *lanes, enum lane_kin
 
 enum code lane_write(struct ctx *cx, struct lanes *lanes, lane_write_fn *fn, void *arg)
 {
-    return run_and_wait(cx, lanes, LANE_WRITE, fn, arg);
+    return run_and_wait(cx, lanes, LANE_WRITE, fn, arg, false);
+}
+
+enum code lane_write_patiently(struct ctx *cx, struct lanes *lanes, lane_write_fn *fn, void *arg)
+{
+    return run_and_wait(cx, lanes, LANE_WRITE, fn, arg, true);
 }
 
 /* Engine workers have connections of their own: two changes of thread less for each look. */
@@ -178,7 +185,7 @@ enum code lane_read(struct ctx *cx, struct lanes *lanes, lane_write_fn *fn, void
         TRY(may_wait(cx));
         return lane_pool_read(cx, self_worker, fn, arg);
     }
-    return run_and_wait(cx, lanes, LANE_READ, fn, arg);
+    return run_and_wait(cx, lanes, LANE_READ, fn, arg, false);
 }
 
 /* ---- start and stop --------------------------------------------------------------------------------------------- */

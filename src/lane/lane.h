@@ -33,6 +33,8 @@ struct lane_entry {
     bool engine;         /* write lane: alternates with entries of RPCs; not counted against their bound */
     bool priority;       /* write lane: may use the share of the queue kept for Enqueue (D-04); read and work lanes: not
                             refused when the queue is full (steps of streams) */
+    bool
+        patient; /* write lane: while such entries come in masses, their commit may be some milliseconds later, with others */
     /* private to the lane */
     enum code code;
     struct err err;
@@ -49,6 +51,8 @@ void lane_submit_batch(struct lanes *lanes, enum lane_kind kind, struct lane_ent
  * cx->err. */
 typedef enum code lane_write_fn(struct ctx *cx, void *arg);
 must_check_ enum code lane_write(struct ctx *cx, struct lanes *lanes, lane_write_fn *fn, void *arg);
+/* The same as a patient entry. */
+must_check_ enum code lane_write_patiently(struct ctx *cx, struct lanes *lanes, lane_write_fn *fn, void *arg);
 /* The same, on the read lane's snapshot; for work threads that must look before they write. */
 must_check_ enum code lane_read(struct ctx *cx, struct lanes *lanes, lane_write_fn *fn, void *arg);
 

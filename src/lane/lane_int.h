@@ -70,6 +70,24 @@ must_check_ enum code lane_pool_read(struct ctx *cx, struct worker *w, lane_writ
 /* Refuses what is new, runs what is queued, joins. Accepts one that never started. */
 void lane_pool_stop(struct pool *p);
 
+/* ---- rest.c: when the writer waits for company ------------------------------------------------------------------- */
+
+/* A commit costs the same for one change as for twenty. When changes that nobody waits for come one by one and fast, the
+ * writer rests between two batches; callers who wait for their answer before they send more end that at once. */
+struct rest {
+    bool on;
+    int strikes;
+    size_t commits, entries; /* since window_ns */
+    int64_t window_ns, last_ns, off_until_ns;
+};
+
+/* A batch without an urgent entry has been committed. */
+void lane_rest_commit(struct rest *r, int64_t now_ns, size_t entries);
+/* Until when a batch of entries that can wait may wait; 0 = not at all. */
+int64_t lane_rest_until(struct rest *r, int64_t now_ns);
+/* alone: nothing came any more while the writer rested. */
+void lane_rest_ended(struct rest *r, int64_t now_ns, bool alone);
+
 /* ---- writer.c: the write lane ------------------------------------------------------------------------------------ */
 
 struct fifo {
@@ -92,6 +110,9 @@ struct writer {
     /* the writer's */
     char apart3[64];
     struct fifo rpc, engine;
+    size_t backlog; /* entries in both */
+    bool urgent;    /* one of them, or of the batch, is not patient */
+    struct rest rest;
     bool closed, engine_turn, lost;
     struct arena mem;
     struct after after;

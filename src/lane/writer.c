@@ -1,6 +1,6 @@
 /* The write lane: one thread runs what is queued back to back in one transaction, each entry in a savepoint, and
  * commits when the queue is empty or after 2 ms or 512 entries. Nothing is answered before that commit is durable
- * (D-01). */
+ * (D-01). Between two batches it may rest (rest.c). */
 #include "lane/lane_int.h"
 
 #include "app.h"
@@ -13,14 +13,30 @@
 #include <unistd.h>
 
 #define BATCH_NS (2 * NS_PER_MS)
+/* A rest ends when nothing came for so long, and when so many wait. */
+#define ALONE_NS (5 * NS_PER_MS / 2)
+#define ENOUGH 64
 #define EXIT_DATA_LOSS 70
 
 /* On the stack when nothing may be pushed any more. */
 static struct lane_entry closed_mark;
 
+enum sleep { AWAKE, ASLEEP, RESTING };
+
 /* ---- the queue: any thread pushes, the writer takes everything -------------------------------------------------- */
 
-static bool push_chain(struct writer *w, struct lane_entry *first, struct lane_entry *last)
+static bool is_enough(struct writer *w)
+{
+    return atomic_load_explicit(&w->queued, memory_order_relaxed) >= ENOUGH;
+}
+
+static void wake(struct writer *w)
+{
+    if (atomic_exchange(&w->asleep, AWAKE) != AWAKE)
+        futex_wake_all(&w->asleep);
+}
+
+static bool push_chain(struct writer *w, struct lane_entry *first, struct lane_entry *last, bool urgent)
 {
     struct lane_entry *top = atomic_load_explicit(&w->stack, memory_order_relaxed);
     do {
@@ -28,8 +44,9 @@ static bool push_chain(struct writer *w, struct lane_entry *first, struct lane_e
             return false;
         last->next = top;
     } while (!atomic_compare_exchange_weak(&w->stack, &top, first));
-    if (atomic_load(&w->asleep) && atomic_exchange(&w->asleep, 0))
-        futex_wake_all(&w->asleep);
+    uint32_t asleep = atomic_load(&w->asleep);
+    if (asleep == ASLEEP || (asleep == RESTING && (urgent || is_enough(w))))
+        wake(w);
     return true;
 }
 
@@ -48,6 +65,7 @@ static bool admit(struct writer *w, const struct lane_entry *e)
 struct lane_entry *lane_writer_push(struct writer *w, struct lane_entry *chain, enum code *why)
 {
     struct lane_entry *refused = NULL, **refused_tail = &refused, *newest = NULL, *oldest = NULL;
+    bool urgent = false;
     while (chain) {
         struct lane_entry *e = chain;
         chain = e->next;
@@ -57,13 +75,14 @@ struct lane_entry *lane_writer_push(struct writer *w, struct lane_entry *chain, 
             refused_tail = &e->next;
             continue;
         }
+        urgent |= !e->patient;
         e->next = newest;
         newest = e;
         if (!oldest)
             oldest = e;
     }
     *why = CODE_RESOURCE_EXHAUSTED;
-    if (!newest || push_chain(w, newest, oldest))
+    if (!newest || push_chain(w, newest, oldest, urgent))
         return refused;
     *why = CODE_UNAVAILABLE;
     *refused_tail = newest;
@@ -110,6 +129,8 @@ static bool collect(struct writer *w)
     bool some = e != NULL;
     while (e) {
         struct lane_entry *next = e->next;
+        w->backlog++;
+        w->urgent |= !e->patient;
         fifo_add_front(e->engine ? &engine : &rpc, e);
         e = next;
     }
@@ -121,8 +142,9 @@ static bool collect(struct writer *w)
 /* The next entry to run: RPCs and engine in turn while both wait. */
 static struct lane_entry *next_entry(struct writer *w)
 {
-    if (!w->rpc.head && !w->engine.head && !collect(w))
+    if (!w->backlog && !collect(w))
         return NULL;
+    w->backlog--;
     bool engine = w->engine.head && (w->engine_turn || !w->rpc.head);
     w->engine_turn = !engine;
     return fifo_take(engine ? &w->engine : &w->rpc);
@@ -270,6 +292,9 @@ static void do_batch(struct writer *w)
     else
         metric_observe_ns(METRIC_write_batch_seconds, time_now_ns() - begun_ns);
     answer(w);
+    if (!w->urgent)
+        lane_rest_commit(&w->rest, time_now_ns(), w->n);
+    w->urgent = false;
     lane_checkpoint_tick(&w->lanes->checkpoint, &cx);
     lane_arena_reset(&w->mem);
 }
@@ -278,10 +303,42 @@ static void do_batch(struct writer *w)
 
 static void sleep_until_pushed(struct writer *w)
 {
-    atomic_store(&w->asleep, 1);
+    atomic_store(&w->asleep, ASLEEP);
     while (!atomic_load(&w->stack) && !atomic_load(&w->stopping) && atomic_load(&w->asleep))
-        futex_wait(&w->asleep, 1);
-    atomic_store(&w->asleep, 0);
+        futex_wait(&w->asleep, ASLEEP);
+    atomic_store(&w->asleep, AWAKE);
+}
+
+static bool may_rest(struct writer *w)
+{
+    return !w->urgent && !w->closed && !is_enough(w);
+}
+
+/* Collects what comes meanwhile; true when something did. Nobody wakes the writer for what can wait, so what came between
+ * the last look and the mark is looked for again. */
+static bool rest_once(struct writer *w, int64_t ns)
+{
+    size_t before = w->backlog;
+    atomic_store(&w->asleep, RESTING);
+    collect(w);
+    if (may_rest(w))
+        futex_wait_ns(&w->asleep, RESTING, ns);
+    atomic_store(&w->asleep, AWAKE);
+    collect(w);
+    return w->backlog > before;
+}
+
+static void rest(struct writer *w)
+{
+    int64_t now = time_now_ns(), until = lane_rest_until(&w->rest, now);
+    bool came = true;
+    if (now >= until || !may_rest(w))
+        return;
+    while (came && may_rest(w) && now < until) {
+        came = rest_once(w, until - now < ALONE_NS ? until - now : ALONE_NS);
+        now = time_now_ns();
+    }
+    lane_rest_ended(&w->rest, now, !came);
 }
 
 static void *work(void *arg)
@@ -289,12 +346,16 @@ static void *work(void *arg)
     struct writer *w = arg;
     lane_thread_is(LANE_WRITE, NULL);
     for (;;) {
-        if (w->rpc.head || w->engine.head || collect(w))
+        if (w->backlog) {
             do_batch(w);
-        else if (w->closed)
+        } else if (collect(w)) {
+            rest(w);
+            do_batch(w);
+        } else if (w->closed) {
             return NULL;
-        else
+        } else {
             sleep_until_pushed(w);
+        }
     }
 }
 
@@ -315,8 +376,7 @@ enum code lane_writer_start(struct ctx *cx, struct writer *w, struct lanes *lane
 void lane_writer_stop(struct writer *w)
 {
     atomic_store(&w->stopping, true);
-    if (atomic_exchange(&w->asleep, 0))
-        futex_wake_all(&w->asleep);
+    wake(w);
     if (w->started)
         pthread_join(w->thread, NULL);
     db_close(w->db);

@@ -208,6 +208,7 @@ void call_submit(struct run *run, enum lane_kind kind, enum code (*fn)(struct la
         .fields = cx.fields,
         .deadline_ns = c->deadline_ns == INT64_MAX ? 0 : c->deadline_ns,
         .priority = c->method && (c->method->priority || (c->st && kind != LANE_WRITE)),
+        .patient = c->method && c->method->priority,
     };
     c->on_lane = true;
     rpc_loop_submit(c->loop, kind, &run->entry);

@@ -135,6 +135,11 @@ enum code lane_write(struct ctx *cx, struct lanes *lanes, lane_write_fn *fn, voi
     return world_entry(cx, fn, arg, true);
 }
 
+enum code lane_write_patiently(struct ctx *cx, struct lanes *lanes, lane_write_fn *fn, void *arg)
+{
+    return lane_write(cx, lanes, fn, arg);
+}
+
 enum code lane_read(struct ctx *cx, struct lanes *lanes, lane_write_fn *fn, void *arg)
 {
     (void)lanes;

@@ -23,6 +23,42 @@ static void many_entries_share_a_commit(void **state)
     assert_int_equal(metric_get(METRIC_write_entries_total) - entries, 1001);
 }
 
+static enum code nothing(struct job *j, struct ctx *cx)
+{
+    (void)j;
+    (void)cx;
+    return CODE_OK;
+}
+
+/* What the engine and parents send one by one, without waiting for answers, shares commits when it comes fast; what others
+ * send meanwhile is answered as ever. How fast it comes is a matter of the machine: again until it was. */
+static void masses_share_commits(void **state)
+{
+    struct fixture *f = *state;
+    for (int round = 0; round < 100; round++) {
+        sem_t over, urgent;
+        struct job *jobs = jobs_new(f, 400, &over, nothing), *others = jobs_new(f, 4, &urgent, nothing);
+        int64_t batches = metric_get(METRIC_write_batches_total);
+        for (int i = 0; i < 400; i++) {
+            jobs[i].e.engine = i % 2;
+            jobs[i].e.priority = !jobs[i].e.engine;
+            jobs[i].e.patient = true;
+            lane_submit(f->lanes, LANE_WRITE, &jobs[i].e);
+            if (i % 100 == 50) {
+                lane_submit(f->lanes, LANE_WRITE, &others[i / 100].e);
+                jobs_wait(&urgent, 1);
+            }
+            usleep(200);
+        }
+        jobs_wait(&over, 400);
+        for (int i = 0; i < 400; i++)
+            assert_int_equal(jobs[i].doned, 1);
+        if (metric_get(METRIC_write_batches_total) - batches < 100)
+            return;
+    }
+    fail_msg("400 entries never shared a hundred commits");
+}
+
 /* Rows 0, 1, 2 ...; odd ones fail: by the handler after its insert, or by a row that is there. */
 static enum code insert_then_maybe_fail(struct job *j, struct ctx *cx)
 {
@@ -502,6 +538,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(many_entries_share_a_commit),
+        T(masses_share_commits),
         T(a_failing_entry_undoes_only_itself),
         T(a_full_disk_loses_the_whole_batch),
         T(an_entry_cannot_hide_a_lost_transaction),
