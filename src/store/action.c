@@ -10,12 +10,17 @@
 #define FIXED STORE_ACTION_FIXED
 #define SELECT_ACTION "SELECT " STORE_ACTION_SELECTED STORE_ACTION_FROM
 
-void store_action_decode_(const struct db_value *v, struct store_action *row)
+static void decode_own(const struct db_value *v, struct store_action *row)
 {
     CHANGING(ROW_READ)
     FIXED(ROW_READ)
     row->id = (uint64_t)v[35].i;
     row->seq = v[36].i;
+}
+
+void store_action_decode_(const struct db_value *v, struct store_action *row)
+{
+    decode_own(v, row);
     row->parent_name = v[37].s;
     row->spec_kind = (int32_t)v[38].i;
     row->task_project = v[39].s;
@@ -85,45 +90,54 @@ static enum code find_whole(struct ctx *cx, const char *sql, const struct db_val
     return CODE_OK;
 }
 
-/* The row that was found, of which v has the columns that change. */
-static enum code complete(struct ctx *cx, const struct db_value *v, struct store_action **out)
+static enum code find_and_keep(struct ctx *cx, uint64_t id, struct store_action **out)
 {
-    uint64_t id = (uint64_t)v[CHANGING_COUNT].i;
-    const struct store_action *kept = store_kept_find(cx->db, STORE_KEPT_ACTION, id);
-    if (!kept) {
-        TRY(find_whole(cx, SELECT_ACTION BY_ID, DB_ARGS(DB_I(id)), out));
-        if (*out)
-            store_kept_put(cx->db, STORE_KEPT_ACTION, id, copy_fixed, *out, KEPT_BYTES);
-        return CODE_OK;
-    }
-    struct store_action *row = copy_fixed(cx->mem, kept);
-    CHANGING(ROW_READ)
-    row->seq = v[CHANGING_COUNT + 1].i;
-    *out = row;
+    TRY(find_whole(cx, SELECT_ACTION BY_ID, DB_ARGS(DB_I(id)), out));
+    if (*out)
+        store_kept_put(cx->db, STORE_KEPT_ACTION, id, copy_fixed, *out, KEPT_BYTES);
     return CODE_OK;
 }
 
-/* *out = NULL when there is none. */
-static enum code find_one(struct ctx *cx, const char *whole, const char *changing, const struct db_value *args,
-                          size_t n, struct store_action **out)
+/* A kept row with the columns that change, which v has. */
+static struct store_action *complete(struct arena *mem, const struct store_action *kept, const struct db_value *v)
 {
-    struct db_rows rows;
-    if (!store_kept_is_for(cx->db))
-        return find_whole(cx, whole, args, n, out);
-    TRY(db_query(cx, changing, args, n, &rows));
-    *out = NULL;
-    return rows.n ? complete(cx, db_row(&rows, 0), out) : CODE_OK;
+    struct store_action *row = copy_fixed(mem, kept);
+    CHANGING(ROW_READ)
+    row->seq = v[CHANGING_COUNT + 1].i;
+    return row;
 }
 
 enum code store_action_find(struct ctx *cx, uint64_t run_id, str name, struct store_action **out)
 {
-    return find_one(cx, SELECT_ACTION BY_NAME, SELECT_CHANGING BY_NAME, DB_ARGS(DB_I(run_id), DB_S(name)), out);
+    struct db_rows rows;
+    TRY(db_query(cx, SELECT_CHANGING BY_NAME, DB_ARGS(DB_I(run_id), DB_S(name)), &rows));
+    *out = NULL;
+    if (!rows.n)
+        return CODE_OK;
+    const struct db_value *v = db_row(&rows, 0);
+    uint64_t id = (uint64_t)v[CHANGING_COUNT].i;
+    const struct store_action *kept = store_kept_find(cx->db, STORE_KEPT_ACTION, id);
+    if (!kept)
+        return find_and_keep(cx, id, out);
+    *out = complete(cx->mem, kept, v);
+    return CODE_OK;
+}
+
+static enum code find_by_id(struct ctx *cx, uint64_t id, struct store_action **out)
+{
+    struct db_rows rows;
+    const struct store_action *kept = store_kept_find(cx->db, STORE_KEPT_ACTION, id);
+    if (!kept)
+        return find_and_keep(cx, id, out);
+    TRY(db_query(cx, SELECT_CHANGING BY_ID, DB_ARGS(DB_I(id)), &rows));
+    *out = rows.n ? complete(cx->mem, kept, db_row(&rows, 0)) : NULL;
+    return CODE_OK;
 }
 
 enum code store_action_get_by_id(struct ctx *cx, uint64_t id, struct store_action **out)
 {
     struct store_action *a;
-    TRY(find_one(cx, SELECT_ACTION BY_ID, SELECT_CHANGING BY_ID, DB_ARGS(DB_I(id)), &a));
+    TRY(find_by_id(cx, id, &a));
     if (!a)
         return fail(cx, CODE_NOT_FOUND, "action %llu not found", (unsigned long long)id);
     *out = a;
@@ -179,9 +193,15 @@ enum code store_action_children(struct ctx *cx, uint64_t parent_id, int64_t afte
                                 struct store_action **out, size_t *n)
 {
     struct db_rows rows;
-    TRY(db_query(cx, SELECT_ACTION "WHERE a.parent_id=$1 AND a.seq > $2 ORDER BY a.seq LIMIT $3",
-                 DB_ARGS(DB_I(parent_id), DB_I(after), DB_I(max)), &rows));
-    give(cx, &rows, out, n);
+    TRY(db_query(
+        cx,
+        "SELECT " CHANGING(STORE_ACTION_NAME_) FIXED(
+            STORE_ACTION_NAME_) "a.id,a.seq FROM action a WHERE a.parent_id=$1 AND a.seq > $2 ORDER BY a.seq LIMIT $3",
+        DB_ARGS(DB_I(parent_id), DB_I(after), DB_I(max)), &rows));
+    *out = arena_new_array(cx->mem, struct store_action, rows.n);
+    *n = rows.n;
+    for (size_t i = 0; i < rows.n; i++)
+        decode_own(db_row(&rows, i), &(*out)[i]);
     return CODE_OK;
 }
 
@@ -201,9 +221,40 @@ enum code store_action_page(struct ctx *cx, uint64_t run_id, uint64_t after, siz
 #define INSERT_ACTION                                                                                                  \
     "INSERT INTO action (" CHANGING(ROW_NAME) FIXED(ROW_NAME) "id,seq) VALUES (" CHANGING(ROW_PLACE) FIXED(ROW_PLACE)
 
-/* What the next action and the next change of a run get. Asked first, not with RETURNING: that makes SQLite build a table
- * in memory for each statement. The caller is the only writer, in a transaction. Both are one step down an index. */
-#define NEXT_SEQ(run) "(SELECT max(seq)+1 FROM action WHERE run_id=" run ")"
+/* What the newest action and the last change of a run got. The caller is the only writer, in a transaction. */
+struct last {
+    uint64_t id;
+    int64_t seq;
+};
+
+static void *copy_last(struct arena *mem, const void *from)
+{
+    struct last *l = arena_new(mem, struct last);
+    *l = *(const struct last *)from;
+    return l;
+}
+
+/* Valid until another run is asked for. */
+static enum code last_of(struct ctx *cx, uint64_t run_id, struct last **out)
+{
+    struct db_rows rows;
+    *out = store_kept_change(cx->db, STORE_KEPT_SEQ, run_id);
+    if (*out)
+        return CODE_OK;
+    TRY(db_query(cx,
+                 "SELECT (SELECT max(id) FROM action WHERE id >= $1 AND id < $2),"
+                 " (SELECT max(seq) FROM action WHERE run_id=$3)",
+                 DB_ARGS(DB_I(store_action_root(run_id)), DB_I(store_action_root(run_id + 1)), DB_I(run_id)), &rows));
+    const struct last l = {(uint64_t)db_row(&rows, 0)[0].i, db_row(&rows, 0)[1].i};
+    store_kept_put(cx->db, STORE_KEPT_SEQ, run_id, copy_last, &l, sizeof(l));
+    *out = store_kept_change(cx->db, STORE_KEPT_SEQ, run_id);
+    return CODE_OK;
+}
+
+void store_action_seq_moved(struct ctx *cx, uint64_t run_id)
+{
+    store_kept_forget(cx->db, STORE_KEPT_SEQ, run_id);
+}
 
 static enum code insert(struct ctx *cx, const struct store_action *row, uint64_t id, int64_t seq)
 {
@@ -222,21 +273,16 @@ static enum code insert_root(struct ctx *cx, struct store_action *row)
 
 static enum code insert_child(struct ctx *cx, struct store_action *row)
 {
-    struct db_rows rows;
-    TRY(db_query(
-        cx, "SELECT (SELECT max(id)+1 FROM action WHERE id >= $1 AND id < $2), " NEXT_SEQ("$3"),
-        DB_ARGS(DB_I(store_action_root(row->run_id)), DB_I(store_action_root(row->run_id + 1)), DB_I(row->run_id)),
-        &rows));
-    uint64_t id = (uint64_t)db_row(&rows, 0)[0].i;
-    int64_t seq = db_row(&rows, 0)[1].i;
-    if (store_action_run(id) != row->run_id)
+    struct last *last;
+    TRY(last_of(cx, row->run_id, &last));
+    if (store_action_run(last->id + 1) != row->run_id)
         return fail(cx, CODE_RESOURCE_EXHAUSTED, "the run has too many actions");
-    enum code c = insert(cx, row, id, seq);
+    enum code c = insert(cx, row, last->id + 1, last->seq + 1);
     if (c == CODE_ALREADY_EXISTS)
         return fail(cx, c, "action already exists: " STR_FMT, STR_ARG(row->name));
     TRY(c);
-    row->id = id;
-    row->seq = seq;
+    row->id = ++last->id;
+    row->seq = ++last->seq;
     return CODE_OK;
 }
 
@@ -249,25 +295,24 @@ enum code store_action_insert(struct ctx *cx, struct store_action *a)
 }
 
 /* Errors: ABORTED when the row is no longer as it was loaded. */
-static enum code next_seq(struct ctx *cx, const struct store_action *row, int64_t *out)
+static enum code update(struct ctx *cx, struct store_action *row)
 {
     struct db_rows rows;
-    TRY(db_query(cx, "SELECT seq, " NEXT_SEQ("$2") " FROM action WHERE id=$1",
-                 DB_ARGS(DB_I(row->id), DB_I(row->run_id)), &rows));
-    if (!rows.n || db_row(&rows, 0)[0].i != row->seq)
+    struct last *last;
+    TRY(last_of(cx, row->run_id, &last));
+    int64_t seq = last->seq + 1;
+    const struct db_value args[] = {CHANGING(ROW_ARG) DB_I(row->id), DB_I(seq), DB_I(row->seq)};
+    TRY(db_query(cx, "UPDATE action SET " CHANGING(ROW_SET) "seq=$24 WHERE id=$23 AND seq=$25", args,
+                 sizeof(args) / sizeof(*args), &rows));
+    if (!rows.changed)
         return fail(cx, CODE_ABORTED, "action " STR_FMT " changed meanwhile", STR_ARG(row->name));
-    *out = db_row(&rows, 0)[1].i;
+    row->seq = last->seq = seq;
     return CODE_OK;
 }
 
 enum code store_action_save(struct ctx *cx, struct store_action *row, int32_t was, bool was_open)
 {
-    int64_t seq = 0;
-    TRY(next_seq(cx, row, &seq));
-    const struct db_value args[] = {CHANGING(ROW_ARG) DB_I(row->id), DB_I(seq)};
-    TRY(db_query(cx, "UPDATE action SET " CHANGING(ROW_SET) "seq=$24 WHERE id=$23", args, sizeof(args) / sizeof(*args),
-                 NULL));
-    row->seq = seq;
+    TRY(update(cx, row));
     int64_t opened = (row->ended_ns ? 0 : 1) - (was_open ? 1 : 0);
     if (row->parent_id && (was != row->phase || opened))
         TRY(store_subtree_move(cx, row->parent_id, row->depth - 1, was, row->phase, 1, opened, &row->siblings_open));

@@ -76,7 +76,7 @@ must_check_ enum code store_action_filter(struct ctx *cx, const struct store_pag
 /* Actions of the run that changed after seq, in order of seq, at most max. after 0 gives all. */
 must_check_ enum code store_action_changes(struct ctx *cx, uint64_t run_id, int64_t after, size_t max,
                                            struct store_action **out, size_t *n);
-/* The same for the direct children of one action. */
+/* The same for the direct children of one action, of which only the row itself is read: nothing of parent and spec. */
 must_check_ enum code store_action_children(struct ctx *cx, uint64_t parent_id, int64_t after, size_t max,
                                             struct store_action **out, size_t *n);
 /* In order of creation, ids above after, at most max. */
@@ -92,6 +92,8 @@ must_check_ enum code store_action_insert(struct ctx *cx, struct store_action *a
  * of the ancestors and the phase of the run. was, was_open: the phase of the row until now, and whether it had not
  * ended. Publishing is the caller's. Errors: ABORTED when the row changed meanwhile. */
 must_check_ enum code store_action_save(struct ctx *cx, struct store_action *a, int32_t was, bool was_open);
+/* After a statement that gave actions of the run new numbers by itself. */
+void store_action_seq_moved(struct ctx *cx, uint64_t run_id);
 /* Runs with open actions, ids above after, in order. */
 must_check_ enum code store_action_open_runs(struct ctx *cx, uint64_t after, size_t max, uint64_t **out, size_t *n);
 /* Ids of open actions of the run. */

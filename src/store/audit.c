@@ -1,16 +1,36 @@
 /* The audit trail. See audit.h. */
 #include "store/audit.h"
 
-#include "store/db.h"
 #include "store/identity.h"
+#include "store/kept_int.h"
+
+struct rpc {
+    str path;
+    int64_t id;
+};
+
+static void *copy(struct arena *mem, const void *from)
+{
+    struct rpc *r = arena_new(mem, struct rpc);
+    *r = *(const struct rpc *)from;
+    r->path = arena_str(mem, r->path);
+    return r;
+}
 
 static enum code put_rpc(struct ctx *cx, str path, int64_t *id)
 {
     struct db_rows rows;
+    const struct rpc *kept = store_kept_find(cx->db, STORE_KEPT_RPC, str_mix(path));
+    if (kept && str_eq(kept->path, path)) {
+        *id = kept->id;
+        return CODE_OK;
+    }
     TRY(db_query(cx, "SELECT id FROM audit_rpc WHERE path=$1", DB_ARGS(DB_S(path)), &rows));
     if (!rows.n)
         TRY(db_query(cx, "INSERT INTO audit_rpc (path) VALUES ($1) RETURNING id", DB_ARGS(DB_S(path)), &rows));
     *id = db_row(&rows, 0)[0].i;
+    const struct rpc r = {path, *id};
+    store_kept_put(cx->db, STORE_KEPT_RPC, str_mix(path), copy, &r, sizeof(r) + path.n);
     return CODE_OK;
 }
 

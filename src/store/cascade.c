@@ -112,5 +112,6 @@ enum code store_cascade_step(struct ctx *cx, const struct store_cascade *c, size
                  DB_ARGS(DB_I(c->run_id), DB_I(c->action_id), DB_I(max), DB_I(now_ns), DB_S(c->reason),
                          ROW_ARG_N(c->by_id), DB_I(seq + 1)),
                  NULL));
+    store_action_seq_moved(cx, c->run_id);
     return count_hits(cx, hits, depth, rows.n);
 }

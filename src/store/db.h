@@ -85,9 +85,10 @@ bool db_in_transaction(const struct db *db);
 void db_set_owner(struct db *db, void *owner);
 void *db_owner(const struct db *db); /* accepts NULL */
 
-/* A place for what a table file keeps of rows that never change, with the connection; drop frees it with it. NULL for a
- * connection that writes: there a row may be undone. */
+/* A place for what is kept of rows with the connection (kept_int.h); drop frees it with it, and whenever something is
+ * rolled back: a row that was kept may be undone. */
 void **db_memo(struct db *db, void (*drop)(void *memo));
+void db_memo_drop(struct db *db);
 
 /* Size of the write-ahead log after this connection's last commit; 0 when there is none. */
 int64_t db_wal_bytes(const struct db *db);

@@ -31,25 +31,33 @@ static size_t place_of(uint64_t id)
     return (size_t)(id * UINT64_C(0x9e3779b97f4a7c15) >> 58) % PLACES;
 }
 
-bool store_kept_is_for(struct db *db)
+void *store_kept_change(struct db *db, enum store_kept_kind kind, uint64_t id)
 {
-    return db_memo(db, drop) != NULL;
+    struct kept *k = *db_memo(db, drop);
+    if (!k || !id)
+        return NULL;
+    const struct place *p = &k->places[kind][place_of(id)];
+    return p->id == id ? p->row : NULL;
 }
 
 const void *store_kept_find(struct db *db, enum store_kept_kind kind, uint64_t id)
 {
-    void **memo = db_memo(db, drop);
-    if (!memo || !*memo || !id)
-        return NULL;
-    const struct place *p = &((struct kept *)*memo)->places[kind][place_of(id)];
-    return p->id == id ? p->row : NULL;
+    return store_kept_change(db, kind, id);
+}
+
+void store_kept_forget(struct db *db, enum store_kept_kind kind, uint64_t id)
+{
+    struct kept *k = *db_memo(db, drop);
+    struct place *p = k ? &k->places[kind][place_of(id)] : NULL;
+    if (p && p->id == id)
+        p->id = 0;
 }
 
 void store_kept_put(struct db *db, enum store_kept_kind kind, uint64_t id, store_kept_copy *copy, const void *row,
                     size_t bytes)
 {
     void **memo = db_memo(db, drop);
-    if (!memo || !id || bytes > BYTES_MAX)
+    if (!id || bytes > BYTES_MAX)
         return;
     if (!*memo)
         *memo = mem_new(struct kept);

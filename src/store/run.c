@@ -91,9 +91,8 @@ enum code store_run_insert(struct ctx *cx, struct store_run *row)
 #define BY_ID "WHERE r.id=$1"
 #define BY_NAME "WHERE sp.project=$1 AND sp.domain=$2 AND r.name=$3"
 /* What may change of a row or of those it is joined with. */
-#define SELECT_CHANGING                                                                                                \
-    "SELECT r.id,r.phase,r.abort_ns,r.change,r.handler_id,i.subject,i.name FROM run r JOIN space sp ON "               \
-    "sp.id=r.space_id"                                                                                                 \
+#define SELECT_CHANGING(joined)                                                                                        \
+    "SELECT r.id,r.phase,r.abort_ns,r.change,r.handler_id,i.subject,i.name FROM run r" joined                          \
     " LEFT JOIN identity i ON i.id=r.created_by "
 /* What a kept row takes, about. */
 #define KEPT_BYTES (sizeof(struct store_run) + 512)
@@ -120,44 +119,53 @@ static enum code find_whole(struct ctx *cx, const char *sql, const struct db_val
     return CODE_OK;
 }
 
-/* The row that was found, of which v has SELECT_CHANGING. */
-static enum code complete(struct ctx *cx, const struct db_value *v, struct store_run **out)
+static enum code find_and_keep(struct ctx *cx, uint64_t id, struct store_run **out)
 {
-    uint64_t id = (uint64_t)v[0].i;
-    const struct store_run *kept = store_kept_find(cx->db, STORE_KEPT_RUN, id);
-    if (!kept) {
-        TRY(find_whole(cx, "SELECT " SELECTED FROM BY_ID, DB_ARGS(DB_I(id)), out));
-        if (*out)
-            store_kept_put(cx->db, STORE_KEPT_RUN, id, copy_fixed, *out, KEPT_BYTES);
-        return CODE_OK;
-    }
-    struct store_run *row = copy_fixed(cx->mem, kept);
+    TRY(find_whole(cx, "SELECT " SELECTED FROM BY_ID, DB_ARGS(DB_I(id)), out));
+    if (*out)
+        store_kept_put(cx->db, STORE_KEPT_RUN, id, copy_fixed, *out, KEPT_BYTES);
+    return CODE_OK;
+}
+
+/* A kept row with the columns that change, which v has. */
+static struct store_run *complete(struct arena *mem, const struct store_run *kept, const struct db_value *v)
+{
+    struct store_run *row = copy_fixed(mem, kept);
     row->phase = (int32_t)v[1].i;
     row->abort_ns = v[2].i;
     row->change = v[3].i;
     row->handler_id = (uint64_t)v[4].i;
     row->created_by_subject = v[5].s;
     row->created_by_name = v[6].s;
-    *out = row;
-    return CODE_OK;
-}
-
-/* *out = NULL when there is none. */
-static enum code find_one(struct ctx *cx, const char *whole, const char *changing, const struct db_value *args,
-                          size_t n, struct store_run **out)
-{
-    struct db_rows rows;
-    if (!store_kept_is_for(cx->db))
-        return find_whole(cx, whole, args, n, out);
-    TRY(db_query(cx, changing, args, n, &rows));
-    *out = NULL;
-    return rows.n ? complete(cx, db_row(&rows, 0), out) : CODE_OK;
+    return row;
 }
 
 enum code store_run_find(struct ctx *cx, str project, str domain, str name, struct store_run **out)
 {
-    return find_one(cx, "SELECT " SELECTED FROM BY_NAME, SELECT_CHANGING BY_NAME,
-                    DB_ARGS(DB_S(project), DB_S(domain), DB_S(name)), out);
+    struct db_rows rows;
+    TRY(db_query(cx, SELECT_CHANGING(" JOIN space sp ON sp.id=r.space_id") BY_NAME,
+                 DB_ARGS(DB_S(project), DB_S(domain), DB_S(name)), &rows));
+    *out = NULL;
+    if (!rows.n)
+        return CODE_OK;
+    const struct db_value *v = db_row(&rows, 0);
+    uint64_t id = (uint64_t)v[0].i;
+    const struct store_run *kept = store_kept_find(cx->db, STORE_KEPT_RUN, id);
+    if (!kept)
+        return find_and_keep(cx, id, out);
+    *out = complete(cx->mem, kept, v);
+    return CODE_OK;
+}
+
+static enum code find_by_id(struct ctx *cx, uint64_t id, struct store_run **out)
+{
+    struct db_rows rows;
+    const struct store_run *kept = store_kept_find(cx->db, STORE_KEPT_RUN, id);
+    if (!kept)
+        return find_and_keep(cx, id, out);
+    TRY(db_query(cx, SELECT_CHANGING("") BY_ID, DB_ARGS(DB_I(id)), &rows));
+    *out = rows.n ? complete(cx->mem, kept, db_row(&rows, 0)) : NULL;
+    return CODE_OK;
 }
 
 enum code store_run_get(struct ctx *cx, str project, str domain, str name, struct store_run **out)
@@ -174,7 +182,7 @@ enum code store_run_get(struct ctx *cx, str project, str domain, str name, struc
 enum code store_run_get_by_id(struct ctx *cx, uint64_t id, struct store_run **out)
 {
     struct store_run *r;
-    TRY(find_one(cx, "SELECT " SELECTED FROM BY_ID, SELECT_CHANGING BY_ID, DB_ARGS(DB_I(id)), &r));
+    TRY(find_by_id(cx, id, &r));
     if (!r)
         return fail(cx, CODE_NOT_FOUND, "run %llu not found", (unsigned long long)id);
     *out = r;

@@ -47,18 +47,47 @@ static enum code insert(struct ctx *cx, struct store_spec *s, str digest)
         NULL);
 }
 
+/* A row that is there. */
+struct known {
+    uint64_t task_name_id;
+    str digest;
+};
+
+static void *copy_known(struct arena *mem, const void *from)
+{
+    struct known *k = arena_new(mem, struct known);
+    *k = *(const struct known *)from;
+    k->digest = arena_str(mem, k->digest);
+    return k;
+}
+
+static enum code find_known(struct ctx *cx, uint64_t id, struct known *out)
+{
+    const struct known *kept = store_kept_find(cx->db, STORE_KEPT_DIGEST, id);
+    struct db_rows rows;
+    *out = kept ? *kept : (struct known){0};
+    if (kept)
+        return CODE_OK;
+    TRY(db_query(cx, "SELECT digest, task_name_id FROM spec WHERE id=$1", DB_ARGS(DB_I(id)), &rows));
+    if (!rows.n)
+        return CODE_OK;
+    *out = (struct known){(uint64_t)db_row(&rows, 0)[1].i, db_row(&rows, 0)[0].s};
+    store_kept_put(cx->db, STORE_KEPT_DIGEST, id, copy_known, out, sizeof(*out) + out->digest.n);
+    return CODE_OK;
+}
+
 enum code store_spec_put(struct ctx *cx, struct store_spec *s)
 {
     unsigned char digest[SHA256_DIGEST_LENGTH];
     str d = {(const char *)digest, sizeof(digest)};
-    struct db_rows rows;
+    struct known known;
     s->id = digest_of(cx, s, digest);
-    TRY(db_query(cx, "SELECT digest, task_name_id FROM spec WHERE id=$1", DB_ARGS(DB_I(s->id)), &rows));
-    if (!rows.n)
+    TRY(find_known(cx, s->id, &known));
+    if (!known.digest.n)
         return insert(cx, s, d);
-    if (!str_eq(db_row(&rows, 0)[0].s, d))
+    if (!str_eq(known.digest, d))
         return fail(cx, CODE_DATA_LOSS, "two specs with the id %llu", (unsigned long long)s->id);
-    s->task_name_id = (uint64_t)db_row(&rows, 0)[1].i;
+    s->task_name_id = known.task_name_id;
     return CODE_OK;
 }
 
@@ -164,6 +193,7 @@ enum code store_spec_sweep(struct ctx *cx, size_t max, uint64_t *cursor)
                      " AND NOT EXISTS (SELECT 1 FROM task_trigger_revision v WHERE v.spec_id = spec.id)"
                      " AND NOT EXISTS (SELECT 1 FROM action WHERE action.spec_id = spec.id)",
                      DB_ARGS(DB_I(*cursor), DB_I(db_row(&rows, rows.n - 1)[0].i)), NULL));
+    db_memo_drop(cx->db); /* which specs there were */
     *cursor = rows.n < max ? 0 : (uint64_t)db_row(&rows, rows.n - 1)[0].i;
     return CODE_OK;
 }

@@ -247,8 +247,7 @@ void db_close(struct db *db)
     if (!db)
         return;
     store_sqlite_stmt_drop_all(db);
-    if (db->memo)
-        db->drop_memo(db->memo);
+    db_memo_drop(db);
     sqlite3_close(db->h);
     mem_free(db->path);
     mem_free(db);
@@ -266,10 +265,15 @@ void *db_owner(const struct db *db)
 
 void **db_memo(struct db *db, void (*drop)(void *memo))
 {
-    if (db->mode == DB_WRITE)
-        return NULL;
     db->drop_memo = drop;
     return &db->memo;
+}
+
+void db_memo_drop(struct db *db)
+{
+    if (db->memo)
+        db->drop_memo(db->memo);
+    db->memo = NULL;
 }
 
 /* ---- transactions ---------------------------------------------------------------------------------------------- */
@@ -291,6 +295,7 @@ bool db_in_transaction(const struct db *db)
 void db_rollback(struct ctx *cx)
 {
     struct db *db = cx->db;
+    db_memo_drop(db);
     db->in_tx = false;
     if (!sqlite3_get_autocommit(db->h))
         sqlite3_exec(db->h, "ROLLBACK", NULL, NULL, NULL);
@@ -346,6 +351,7 @@ enum code db_release(struct ctx *cx)
 
 void db_rollback_to(struct ctx *cx)
 {
+    db_memo_drop(cx->db);
     if (!db_in_transaction(cx->db))
         return;
     struct err kept = cx->err;

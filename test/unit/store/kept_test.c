@@ -1,7 +1,8 @@
-/* What a read connection keeps of runs and actions: its answers are always those of a connection that keeps nothing. */
+/* What connections keep of runs and actions: their answers are always those of a connection that was opened just now. */
 #include "store/tables.h"
 
 #include "store/action_int.h"
+#include "store/audit.h"
 #include "store/identity.h"
 
 struct both {
@@ -55,14 +56,15 @@ static void same_runs(const struct store_run *a, const struct store_run *b)
     SAME_S(a->created_by_name, b->created_by_name);
 }
 
-/* Whatever may be asked of the two actions and the run, by the reader and by the writer. */
+/* Whatever may be asked of the two actions and the run, by the reader, the writer and the new one. */
 static void answers_are_the_same(struct both *t)
 {
-    struct store_action *a[2][2][2]; /* reader or writer, root or child, by id or by name */
-    struct store_run *r[2][2];
+    struct store_action *a[3][2][2]; /* who, root or child, by id or by name */
+    struct store_run *r[3][2];
     struct ctx *cx = t->cx;
-    for (int who = 0; who < 2; who++) {
-        cx->db = who ? t->writer : t->reader;
+    struct db *fresh = fixture_open(t->f, DB_READ), *all[] = {t->reader, t->writer, fresh};
+    for (int who = 0; who < 3; who++) {
+        cx->db = all[who];
         assert_ok(cx, store_action_get_by_id(cx, t->root.id, &a[who][0][0]));
         assert_ok(cx, store_action_find(cx, t->run.id, STR("a0"), &a[who][0][1]));
         assert_ok(cx, store_action_get_by_id(cx, t->child.id, &a[who][1][0]));
@@ -70,11 +72,13 @@ static void answers_are_the_same(struct both *t)
         assert_ok(cx, store_run_get_by_id(cx, t->run.id, &r[who][0]));
         assert_ok(cx, store_run_get(cx, STR("p"), STR("d"), STR("r1"), &r[who][1]));
     }
-    for (int how = 0; how < 2; how++) {
-        same_actions(a[0][0][how], a[1][0][how]);
-        same_actions(a[0][1][how], a[1][1][how]);
-        same_runs(r[0][how], r[1][how]);
-    }
+    for (int who = 0; who < 2; who++)
+        for (int how = 0; how < 2; how++) {
+            same_actions(a[who][0][how], a[2][0][how]);
+            same_actions(a[who][1][how], a[2][1][how]);
+            same_runs(r[who][how], r[2][how]);
+        }
+    db_close(fresh);
     cx->db = t->writer;
 }
 
@@ -191,6 +195,78 @@ static void test_many_rows(void **state)
     free(large);
 }
 
+/* What the writer made and undid, and knows of: its ids are given again, to others. */
+static void make_other(struct both *t, const char *run, const char *subject, const char *path, uint64_t out[5])
+{
+    struct ctx *cx = t->cx;
+    struct store_run r, *found;
+    struct store_action root, *a, child = t->child;
+    tables_make_run(cx, run, &r, &root);
+    child.run_id = r.id;
+    child.parent_id = root.id;
+    child.spec_id = tables_spec(cx, run);
+    child.name = arena_printf(cx->mem, "child-of-%s", run);
+    assert_ok(cx, store_action_insert(cx, &child));
+    assert_ok(cx, store_identity_put(cx, str_from(subject), STR("Name"), &out[0]));
+    assert_ok(cx, store_audit_add(cx, &(struct store_audit){.rpc = str_from(path), .about = str_from(run)}));
+    assert_ok(cx, store_run_get(cx, STR("p"), STR("d"), str_from(run), &found));
+    assert_string_equal(found->name.p, run);
+    assert_ok(cx, store_action_find(cx, r.id, child.name, &a));
+    assert_true(str_eq(a->name, child.name));
+    out[1] = r.id;
+    out[2] = a->id;
+    out[3] = (uint64_t)a->seq;
+    out[4] = child.spec_id;
+}
+
+static void test_what_is_undone_is_forgotten(void **state)
+{
+    struct both *t = *state;
+    struct ctx *cx = t->cx;
+    struct store_audit *log;
+    uint64_t undone[5], made[5];
+    size_t n;
+    assert_ok(cx, db_begin(cx, DB_WRITE));
+    assert_ok(cx, db_savepoint(cx));
+    make_other(t, "r2", "you", "/s/A", undone);
+    db_rollback_to(cx);
+    assert_ok(cx, db_savepoint(cx));
+    make_other(t, "r3", "she", "/s/B", made);
+    assert_ok(cx, db_release(cx));
+    assert_ok(cx, db_commit(cx));
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(made[i], undone[i]);
+    assert_int_equal(fixture_int(cx, "SELECT count(*) FROM identity WHERE subject='you'"), 0);
+    assert_int_equal(fixture_int(cx, "SELECT count(*) FROM identity WHERE subject='she'"), 1);
+    assert_int_equal(fixture_int(cx, "SELECT count(*) FROM action a JOIN spec s ON s.id=a.spec_id WHERE s.name='r3'"),
+                     1);
+    assert_ok(cx, store_audit_list(cx, 0, INT64_MAX, INT64_MAX, 10, &log, &n));
+    assert_int_equal(n, 1);
+    assert_string_equal(log[0].rpc.p, "/s/B");
+    /* the same with the whole transaction */
+    assert_ok(cx, db_begin(cx, DB_WRITE));
+    make_other(t, "r4", "they", "/s/C", undone);
+    db_rollback(cx);
+    assert_ok(cx, db_begin(cx, DB_WRITE));
+    make_other(t, "r5", "we", "/s/D", made);
+    assert_ok(cx, db_commit(cx));
+    assert_int_equal(made[1], undone[1]);
+    assert_int_equal(fixture_int(cx, "SELECT count(*) FROM identity WHERE subject='we'"), 1);
+}
+
+/* A spec that was swept is stored again when it comes again. */
+static void test_swept_specs_are_forgotten(void **state)
+{
+    struct both *t = *state;
+    struct ctx *cx = t->cx;
+    uint64_t cursor = 0, id = tables_spec(cx, "unused");
+    assert_int_equal(tables_spec(cx, "unused"), id);
+    assert_ok(cx, store_spec_sweep(cx, 100, &cursor));
+    assert_int_equal(fixture_int(cx, "SELECT count(*) FROM spec WHERE name='unused'"), 0);
+    assert_int_equal(tables_spec(cx, "unused"), id);
+    assert_int_equal(fixture_int(cx, "SELECT count(*) FROM spec WHERE name='unused'"), 1);
+}
+
 #define both_test(name) cmocka_unit_test_setup_teardown(name, up, down)
 
 int main(void)
@@ -199,6 +275,8 @@ int main(void)
         both_test(test_changes_are_seen),
         both_test(test_what_is_deleted_is_gone),
         both_test(test_many_rows),
+        both_test(test_what_is_undone_is_forgotten),
+        both_test(test_swept_specs_are_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
