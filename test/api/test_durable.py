@@ -62,8 +62,10 @@ def test_cache_serialised(run, tmp_path):
     assert len(set(values)) == 1 and len(lines(path)) == 1
 
 
-def wait_for_condition(name):
-    return wait_until(lambda: list(Condition.listall(run_name=name)), "a condition")[0]
+def wait_for_condition(run, name=None):
+    """Of that name, or any."""
+    found = lambda: [c for c in Condition.listall(run_name=run) if name in (None, c.name)]  # noqa: E731
+    return wait_until(found, f"a condition {name or ''}")[0]
 
 
 def test_condition_signalled_by_the_sdk(sdk):

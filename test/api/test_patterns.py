@@ -6,7 +6,7 @@ import patterns
 import pytest
 import wire
 from flyte.models import ActionPhase
-from flyte.remote import Action, Condition
+from flyte.remote import Action
 from test_durable import lines, wait_for_condition, witness
 from test_failures import details
 from test_run import run_name
@@ -105,10 +105,9 @@ def test_cancel_tasks(run):
 def test_conditions(sdk):
     r = sdk.run(patterns.two_conditions, x=4)
     for name in ("approval", "review"):
-        wait_for_condition(r.name)
-        found = {c.name: c for c in Condition.listall(run_name=r.name)}
-        assert "PAUSED" in str(found[name].phase)
-        found[name].signal(True)
+        condition = wait_for_condition(r.name, name)
+        assert "PAUSED" in str(condition.phase)
+        condition.signal(True)
     r.wait(quiet=True)
     assert r.outputs()[0] == 8
 
