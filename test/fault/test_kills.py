@@ -141,6 +141,23 @@ def test_parent_while_no_server_runs(fan_out):
     f.finish(attempts={"a0": 2})
 
 
+@pytest.mark.quick
+def test_parent_between_two_traced_steps(make_world):
+    """The second attempt has the results of the steps that were done; each step ran once."""
+    w = make_world()
+    gate = w.folder / "gate"
+    r = w.submit(fan.walk, n=4, stop_at=2, gate=str(gate))
+    victim = w.wait_lines("between", 1)[0]
+    world.kill(pid_of(victim))
+    w.wait_lines("between", 2)
+    gate.touch()
+    w.assert_value(r, 6)
+    w.assert_witness()
+    assert [int(line[5]) for line in w.lines("step")] == [0, 1, 2, 3], w.lines()
+    assert w.attempts() == {"a0": [0, 1]}
+    assert w.actions(r.name)["a0"] == ("succeeded", 2)
+
+
 def test_s3(fan_out):
     f = fan_out()
     before = f.world.s3_pid()

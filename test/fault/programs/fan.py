@@ -41,6 +41,25 @@ async def out(n: int, gate: str = "", parent_gate: str = "") -> int:
     return sum(values)
 
 
+@flyte.trace
+async def step(i: int) -> int:
+    note("step", i)
+    return i
+
+
+@env.task
+async def walk(n: int, stop_at: int, gate: str) -> int:
+    """Traced steps, one after the other, with a gate before one of them."""
+    note("parent")
+    total = 0
+    for i in range(n):
+        if i == stop_at:
+            note("between")
+            await pass_gate(gate)
+        total += await step(i)
+    return total
+
+
 @env.task
 async def nothing() -> int:
     return 7
