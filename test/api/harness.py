@@ -19,6 +19,7 @@ task:
   domain: development
 """
 
+SANITIZER_MARKS = ("ERROR: AddressSanitizer", "runtime error:", "WARNING: ThreadSanitizer", "LeakSanitizer")
 
 # The HTTP client of the SDK has a thread that may abort the interpreter at its end, before Python 3.12: all is said then.
 SDK_EXITS = (0, -signal.SIGABRT) if sys.version_info < (3, 12) else (0,)
@@ -108,7 +109,7 @@ class Tern:
         return done
 
     def finish(self):
-        """Ends everything that belongs to the folder; a sanitizer's report in the log is a failure."""
+        """Ends everything that belongs to the folder; a sanitizer's report in a log is a failure."""
         if self.data.exists():
             self.command("stop", "--tasks", check=False)
         if self.process:
@@ -116,9 +117,14 @@ class Tern:
                 self.process.wait(10)
             except subprocess.TimeoutExpired:
                 self.kill()
-        text = self.log.read_text(errors="replace") if self.log.exists() else ""
-        for mark in ("ERROR: AddressSanitizer", "runtime error:", "WARNING: ThreadSanitizer", "LeakSanitizer"):
-            assert mark not in text, text[text.index(mark) - 200:][:4000]
+        self.check_logs()
+
+    def check_logs(self):
+        """The supervisor's log is the S3 endpoint's too."""
+        for log in (self.log, *sorted((self.data / "log").glob("supervisor.log*"))):
+            text = log.read_text(errors="replace") if log.exists() else ""
+            for mark in SANITIZER_MARKS:
+                assert mark not in text, f"{log}: {text[max(0, text.index(mark) - 200):][:4000]}"
 
     # ---- clients ------------------------------------------------------------------------------------------------
 
