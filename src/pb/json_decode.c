@@ -99,7 +99,10 @@ static bool read_submessage(struct reader *r, const struct pb_type *t, void **sl
 {
     if (!*slot && !(*slot = pb_take(r->s.mem, t->size)))
         return pb_json_scan_full(&r->s);
-    return read_message(r, t, *slot);
+    if (!read_message(r, t, *slot))
+        return false;
+    r->skipped = false; /* a value inside it may have been, the message was not */
+    return true;
 }
 
 static bool read_value(struct reader *r, const struct pb_field *f, void *slot)

@@ -270,6 +270,27 @@ static void unknown_fields_are_ignored_when_asked(void **state)
     assert_str_equal(again, "{\"onPhases\":[\"ACTION_PHASE_FAILED\",\"ACTION_PHASE_ABORTED\"]}");
 }
 
+/* The message around an unknown name is there nevertheless: in an array, as a member of a oneof. */
+static void what_holds_an_ignored_name_stays(void **state)
+{
+    static const char *const t[][3] = {
+        {"flyteidl2.common.ListRequest",
+         "{\"filters\":[{\"field\":\"a\",\"function\":\"NEW\"},{\"function\":\"NEW\"},{\"field\":\"b\"}]}",
+         "{\"filters\":[{\"field\":\"a\"},{},{\"field\":\"b\"}]}"},
+        {"flyteidl2.actions.Action", "{\"condition\":{\"name\":\"n\",\"promptType\":\"NEW\"}}",
+         "{\"condition\":{\"name\":\"n\"}}"},
+    };
+    struct unit *u = *state;
+    for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
+        const struct pb_type *type;
+        void *msg;
+        str again;
+        assert_ok(&u->cx, read_json(u, t[i][0], str_from(t[i][1]), true, &type, &msg));
+        assert_ok(&u->cx, pb_json_encode(&u->cx, type, msg, &again));
+        assert_str_equal(again, t[i][2]);
+    }
+}
+
 static str nested(struct unit *u, size_t depth, const char *open, const char *middle, const char *close)
 {
     buf b;
@@ -394,6 +415,7 @@ int main(void)
         unit_test(values_survive_reading_and_writing),
         unit_test(bad_texts_are_refused_with_a_reason),
         unit_test(unknown_fields_are_ignored_when_asked),
+        unit_test(what_holds_an_ignored_name_stays),
         unit_test(depth_is_bounded),
         unit_test(memory_is_bounded),
         unit_test(what_json_cannot_say_is_an_error),
