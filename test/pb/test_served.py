@@ -9,10 +9,10 @@ import struct
 
 import grpc
 import pytest
-from google.protobuf import json_format
+from google.protobuf import json_format, message_factory
 from harness import Tern
 
-from broken import requests
+from broken import complete, follow, requests, ways
 from judge import path_of, violations
 from messages import modules
 
@@ -49,8 +49,10 @@ class Client:
 
     def connect(self, rpc, message):
         """(code, text) of the error."""
+        return self.connect_json(rpc, json_format.MessageToJson(message, indent=None).encode())
+
+    def connect_json(self, rpc, body):
         streams = METHODS[rpc].server_streaming or METHODS[rpc].client_streaming
-        body = json_format.MessageToJson(message, indent=None).encode()
         kind = 'application/connect+json' if streams else 'application/json'
         self.http.request('POST', f'/{rpc}', struct.pack('>BI', 0, len(body)) + body if streams else body, {'Content-Type': kind})
         answer = self.http.getresponse().read()
@@ -150,14 +152,19 @@ def without_organization(rpc):
             yield place, request
 
 
-@pytest.fixture
-def own_client(tmp_path):
-    """Of a server that may change."""
-    tern = Tern(tmp_path / 'tern').start()
-    c = Client(tern.endpoint)
+@pytest.fixture(scope='module')
+def own_server(tmp_path_factory):
+    """One that may change."""
+    tern = Tern(tmp_path_factory.mktemp('own') / 'tern').start()
+    yield tern
+    tern.finish()
+
+
+@pytest.fixture(scope='module')
+def own_client(own_server):
+    c = Client(own_server.endpoint)
     yield c
     c.close()
-    tern.finish()
 
 
 def test_an_empty_organization_is_accepted_everywhere(own_client):
@@ -169,3 +176,78 @@ def test_an_empty_organization_is_accepted_everywhere(own_client):
             assert not (code == 'invalid_argument' and place.rpartition('.')[2] in text), (rpc, place, code, text)
             asked += 1
     assert asked > 100
+
+
+# ---- enum values that nobody has defined ----------------------------------------------------------------------------
+
+UNDEFINED = 77777  # stands nowhere else in a request
+SERVER_FAULTS = {'internal', 'unknown', 'data_loss', 'unavailable', 'aborted'}
+
+
+@functools.cache
+def with_undefined(rpc):
+    """[(field, a request in which its value is one that nobody has defined)] of each enum within reach."""
+    d, out = METHODS[rpc].input_type, []
+    for owner, way in ways(d):
+        for f in owner.fields:
+            undecided = any(name.startswith(f'{f.full_name} ') for name in UNDECIDED)
+            if f.enum_type and not undecided and not f.enum_type.file.name.startswith('google/protobuf/'):
+                request = complete(message_factory.GetMessageClass(d)())
+                m = follow(request, way)
+                if f.is_repeated:
+                    getattr(m, f.name).append(UNDEFINED)
+                else:
+                    setattr(m, f.name, UNDEFINED)
+                out.append((f, request))
+    return out
+
+
+WITH_ENUMS = sorted(rpc for rpc in METHODS.keys() - MISSING if with_undefined(rpc))
+
+
+def breaks_rule(request, f):
+    return any(path_of(v).rpartition('.')[2].partition('[')[0] == f.name for v in violations(request))
+
+
+def endless(rpc, request):
+    """Watches that are not refused go on until there is no more time."""
+    return METHODS[rpc].server_streaming and not violations(request)
+
+
+def refused(answer, f):
+    return answer[0] == 'invalid_argument' and f.name in answer[1]
+
+
+@pytest.mark.parametrize('rpc', WITH_ENUMS, ids=short)
+def test_a_number_that_an_enum_does_not_have(own_server, own_client, rpc):
+    """Enums of proto3 are open: it is a value like any other, in both forms, refused where a rule says so; then nothing is
+    changed. What the server makes of it else is never the server's fault."""
+    for f, request in with_undefined(rpc):
+        bad = breaks_rule(request, f)
+        before = kept(own_server) if bad else []
+        if endless(rpc, request):
+            answers = [own_client.grpc(rpc, request, timeout=0.3)]
+        else:
+            answers = [own_client.connect(rpc, request), own_client.grpc(rpc, request)]
+        for answer in answers:
+            assert answer[0] not in SERVER_FAULTS, (f.full_name, answer)
+            assert not bad or refused(answer, f), (f.full_name, answer)
+        assert not bad or set(kept(own_server)) == set(before), f.full_name
+
+
+@pytest.mark.parametrize('rpc', WITH_ENUMS, ids=short)
+def test_a_name_that_an_enum_does_not_have(own_server, own_client, rpc):
+    """In JSON it is passed over as a field is that nobody knows, and as the official packages do when they are told to: the
+    answer is the one to what they read. Where the value is needed, that is a refusal, and nothing is changed."""
+    for f, request in with_undefined(rpc):
+        body = json_format.MessageToJson(request, indent=None).replace(str(UNDEFINED), '"NO_SUCH_NAME"')
+        read = json_format.Parse(body, type(request)(), ignore_unknown_fields=True)
+        if endless(rpc, read):
+            continue
+        bad = breaks_rule(read, f)
+        own_client.connect(rpc, read)  # what this changes is changed
+        before = kept(own_server) if bad else []
+        answer, same = own_client.connect_json(rpc, body.encode()), own_client.connect(rpc, read)
+        assert answer == same and answer[0] not in SERVER_FAULTS, (f.full_name, answer, same)
+        assert not bad or refused(answer, f), (f.full_name, answer)
+        assert not bad or set(kept(own_server)) == set(before), f.full_name
