@@ -132,9 +132,13 @@ static enum code open_with(struct ctx *cx, const struct seal_key *key, str bound
     return seal_open(cx, &next, bound, sealed, value);
 }
 
+/* A damaged value stays damaged until it is stored anew: not DATA_LOSS, after which tasks would be tried again for ever. */
 static enum code open_row(struct ctx *cx, const struct seal_key *key, const struct store_secret *row, str *value)
 {
-    return open_with(cx, key, binding(cx, row->domain, row->project, row->name), row->sealed, value);
+    enum code code = open_with(cx, key, binding(cx, row->domain, row->project, row->name), row->sealed, value);
+    if (code == CODE_DATA_LOSS)
+        cx->err.code = CODE_FAILED_PRECONDITION;
+    return code == CODE_OK ? code : fail_wrap(cx, "secret " STR_FMT, STR_ARG(row->name));
 }
 
 enum code engine_secret_open(struct ctx *cx, str domain, str project, str name, str sealed, str *value)

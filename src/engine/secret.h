@@ -16,7 +16,7 @@ must_check_ enum code engine_secret_seal(struct ctx *cx, str domain, str project
 must_check_ enum code engine_secret_open(struct ctx *cx, str domain, str project, str name, str sealed, str *value);
 
 /* The value that a task of this project and domain sees: project scope first, then domain, then global. Needs cx->db.
- * Errors: NOT_FOUND naming the scopes that were looked at. */
+ * Errors: NOT_FOUND naming the scopes that were looked at; FAILED_PRECONDITION naming the secret that cannot be opened. */
 must_check_ enum code engine_secret_resolve(struct ctx *cx, str project, str domain, str name, str *value);
 
 /* Another key: begin() makes one beside the old (or finds the one of a rekey that was cut off), rekey(), a write entry,

@@ -1,7 +1,10 @@
 """What the person who runs Tern does: backup, restore, stop, restart."""
 import re
+import sqlite3
 import urllib.request
 
+import wire
+from waiting import wait_until
 
 
 def run_basic(server, n):
@@ -34,7 +37,6 @@ def test_second_server_is_told_who_holds_the_folder(make_tern):
     server = make_tern().start()
     second = server.command("serve", "--listen", "localhost:0", check=False, timeout=20)
     assert second.returncode != 0 and "another server" in second.stderr and str(server.process.pid) in second.stderr
-
 
 
 
@@ -72,3 +74,43 @@ def test_a_rekey_that_was_cut_off(make_tern):
     newer = (key.parent / "secret.key.next").read_bytes()
     assert "Sealed 1 secrets" in server.command("secret", "rekey").stdout
     assert key.read_bytes() == newer
+
+
+def ended(server, task):
+    """(run, phase) of a new run that has ended."""
+    done = server.cli("run", "secrets_.py", task)
+    run = re.search(r"Created Run: ([a-z0-9-]+)", done.stdout).group(1)
+    phases = ("ACTION_PHASE_SUCCEEDED", "ACTION_PHASE_FAILED")
+    return run, wait_until(lambda: (p := wire.phase(server.endpoint, run)) in phases and p, f"end of {run}")
+
+
+def test_a_sealed_value_in_the_row_of_another_secret(make_tern):
+    """What is sealed is bound to its identifier: a task never gets the other's value, and its error names the secret."""
+    server = make_tern().start()
+    for name in ("api-key", "cert"):
+        server.cli("create", "secret", name, "--value", f"value-of-{name}")
+    server.terminate()
+    swap_sealed(server.data / "tern.db")
+    server.restart()
+    for name, task in (("api-key", "read_env"), ("cert", "read_file")):
+        run, phase = ended(server, task)
+        message = wire.error(server.endpoint, run)["message"]
+        assert phase == "ACTION_PHASE_FAILED" and "value-of" not in message
+        assert f"secret {name}: the sealed value is damaged, or belongs to something else" in message, message
+    # Nor does another key make good what is in the wrong place.
+    server.terminate()
+    refused = server.command("secret", "rekey", check=False)
+    assert refused.returncode != 0 and "belongs to something else" in refused.stderr, refused.stderr
+    swap_sealed(server.data / "tern.db")
+    server.restart()
+    run, phase = ended(server, "read_env")
+    assert phase == "ACTION_PHASE_SUCCEEDED" and "value-of-api-key" in server.cli("get", "io", run).stdout
+
+
+def swap_sealed(path):
+    """Of the two secrets of a database."""
+    db = sqlite3.connect(path)
+    (one, first), (two, second) = db.execute("SELECT id, sealed FROM secret").fetchall()
+    db.execute("UPDATE secret SET sealed = CASE id WHEN ? THEN ? ELSE ? END", (one, second, first))
+    db.commit()
+    db.close()
