@@ -9,7 +9,7 @@ static const struct {
     const char *name;
     doctor_fn *run;
 } checks[] = {
-    {"kernel", doctor_kernel},
+    {"kernel", doctor_kernel}, /* in the order of the answer */
     {"/proc", doctor_proc},
     {"clock", doctor_clock},
     {"settings", doctor_settings},
@@ -20,6 +20,7 @@ static const struct {
     {"localhost", doctor_localhost},
     {"task memory", doctor_cgroup},
     {"task python", doctor_python},
+    {"task start", doctor_start},
     {"images", doctor_images},
     {"tar", doctor_tar},
     {"containers", doctor_containers},

@@ -20,6 +20,7 @@ typedef void doctor_fn(struct ctx *cx, const struct config *c, struct doctor_res
 doctor_fn doctor_kernel, doctor_proc, doctor_clock, doctor_data, doctor_disk, doctor_files, doctor_ports,
     doctor_localhost, doctor_cgroup;
 /* doctor_software.c */
-doctor_fn doctor_settings, doctor_python, doctor_images, doctor_tar, doctor_requests, doctor_containers, doctor_client;
+doctor_fn doctor_settings, doctor_python, doctor_start, doctor_images, doctor_tar, doctor_requests, doctor_containers,
+    doctor_client;
 
 #endif

@@ -142,6 +142,15 @@ void doctor_python(struct ctx *cx, const struct config *c, struct doctor_result 
             STR("pip install uv, or apt-get install python3-venv: images with packages need it"));
 }
 
+/* D-26: a reuse policy changes nothing here, which who set one should know. */
+void doctor_start(struct ctx *cx, const struct config *c, struct doctor_result *r)
+{
+    (void)cx;
+    r->text = c->exec_local_warm_pool
+                  ? STR("forked from a Python that has the SDK (exec.local.warm_pool); a reuse policy keeps no modules")
+                  : STR("each in a Python of its own (exec.local.warm_pool is off), whatever a reuse policy says");
+}
+
 void doctor_images(struct ctx *cx, const struct config *c, struct doctor_result *r)
 {
     str uv = find_uv(cx, c), version = STR("");

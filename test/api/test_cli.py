@@ -124,6 +124,9 @@ def test_doctor_knows_a_python_with_and_without_the_sdk(tern, tmp_path):
     (tmp_path / 'bin' / 'python').chmod(0o755)
     out = tern('doctor', VIRTUAL_ENV=str(tmp_path)).stdout
     assert doctor_line(out, 'task python') == ('ok', f'{tmp_path}/bin/python (VIRTUAL_ENV): Python 3.12.1, flyte 2.12.1')
+    assert 'a reuse policy keeps no modules' in doctor_line(out, 'task start')[1]
+    cold = tern('doctor', '--exec.local.warm_pool=false', VIRTUAL_ENV=str(tmp_path)).stdout
+    assert 'exec.local.warm_pool is off' in doctor_line(cold, 'task start')[1]
     (tmp_path / 'bin' / 'uv').write_text('#!/bin/sh\necho uv 0\n')
     (tmp_path / 'bin' / 'uv').chmod(0o755)
     out = tern('doctor', VIRTUAL_ENV=str(tmp_path)).stdout
