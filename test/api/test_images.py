@@ -1,5 +1,6 @@
 """Images on one machine: environments built once, reused, refused with a clear error."""
 import base64
+import contextlib
 import http.server
 import io
 import os
@@ -7,6 +8,7 @@ import pathlib
 import pwd
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -15,6 +17,8 @@ import zipfile
 import pytest
 
 import images
+import wire
+from waiting import wait_until
 
 
 def environments(tern):
@@ -84,24 +88,56 @@ def test_a_uv_script_gives_its_packages(run):
     assert outputs(run(images.runs_in_script_image)) == "1.15.0"
 
 
-@pytest.fixture
-def private_index():
-    """A package index that wants a password."""
-    token = "s3cr3t-of-the-index"
-    wheel = io.BytesIO()
-    info = "tern_private_words-1.0.dist-info"
-    with zipfile.ZipFile(wheel, "w") as z:
-        z.writestr("tern_private_words.py", "WORDS = 'from a private index'\n")
-        z.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tern-private-words\nVersion: 1.0\n")
+def wheel(module, words, version="1.0"):
+    """The name and the bytes of a package with one module that has WORDS."""
+    data, info = io.BytesIO(), f"{module}-{version}.dist-info"
+    with zipfile.ZipFile(data, "w") as z:
+        z.writestr(f"{module}.py", f"WORDS = {words!r}\n")
+        z.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {module.replace('_', '-')}\nVersion: {version}\n")
         z.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         z.writestr(f"{info}/RECORD", "")
-    name = "tern_private_words-1.0-py3-none-any.whl"
-    wanted = "Basic " + base64.b64encode(f"user:{token}".encode()).decode()
+    return f"{module}-{version}-py3-none-any.whl", data.getvalue()
+
+
+class Hold:
+    """What is asked for comes when the test opens it."""
+
+    def __init__(self):
+        self.asked, self.open = threading.Event(), threading.Event()
+
+    def wait(self):
+        self.asked.set()
+        self.open.wait()
+
+
+def test_requirements_a_wheel_and_debian_packages_that_are_there(sdk, cli, tmp_path):
+    """The wheel is the one that was given, though the registry has a newer one."""
+    name, data = wheel("iniconfig", "from a wheel", version="0.0.1")
+    (tmp_path / name).write_bytes(data)
+    done = cli("run", "--follow", "images.py", "uses_requirements_and_wheel", timeout=280, env={"TERN_TEST_WHEELS": str(tmp_path)})
+    name = re.search(r"Created Run: ([a-z0-9-]+)", done.stdout).group(1)
+    assert outputs(sdk.remote.Run.get(name)) == ["1.15.0", "0.0.1", "from a wheel"]
+
+
+def test_a_dockerfile_is_refused_before_anything_is_built(tern, cli):
+    before = len(environments(tern))
+    done = cli("run", "images.py", "never_dockerfile", check=False, timeout=120)
+    said = " ".join((done.stdout + done.stderr).replace("│", " ").split())
+    assert done.returncode != 0 and "Dockerfile is not supported" in said, said
+    assert "Started build" not in said and len(environments(tern)) == before
+
+
+@contextlib.contextmanager
+def package_index(module, words, authorization=None, hold=None):
+    """An index with one package."""
+    name, data = wheel(module, words)
+    pages = {f"/simple/{module.replace('_', '-')}/": f'<a href="/{name}">{name}</a>'.encode(), f"/{name}": data}
 
     class Index(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            ok = self.headers.get("Authorization") == wanted
-            pages = {"/simple/tern-private-words/": f'<a href="/{name}">{name}</a>'.encode(), f"/{name}": wheel.getvalue()}
+            if hold and self.path == f"/{name}":
+                hold.wait()
+            ok = self.headers.get("Authorization") == authorization
             body = pages.get(self.path, b"") if ok else b""
             self.send_response(401 if not ok else 200 if self.path in pages else 404)
             self.send_header("WWW-Authenticate", "Basic")
@@ -118,8 +154,116 @@ def private_index():
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Index) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"localhost:{server.server_port}", token
+        yield f"localhost:{server.server_port}"
+        if hold:
+            hold.open.set()
         server.shutdown()
+
+
+@pytest.fixture
+def private_index():
+    """Wants a password."""
+    token = "s3cr3t-of-the-index"
+    wanted = "Basic " + base64.b64encode(f"user:{token}".encode()).decode()
+    with package_index("tern_private_words", "from a private index", wanted) as address:
+        yield address, token
+
+
+@pytest.fixture
+def held_index():
+    hold = Hold()
+    with package_index("tern_held_words", "held", hold=hold) as address:
+        yield {"TERN_TEST_INDEX": address}, hold
+
+
+HELD = re.compile(r"Building (?:\S+/)?(tern-held:\S+)")  # older SDKs name a registry
+
+
+def builds(server):
+    """The logs of the builds of the image that is held back."""
+    texts = [p.read_text() for p in (server.data / "logs").rglob("*.log")]
+    return [t for t in texts if HELD.search(t)]
+
+
+def start_held(server, env):
+    """A client that wants that image."""
+    server.write_client_config(server.home)
+    return subprocess.Popen([pathlib.Path(sys.prefix) / "bin" / "flyte", "run", "--follow", "images.py", "uses_held_package"],
+                            env={**server.env(), **env}, cwd=images.FILES.parent, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def result_of(server, client):
+    said = client.communicate(timeout=200)[0]
+    return said, server.cli("get", "io", re.search(r"Created Run: ([a-z0-9-]+)", said).group(1)).stdout
+
+
+def test_runs_that_need_the_same_new_image_build_it_once(make_tern, held_index):
+    """The second asks for it while the first is being built."""
+    env, hold = held_index
+    server = make_tern(args=["--exec.local.cpus", "4"]).start()
+    clients = [start_held(server, env)]
+    wait_until(hold.asked.is_set, "the first build")
+    clients.append(start_held(server, env))
+    wait_until(lambda: len(builds(server)) == 2, "the second build")
+    hold.open.set()
+    for client in clients:
+        assert "held" in result_of(server, client)[1]
+    assert sorted("is there already" in text for text in builds(server)) == [False, True]
+    assert sorted(text.count(" venv ") for text in builds(server)) == [0, 1]
+    assert len(environments(server)) == 1
+
+
+def processes(server):
+    """Those that name the server's folder: pid, and what it is: a command of tern, or another program."""
+    found, mark = {}, str(server.folder).encode()
+    for p in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            words = (p / "cmdline").read_bytes()
+            if mark in words or mark in (p / "environ").read_bytes() or mark in os.readlink(p / "cwd").encode():
+                program, command = (os.fsdecode(w) for w in words.split(b"\0")[:2])
+                found[int(p.name)] = command if program.endswith("tern") else pathlib.Path(program).name
+        except OSError:
+            continue
+    return found
+
+
+def has_image(server):
+    """Whether the server says that the image is there, or has anything of it under its name."""
+    name = HELD.search(builds(server)[0]).group(1)
+    answer = wire.call(server.endpoint, "/flyteidl2.imagebuilder.ImageService/GetImage", {"id": {"name": name}})
+    assert answer.code in (None, "not_found"), answer
+    return answer.status == 200 or bool(environments(server) or list((server.data / "venvs").glob("image-*")))
+
+
+KILLED = {"builder": {"build_image"}, "server": {"serve", "supervise", "build_image"}}
+
+
+@pytest.mark.parametrize("victims", ["server", pytest.param("builder", marks=pytest.mark.slow)])
+def test_a_build_that_was_killed_is_no_image(make_tern, held_index, victims):
+    """Of what was installing nothing is left at work, and the next build begins anew."""
+    env, hold = held_index
+    server = make_tern(args=["--exec.local.cpus", "4"]).start()
+    client = start_held(server, env)
+    wait_until(hold.asked.is_set, "the build")
+    assert not has_image(server)
+    before = processes(server)
+    assert KILLED[victims] | {"uv"} <= set(before.values()), before
+    for pid, name in before.items():
+        if name in KILLED[victims]:
+            os.kill(pid, signal.SIGKILL)
+    if victims == "server":
+        client.kill()
+        client.communicate()
+        server.kill()
+        server.restart()
+    wait_until(lambda: not [pid for pid in processes(server) if before.get(pid) == "uv"], "the end of what was installing")
+    assert not has_image(server)
+    hold.open.set()
+    client = start_held(server, env) if victims == "server" else client  # which sees it tried again
+    said, result = result_of(server, client)
+    assert "held" in result, said
+    assert has_image(server) and len(environments(server)) == 1
 
 
 def build_log(server, done):

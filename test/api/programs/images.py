@@ -5,6 +5,7 @@ import pathlib
 import sys
 
 import flyte
+from flyte._image import PythonWheels
 
 FILES = pathlib.Path(__file__).parent / "image_files"
 
@@ -101,6 +102,41 @@ private = flyte.TaskEnvironment(name="private", image=flyte.Image.from_debian_ba
 def uses_private_package() -> str:
     import tern_private_words
     return tern_private_words.WORDS
+
+
+# Slow to come: the test's index holds it back.
+held = flyte.TaskEnvironment(name="held", image=flyte.Image.from_debian_base(
+    name="tern-held").with_pip_packages("tern-held-words", extra_index_urls=f"http://{INDEX}/simple/"))
+
+
+@held.task
+def uses_held_package() -> str:
+    import tern_held_words
+    return tern_held_words.WORDS
+
+
+# The folder is the test's; the registry has newer ones of the same name.
+WHEELS = pathlib.Path(os.environ.get("TERN_TEST_WHEELS", "/nonexistent"))
+from_files = flyte.TaskEnvironment(name="from_files", image=(
+    flyte.Image.from_debian_base(name="tern-from-files")
+    .with_apt_packages("dpkg")
+    .with_requirements(FILES / "requirements.txt")
+    .clone(addl_layer=PythonWheels(wheel_dir=WHEELS, package_name="iniconfig"))))
+
+
+@from_files.task
+def uses_requirements_and_wheel() -> list[str]:
+    import iniconfig
+    return [importlib.metadata.version("six"), importlib.metadata.version("iniconfig"), iniconfig.WORDS]
+
+
+dockerfile = flyte.TaskEnvironment(name="dockerfile", image=flyte.Image.from_dockerfile(
+    FILES / "Dockerfile", registry="localhost:1", name="tern-dockerfile"))
+
+
+@dockerfile.task
+def never_dockerfile() -> int:
+    return 1
 
 
 machines = flyte.TaskEnvironment(name="machines", image=flyte.Image.from_debian_base(
