@@ -2,7 +2,8 @@
 
 import durable
 import secrets_
-from flyte.remote import Action, Condition
+from flyte.remote import Action, ActionDetails, Condition
+from flyteidl2.core.catalog_pb2 import CatalogCacheStatus
 from waiting import wait_until
 
 
@@ -31,10 +32,31 @@ def test_checkpoint_of_the_last_attempt_is_given_back(run):
     assert r.outputs()[0] == 6
 
 
+def caches(run):
+    """What a run's actions say of the cache: in their list, and the same in the details of their last attempts."""
+    found = []
+    for a in Action.listall(for_run_name=run.name):
+        status = a.pb2.status.cache_status
+        attempts = ActionDetails.get(run_name=run.name, name=a.name).pb2.attempts
+        assert [t.cache_status for t in attempts[-1:]] in ([], [status])
+        found.append((a.task_name.rpartition(".")[2], CatalogCacheStatus.Name(status).removeprefix("CACHE_")))
+    return sorted(found)
+
+
 def test_cache_hit_within_a_run(run, tmp_path):
     path, context = witness(tmp_path)
-    first, second = run(durable.calls_cached, x=1001, context=context).outputs()[0]
+    r = run(durable.calls_cached, x=1001, context=context)
+    first, second = r.outputs()[0]
     assert first == second and len(lines(path)) == 1
+    assert caches(r) == [("cached", "HIT"), ("cached", "POPULATED"), ("calls_cached", "DISABLED")]
+
+
+def test_cache_miss_of_what_fails(run, tmp_path):
+    """Nothing is stored: the next one misses too."""
+    path, context = witness(tmp_path)
+    for n in (1, 2):
+        assert caches(run(durable.cached_fails, x=1005, expect="failed", context=context)) == [("cached_fails", "MISS")]
+        assert len(lines(path)) == n
 
 
 def test_cache_hit_across_runs_root_and_child(run, tmp_path):
@@ -44,14 +66,15 @@ def test_cache_hit_across_runs_root_and_child(run, tmp_path):
     assert again.outputs()[0] == value
     assert run(durable.calls_cached, x=1002, context=context).outputs()[0] == [value, value]
     assert len(lines(path)) == 1
-    assert again.details().action_details.pb2.status.cache_status == 2  # HIT
+    assert caches(again) == [("cached", "HIT")]
 
 
-def test_cache_disabled_and_overwritten(run, tmp_path):
+def test_cache_overwritten(run, tmp_path):
     path, context = witness(tmp_path)
     value = run(durable.cached, x=1003, context=context).outputs()[0]
-    fresh = run(durable.cached, x=1003, context={**context, "overwrite_cache": True}).outputs()[0]
-    assert fresh != value
+    r = run(durable.cached, x=1003, context={**context, "overwrite_cache": True})
+    fresh = r.outputs()[0]
+    assert fresh != value and caches(r) == [("cached", "POPULATED")]
     assert run(durable.cached, x=1003, context=context).outputs()[0] == fresh
     assert len(lines(path)) == 2
 

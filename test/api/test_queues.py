@@ -3,6 +3,7 @@ import flyte
 import pytest
 import queues
 import wire
+from flyte.remote import Action
 from waiting import wait_until
 from conftest import PROGRAMS
 from harness import Tern
@@ -72,6 +73,23 @@ def test_a_limit_holds_also_over_a_kill(server, witness):
     assert most_at_once(witness) == 2
     queue(server, "remove", "narrow")
     assert row(server, "narrow") is None
+
+
+def test_the_limit_of_a_run(server, witness):
+    """The run itself is one of the three actions. The server has places for more."""
+    run = flyte.with_runcontext(max_action_concurrency=3).run(queues.fan_held, witness=str(witness), who="x", count=4)
+
+    def waiting():
+        names = [a.name for a in Action.listall(for_run_name=run.name)]
+        pages = [wire.run_page(server.endpoint, run.name, action=name) for name in names]
+        return len(names) == 5 and sum("as many active actions as it may" in page for page in pages) == 2
+
+    wait_until(waiting, "two that wait")
+    wait_until(lambda: lines(witness) == ["+x", "+x"], "two that run")
+    witness.with_name("witness.go").touch()
+    succeeded(run)
+    assert lines(witness).count("+x") == lines(witness).count("-x") == 4
+    assert most_at_once(witness) == 2
 
 
 def test_trees_in_a_queue_of_one(server):

@@ -204,13 +204,19 @@ def test_cli_get_code(cli, tmp_path):
     if "code" not in cli("get", "--help").stdout:
         pytest.skip("this SDK's command line has no `get code`")
     done = cli("run", "--follow", "basic.py", "nothing", "--text", "x")
-    cli("get", "code", run_name(done.stdout), cwd=tmp_path, check=True)
+    assert "basic.py" in cli("get", "code", run_name(done.stdout)).stdout
+    cli("get", "code", run_name(done.stdout), "--dest", tmp_path / "code", env={"COLUMNS": "2000"})
+    found = {p.name: p.read_text() for p in (tmp_path / "code").rglob("*.py")}
+    assert found["basic.py"] == open(basic.__file__).read()
 
 
-def test_cli_rerun(cli):
-    done = cli("run", "--follow", "basic.py", "main", "--n", "3")
+def test_cli_rerun(cli, sdk):
+    done = cli("run", "--follow", "basic.py", "main", "--n", "4")
     again = cli("rerun", run_name(done.stdout), "--follow")
     assert run_name(again.stdout) != run_name(done.stdout)
+    r = sdk.remote.Run.get(run_name(again.stdout))
+    assert "SUCCEEDED" in str(r.phase).upper()
+    assert (dict(r.inputs()), r.outputs()[0]) == ({"n": 4}, 14)
 
 
 def test_cli_recover(cli, sdk):

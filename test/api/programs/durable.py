@@ -70,6 +70,12 @@ async def cached(x: int) -> int:
     return random.randint(1, 10**9)
 
 
+@env.task(cache=flyte.Cache(behavior="override", version_override="v1"))
+async def cached_fails(x: int) -> int:
+    note(f"cached {x}")
+    raise ValueError("not today")
+
+
 @env.task(cache=flyte.Cache(behavior="override", version_override="v1", serialize=True))
 async def cached_serial(x: int) -> int:
     note(f"serial {x}")

@@ -41,3 +41,8 @@ async def held(witness: str, who: str) -> None:
     while not pathlib.Path(f"{witness}.go").exists():
         await asyncio.sleep(0.02)
     say(witness, f"-{who}")
+
+
+@env.task
+async def fan_held(witness: str, who: str, count: int) -> None:
+    await asyncio.gather(*[held(witness, who) for _ in range(count)])
