@@ -75,7 +75,7 @@ static void unary_finish(struct call *c, const struct err *e, bool meta)
 }
 
 const struct protocol protocol_connect_unary = {
-    .name = "connect",
+    .kind = PROTOCOL_CONNECT,
     .unary = true,
     .open = unary_open_head,
     .reply = unary_reply,
@@ -126,7 +126,7 @@ static enum code get_open(struct ctx *cx, struct call *c, const struct head *h)
 }
 
 const struct protocol protocol_connect_get = {
-    .name = "connect",
+    .kind = PROTOCOL_CONNECT,
     .unary = true,
     .open = get_open,
     .reply = unary_reply,
@@ -220,7 +220,7 @@ static void stream_finish(struct call *c, const struct err *e, bool meta)
 }
 
 const struct protocol protocol_connect_stream = {
-    .name = "connect",
+    .kind = PROTOCOL_CONNECT,
     .streams = true,
     .envelopes = true,
     .open = stream_open_head,

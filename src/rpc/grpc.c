@@ -126,7 +126,7 @@ static void reply(struct call *c, const struct run *run)
 }
 
 const struct protocol protocol_grpc = {
-    .name = "grpc",
+    .kind = PROTOCOL_GRPC,
     .streams = true,
     .unary = true,
     .envelopes = true,

@@ -54,7 +54,7 @@ static void reply(struct call *c, const struct run *run)
 }
 
 const struct protocol protocol_grpc_web = {
-    .name = "grpc-web",
+    .kind = PROTOCOL_GRPC_WEB,
     .streams = true,
     .unary = true,
     .envelopes = true,
@@ -65,7 +65,7 @@ const struct protocol protocol_grpc_web = {
 };
 
 const struct protocol protocol_grpc_web_text = {
-    .name = "grpc-web-text",
+    .kind = PROTOCOL_GRPC_WEB,
     .streams = true,
     .unary = true,
     .envelopes = true,

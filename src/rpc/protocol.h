@@ -5,8 +5,11 @@
 
 #include "rpc/call_int.h"
 
+/* As answers are counted; names in count.c. */
+enum protocol_kind { PROTOCOL_CONNECT, PROTOCOL_GRPC, PROTOCOL_GRPC_WEB, PROTOCOL_REST, PROTOCOL_KINDS_ };
+
 struct protocol {
-    const char *name;
+    enum protocol_kind kind;
     bool streams;   /* serves streaming methods */
     bool unary;     /* serves unary methods */
     bool envelopes; /* messages are in envelopes */

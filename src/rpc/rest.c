@@ -119,7 +119,7 @@ static void put_failure(struct call *c, const struct err *e, bool meta)
 }
 
 static const struct protocol protocol_rest = {
-    .name = "rest",
+    .kind = PROTOCOL_REST,
     .unary = true,
     .open = open_head,
     .read = read_message,
@@ -166,7 +166,7 @@ static void stream_finish(struct call *c, const struct err *e, bool meta)
 }
 
 static const struct protocol protocol_rest_stream = {
-    .name = "rest",
+    .kind = PROTOCOL_REST,
     .streams = true,
     .open = stream_open_head,
     .read = read_message,

@@ -486,14 +486,15 @@ static void received_messages_count_by_their_size(void **state)
     fixture_stop(&f);
 }
 
-static void answers_are_counted_by_rpc(void **state)
+static void answers_are_counted_by_rpc_and_protocol(void **state)
 {
     static const struct rpc_page metrics[] = {{"/metrics", LANE_READ, rpc_page_metrics}};
     static const char *const lines[] = {
-        "tern_rpc_total{method=\"flyteidl2.app.AppService/Get\",code=\"ok\"} 2\n",
-        "tern_rpc_total{method=\"flyteidl2.app.AppService/Get\",code=\"not_found\"} 1\n",
-        "tern_rpc_seconds_count{method=\"flyteidl2.app.AppService/Get\"} 3\n",
-        "tern_rpc_seconds_bucket{method=\"flyteidl2.app.AppService/Get\",le=\"+Inf\"} 3\n",
+        "tern_rpc_total{method=\"flyteidl2.app.AppService/Get\",protocol=\"connect\",code=\"ok\"} 2\n",
+        "tern_rpc_total{method=\"flyteidl2.app.AppService/Get\",protocol=\"connect\",code=\"not_found\"} 1\n",
+        "tern_rpc_total{method=\"flyteidl2.app.AppService/Get\",protocol=\"grpc-web\",code=\"ok\"} 1\n",
+        "tern_rpc_seconds_count{method=\"flyteidl2.app.AppService/Get\"} 4\n",
+        "tern_rpc_seconds_bucket{method=\"flyteidl2.app.AppService/Get\",le=\"+Inf\"} 4\n",
     };
     struct fixture f;
     (void)state;
@@ -502,6 +503,8 @@ static void answers_are_counted_by_rpc(void **state)
     fixture_call(&f, "POST", GET_PATH, JSON, STR(APP_JSON));
     fixture_call(&f, "POST", GET_PATH, JSON,
                  STR("{\"appId\":{\"project\":\"p\",\"domain\":\"d\",\"name\":\"missing\"}}"));
+    fixture_call(&f, "POST", GET_PATH, "Content-Type: application/grpc-web+json\r\n",
+                 fixture_envelope(&f, 0, STR(APP_JSON)));
     struct answer a = fixture_call(&f, "GET", "/metrics", "", STR(""));
     for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++)
         if (str_find(a.body, str_from(lines[i])) == SIZE_MAX)
@@ -609,7 +612,7 @@ int main(void)
         cmocka_unit_test(bytes_in_flight_have_a_limit),
         cmocka_unit_test(messages_in_work_have_a_limit),
         cmocka_unit_test(received_messages_count_by_their_size),
-        cmocka_unit_test(answers_are_counted_by_rpc),
+        cmocka_unit_test(answers_are_counted_by_rpc_and_protocol),
         cmocka_unit_test(pages_are_found_and_sent),
         cmocka_unit_test(other_origins_are_told_that_they_may),
         cmocka_unit_test(requests_follow_each_other_on_a_connection),
