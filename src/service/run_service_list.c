@@ -3,45 +3,6 @@
 #include "service/action_message.h"
 #include "service/run_walk.h"
 
-static const struct service_list_field run_fields[] = {
-    {"project", "sp.project", SERVICE_LIST_TEXT, NULL},
-    {"domain", "sp.domain", SERVICE_LIST_TEXT, NULL},
-    {"run_name", "r.name", SERVICE_LIST_TEXT, NULL},
-    {"name", "r.name", SERVICE_LIST_TEXT, NULL},
-    {"phase", "r.phase", SERVICE_LIST_ENUM, "flyteidl2.common.ActionPhase"},
-    {"action_type", "a.type", SERVICE_LIST_ENUM, "flyteidl2.workflow.ActionType"},
-    {"run_source", "r.source", SERVICE_LIST_ENUM, "flyteidl2.workflow.RunSource"},
-    {"created_by", "i.subject", SERVICE_LIST_TEXT, NULL},
-    {"created_by_subject", "i.subject", SERVICE_LIST_TEXT, NULL},
-    {"trigger_name", "r.trigger_name", SERVICE_LIST_TEXT, NULL},
-    {"trigger_revision", "r.trigger_revision", SERVICE_LIST_INT, NULL},
-    {"trigger_task_name", "(SELECT x.name FROM task_name x WHERE x.id = r.trigger_task_id)", SERVICE_LIST_TEXT, NULL},
-    {"task_project", "t.project", SERVICE_LIST_TEXT, NULL},
-    {"task_domain", "t.domain", SERVICE_LIST_TEXT, NULL},
-    {"task_name", "t.name", SERVICE_LIST_TEXT, NULL},
-    {"task_version", "s.version", SERVICE_LIST_TEXT, NULL},
-    {"function_name", "s.name", SERVICE_LIST_TEXT, NULL},
-    {"created_at", "r.created_ns", SERVICE_LIST_TIME, NULL},
-    {"updated_at", "a.updated_ns", SERVICE_LIST_TIME, NULL},
-    {"ended_at", "a.ended_ns", SERVICE_LIST_TIME, NULL},
-    {"duration_ms", "((a.ended_ns - a.created_ns) / 1000000)", SERVICE_LIST_INT, NULL},
-};
-
-static const struct service_list_pairs run_pairs[] = {
-    {"labels.", "SELECT 1 FROM run_label x WHERE x.run_id = r.id"},
-};
-
-static const struct service_list_spec run_list = {
-    .fields = run_fields,
-    .field_count = sizeof(run_fields) / sizeof(*run_fields),
-    .default_order = "r.phase, r.created_ns DESC, r.id DESC",
-    .tie_break = "r.id",
-    .indexed = "r.created_ns",
-    .pairs = run_pairs,
-    .pair_count = 1,
-    .walked = true,
-};
-
 /* A page asks for rows by their ids (service/walk.h): the + keeps SQLite from going through the whole scope instead. */
 static enum code run_scope(struct ctx *cx, const WorkflowListRunsRequest *req, struct service_list *l)
 {
@@ -94,9 +55,9 @@ static enum code list_runs(struct ctx *cx, const WorkflowListRunsRequest *req, b
                              "EXISTS (SELECT 1 FROM action x WHERE x.run_id = r.id AND x.ended_ns IS NULL "
                              "AND x.phase = 9)",
                              NULL, 0));
-    TRY(service_list_request(cx, &l, &run_list, req->request));
+    TRY(service_list_request(cx, &l, &service_run_walk_list, req->request));
     TRY(service_list_done(cx, &l));
-    TRY(service_run_walk(cx, req, tracked, &run_list, &l, &walk));
+    TRY(service_run_walk(cx, req, tracked, &l, &walk));
     TRY(service_walk_page(cx, &l, &walk, &ids, &n, &rsp->token));
     TRY(store_run_list_ids(cx, ids, n, &rows));
     rsp->runs.n = n;

@@ -9,6 +9,45 @@
 #include "store/run.h"
 #include "store/space.h"
 
+static const struct service_list_field run_fields[] = {
+    {"project", "sp.project", SERVICE_LIST_TEXT, NULL},
+    {"domain", "sp.domain", SERVICE_LIST_TEXT, NULL},
+    {"run_name", "r.name", SERVICE_LIST_TEXT, NULL},
+    {"name", "r.name", SERVICE_LIST_TEXT, NULL},
+    {"phase", "r.phase", SERVICE_LIST_ENUM, "flyteidl2.common.ActionPhase"},
+    {"action_type", "a.type", SERVICE_LIST_ENUM, "flyteidl2.workflow.ActionType"},
+    {"run_source", "r.source", SERVICE_LIST_ENUM, "flyteidl2.workflow.RunSource"},
+    {"created_by", "i.subject", SERVICE_LIST_TEXT, NULL},
+    {"created_by_subject", "i.subject", SERVICE_LIST_TEXT, NULL},
+    {"trigger_name", "r.trigger_name", SERVICE_LIST_TEXT, NULL},
+    {"trigger_revision", "r.trigger_revision", SERVICE_LIST_INT, NULL},
+    {"trigger_task_name", "(SELECT x.name FROM task_name x WHERE x.id = r.trigger_task_id)", SERVICE_LIST_TEXT, NULL},
+    {"task_project", "t.project", SERVICE_LIST_TEXT, NULL},
+    {"task_domain", "t.domain", SERVICE_LIST_TEXT, NULL},
+    {"task_name", "t.name", SERVICE_LIST_TEXT, NULL},
+    {"task_version", "s.version", SERVICE_LIST_TEXT, NULL},
+    {"function_name", "s.name", SERVICE_LIST_TEXT, NULL},
+    {"created_at", "r.created_ns", SERVICE_LIST_TIME, NULL},
+    {"updated_at", "a.updated_ns", SERVICE_LIST_TIME, NULL},
+    {"ended_at", "a.ended_ns", SERVICE_LIST_TIME, NULL},
+    {"duration_ms", "((a.ended_ns - a.created_ns) / 1000000)", SERVICE_LIST_INT, NULL},
+};
+
+static const struct service_list_pairs run_pairs[] = {
+    {"labels.", "SELECT 1 FROM run_label x WHERE x.run_id = r.id"},
+};
+
+const struct service_list_spec service_run_walk_list = {
+    .fields = run_fields,
+    .field_count = sizeof(run_fields) / sizeof(*run_fields),
+    .default_order = "r.phase, r.created_ns DESC, r.id DESC",
+    .tie_break = "r.id",
+    .indexed = "r.created_ns",
+    .pairs = run_pairs,
+    .pair_count = 1,
+    .walked = true,
+};
+
 #define SETS_MAX SERVICE_WALK_SETS_MAX
 #define FEW 1000
 #define PHASES SERVICE_WALK_GROUPS_MAX
@@ -35,7 +74,6 @@ struct span {
 };
 
 struct plan {
-    const struct service_list_spec *spec;
     const CommonListRequest *list; /* or NULL */
     uint64_t spaces[SETS_MAX + 1];
     size_t space_count; /* above SETS_MAX: too many to name */
@@ -102,12 +140,12 @@ static bool add_numbers(const struct db_value *v, size_t n, struct db_value *to,
 }
 
 /* The numbers of a filter's values. */
-static enum code numbers_of(struct ctx *cx, const struct plan *p, const CommonFilter *f, const char *ids,
-                            struct db_value *to, size_t *count, bool *all)
+static enum code numbers_of(struct ctx *cx, const CommonFilter *f, const char *ids, struct db_value *to, size_t *count,
+                            bool *all)
 {
     struct db_value *v = arena_new_array(cx->mem, struct db_value, f->values.n + 1);
     size_t n;
-    TRY(service_list_values(cx, service_list_find(p->spec, f->field), f, v, &n));
+    TRY(service_list_values(cx, service_list_find(&service_run_walk_list, f->field), f, v, &n));
     *count = 0;
     *all = ids || add_numbers(v, n, to, count);
     for (size_t i = 0; ids && i < n && *all; i++) {
@@ -124,7 +162,7 @@ static enum code consider_key(struct ctx *cx, struct plan *p, const CommonFilter
     struct choice c = {.covers = bit};
     size_t n;
     bool all;
-    TRY(numbers_of(cx, p, f, keys[key].ids, numbers, &n, &all));
+    TRY(numbers_of(cx, f, keys[key].ids, numbers, &n, &all));
     if (!all || (keys[key].by_space && n * p->space_count > SETS_MAX))
         return CODE_OK;
     for (size_t i = 0; i < n; i++) {
@@ -165,7 +203,7 @@ static enum code consider_label(struct ctx *cx, struct plan *p, const CommonFilt
 }
 
 /* Of a time: whether the filter is a range. */
-static enum code take_span(struct ctx *cx, const struct plan *p, const CommonFilter *f, struct span *s, bool *taken)
+static enum code take_span(struct ctx *cx, const CommonFilter *f, struct span *s, bool *taken)
 {
     static const struct {
         int32_t function;
@@ -184,7 +222,7 @@ static enum code take_span(struct ctx *cx, const struct plan *p, const CommonFil
     for (size_t i = 0; i < sizeof(bounds) / sizeof(*bounds); i++) {
         if (bounds[i].function != f->function)
             continue;
-        TRY(service_list_values(cx, service_list_find(p->spec, f->field), f, &v, &n));
+        TRY(service_list_values(cx, service_list_find(&service_run_walk_list, f->field), f, &v, &n));
         if (bounds[i].low && v.i + bounds[i].by > s->from)
             s->from = v.i + bounds[i].by;
         if (bounds[i].high && v.i + bounds[i].by < s->to)
@@ -201,7 +239,7 @@ static enum code consider_time(struct ctx *cx, struct plan *p, const CommonFilte
     struct span *s = created ? &p->created : &p->updated;
     *taken = false;
     if (created || str_eq_nocase(f->field, STR("updated_at")))
-        TRY(take_span(cx, p, f, s, taken));
+        TRY(take_span(cx, f, s, taken));
     if (*taken)
         s->filters |= bit;
     if (*taken && !created)
@@ -325,12 +363,11 @@ static void set_range(const struct span *s, struct service_walk *w)
 }
 
 enum code service_run_walk(struct ctx *cx, const WorkflowListRunsRequest *req, bool tracked,
-                           const struct service_list_spec *spec, const struct service_list *l, struct service_walk *out)
+                           const struct service_list *l, struct service_walk *out)
 {
     struct plan *p = arena_new(cx->mem, struct plan);
     enum service_walk_way way;
     TRY(service_walk_begun(cx, l, &way));
-    p->spec = spec;
     p->list = req->request;
     p->created = p->updated = (struct span){.from = INT64_MIN, .to = INT64_MAX};
     if (req->scope_by_case != WorkflowListRunsRequest_project_id_tag)
@@ -350,7 +387,7 @@ enum code service_run_walk(struct ctx *cx, const WorkflowListRunsRequest *req, b
         TRY(consider_one(cx, p, STORE_WALK_RUNS_CHANGED, DB_I(p->updated.from), DB_I(p->updated.to),
                          p->updated.filters));
     *out = (struct service_walk){.id = "r.id", .filter = store_run_filter};
-    bool by_time = l->order_count == 2 && str_eq(l->order[0].sql, str_from(spec->indexed));
+    bool by_time = l->order_count == 2 && str_eq(l->order[0].sql, str_from(service_run_walk_list.indexed));
     out->exact = (p->conditions & ~p->best.covers) == 0;
     bool is_default = str_eq(l->order[0].sql, STR("r.phase")) && by_phase(cx, p, way, out);
     bool is_by_change = by_change(cx, p, l, way, out);
