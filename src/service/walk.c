@@ -294,22 +294,56 @@ static enum code sorted(struct ctx *cx, struct state *s, const struct db_value *
     return CODE_OK;
 }
 
-enum code service_walk_count(struct ctx *cx, struct service_list *l, struct service_walk *w, size_t *out)
+static enum code each_piece(struct ctx *cx, struct state *s, service_walk_fn *fn, void *arg, bool *more)
 {
-    struct state s = {.l = l, .w = w, .until_ns = time_now_ns() + TIME_NS};
+    struct service_walk *w = s->w;
     struct store_walk_place *at;
     struct db_rows rows;
     size_t n;
+    TRY(store_walk_read(cx, w->groups[0].sets, w->groups[0].n, &w->range, PIECE, &at, &n));
+    *more = n == PIECE;
+    if (!n)
+        return CODE_OK;
+    TRY(select_rows(cx, s, at, n, true, &rows));
+    s->seen += n;
+    w->range.after = at[n - 1];
+    return fn(cx, &rows, arg);
+}
+
+enum code service_walk_each(struct ctx *cx, struct service_list *l, struct service_walk *w, service_walk_fn *fn,
+                            void *arg)
+{
+    struct state s = {.l = l, .w = w, .until_ns = time_now_ns() + TIME_NS};
+    struct arena mem, *outer = cx->mem;
+    enum code code = CODE_OK;
+    bool more = true;
+    arena_init(&mem, outer->cap);
+    cx->mem = &mem;
+    while (code == CODE_OK && more && !enough(&s)) {
+        code = each_piece(cx, &s, fn, arg, &more);
+        arena_reset(&mem);
+    }
+    cx->mem = outer;
+    cx->err.details = NULL;
+    arena_done(&mem);
+    return code;
+}
+
+static enum code count_piece(struct ctx *cx, const struct db_rows *rows, void *arg)
+{
+    size_t *n = arg;
+    (void)cx;
+    *n += rows->n;
+    return CODE_OK;
+}
+
+enum code service_walk_count(struct ctx *cx, struct service_list *l, struct service_walk *w, size_t *out)
+{
+    const str keys = l->page.keys;
     *out = 0;
-    do {
-        TRY(store_walk_read(cx, w->groups[0].sets, w->groups[0].n, &w->range, PIECE, &at, &n));
-        if (!n)
-            break;
-        TRY(select_rows(cx, &s, at, n, false, &rows));
-        *out += rows.n;
-        s.seen += n;
-        w->range.after = at[n - 1];
-    } while (n == PIECE && !enough(&s));
+    l->page.keys = STR("");
+    TRY(service_walk_each(cx, l, w, count_piece, out));
+    l->page.keys = keys;
     return CODE_OK;
 }
 

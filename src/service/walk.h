@@ -34,6 +34,12 @@ struct service_walk {
 /* How the pages of this list go, when one was given already: the next has to go the same way. */
 enum service_walk_way { SERVICE_WALK_NEW, SERVICE_WALK_IN_ORDER, SERVICE_WALK_SORTED };
 must_check_ enum code service_walk_begun(struct ctx *cx, const struct service_list *l, enum service_walk_way *out);
+/* Rows that the filters select: the id and the page's keys. They are in cx->mem, and gone when fn returns. */
+typedef enum code service_walk_fn(struct ctx *cx, const struct db_rows *rows, void *arg);
+/* Tells all rows that the filters select, as far as one page looks: a piece of the first group's sets after the other, in
+ * any order within a piece; l is done, and no page was read. */
+must_check_ enum code service_walk_each(struct ctx *cx, struct service_list *l, struct service_walk *w,
+                                        service_walk_fn *fn, void *arg);
 /* How many rows the filters select, as far as one page looks, in any order; l is done, and no page was read. */
 must_check_ enum code service_walk_count(struct ctx *cx, struct service_list *l, struct service_walk *w, size_t *out);
 /* The ids of one page, in order; l is done. */

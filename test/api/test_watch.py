@@ -1,5 +1,12 @@
-"""Streams that the SDK does not open: changes of many runs, and of one run's actions under filters."""
+"""Streams that the SDK does not open: changes of many runs, groups of runs, and one run's actions under filters."""
+import calendar
+import collections
+import json
+import time
+
+import harness
 import pytest
+import waiting
 import wire
 from wire import Watch
 
@@ -145,3 +152,177 @@ def test_other_filters_are_refused(tern):
         body = wire.frame(wire.json.dumps({"runId": wire.run_id("any"), "filter": [f]}).encode())
         answer = wire.post(tern.endpoint, wire.RUNS + "WatchActions", body, "application/connect+json")
         assert wire.stream_error(answer)[0] == "invalid_argument"
+
+
+# ---- WatchGroups ------------------------------------------------------------------------------------------------------
+
+GROUPS = {**PROJECT_ID, "startDate": "2020-01-01T00:00:00Z"}
+TASKS = ("groups.alpha", "groups.beta", "groups.gamma", "groups.delta")
+
+
+def ns(timestamp):
+    """Of RFC 3339, UTC, as protobuf writes it."""
+    seconds, _, fraction = timestamp.removesuffix("Z").partition(".")
+    return calendar.timegm(time.strptime(seconds, "%Y-%m-%dT%H:%M:%S")) * 10**9 + int((fraction or "0").ljust(9, "0"))
+
+
+def duration_ns(duration):
+    seconds, _, fraction = duration.removesuffix("s").partition(".")
+    return int(seconds) * 10**9 + int((fraction or "0").ljust(9, "0"))
+
+
+def run_task(server, name, task, kind):
+    """A run of the task that does what kind says, at its end unless it sleeps."""
+    message = wire.sleeper(name, seconds=0 if kind == "succeeds" else 3600)
+    message["taskSpec"].update(shortName=task.split(".")[1], environment={"name": "env_" + task.split(".")[1]})
+    message["taskSpec"]["taskTemplate"]["id"]["name"] = task
+    if kind == "fails":
+        message["inputs"] = {}  # it has to be told how long
+    assert wire.create_run(server.endpoint, message).status == 200
+    if kind == "is aborted":
+        assert wire.abort(server.endpoint, name, "a0").status == 200
+    wanted = {"succeeds": "SUCCEEDED", "sleeps": "RUNNING", "fails": "FAILED", "is aborted": "ABORTED"}[kind]
+    waiting.wait_until(lambda: wire.phase(server.endpoint, name) == "ACTION_PHASE_" + wanted)
+
+
+def error_key(server, name):
+    kind = wire.error(server.endpoint, name).get("kind", "")
+    return {"KIND_USER": "userError", "KIND_SYSTEM": "systemError"}.get(kind, "unspecifiedError")
+
+
+def group_model(server, task, names):
+    """The group that the runs of a task make, from what is told of each run; names: newest first."""
+    actions = [wire.details(server.endpoint, n)["action"] for n in names]
+    phases = [a["status"]["phase"] for a in actions]
+    begun = [ns(a["status"]["startTime"]) for a in actions]
+    spans = [ns(a["status"]["endTime"]) - b for a, b in zip(actions, begun) if "endTime" in a["status"]]
+    running = [ns(t["startTime"]) - b for a, b in zip(actions, begun) for t in a["attempts"][0]["phaseTransitions"]
+               if t["phase"] == "ACTION_PHASE_RUNNING"]
+    errors = collections.Counter(error_key(server, n) for n, p in zip(names, phases) if p == "ACTION_PHASE_FAILED")
+    return {"taskName": task, "shortName": task.split(".")[1], "environmentName": "env_" + task.split(".")[1],
+            "totalRuns": len(names), "phaseCounts": dict(collections.Counter(phases)),
+            "recentStatuses": list(zip(names, phases))[:10], "latestRunTime": max(begun),
+            "latestFinishedTime": max((ns(a["status"]["endTime"]) for a in actions if "endTime" in a["status"]), default=None),
+            "averageFailureRate": phases.count("ACTION_PHASE_FAILED") / len(names), "errorCounts": dict(errors),
+            "averageDuration": sum(spans) // len(spans) if spans else None,
+            "averageTimeToRunning": sum(running) // len(running) if running else None}
+
+
+def group_told(group):
+    """A told group as the model is written."""
+    def maybe(key, as_number):
+        return as_number(group[key]) if key in group else None
+    return {"taskName": group["taskName"], "shortName": group["shortName"], "environmentName": group["environmentName"],
+            "totalRuns": int(group["totalRuns"]), "phaseCounts": {p["phase"]: int(p["count"]) for p in group["phaseCounts"]},
+            "recentStatuses": [(s["runName"], s["phase"]) for s in group["recentStatuses"]],
+            "latestRunTime": ns(group["latestRunTime"]), "latestFinishedTime": maybe("latestFinishedTime", ns),
+            "averageFailureRate": group.get("averageFailureRate", 0),
+            "errorCounts": {k: int(v) for k, v in group["errorCounts"].items()},
+            "averageDuration": maybe("averageDuration", duration_ns), "averageTimeToRunning": maybe("averageTimeToRunning", duration_ns)}
+
+
+@pytest.fixture(scope="module")
+def grouped(tmp_path_factory):
+    """A server and the runs of each of TASKS, newest first: 30 that sleep, have succeeded, failed or were aborted."""
+    server, runs = harness.Tern(tmp_path_factory.mktemp("groups") / "tern").start(), {t: [] for t in TASKS}
+    for i in range(30):
+        task = TASKS[0] if i < 12 else TASKS[1 + i % 3]
+        kind = ("succeeds", "sleeps", "fails", "succeeds", "is aborted")[i % 5]
+        run_task(server, f"g{i}", task, kind)
+        runs[task].insert(0, f"g{i}")
+    yield server, runs
+    server.finish()
+
+
+def groups_once(server, **more):
+    """The groups of a stream that ends by itself, which it does with an end_date."""
+    message = {**GROUPS, "endDate": "2100-01-01T00:00:00Z", **more}
+    answer = wire.post(server.endpoint, wire.RUNS + "WatchGroups", wire.frame(json.dumps(message).encode()),
+                       "application/connect+json")
+    assert wire.stream_error(answer) == (None, ""), answer
+    first, = [json.loads(payload) for flags, payload in wire.frames(answer.body) if not flags & 2]
+    assert first["sentinel"] is True
+    return first.get("taskGroups", [])
+
+
+def names_of(groups):
+    return [g["taskName"] for g in groups]
+
+
+def test_groups_add_up_runs(grouped):
+    server, runs = grouped
+    told = {g["taskName"]: g for g in groups_once(server)}
+    assert {t: group_told(g) for t, g in told.items()} == {t: group_model(server, t, runs[t]) for t in TASKS}
+    who = wire.details(server.endpoint, "g0")["action"]["metadata"]["executedBy"]
+    assert all(g["createdBy"] == [who] for g in told.values())
+
+
+def test_groups_of_a_span(grouped):
+    """Both ends belong to it."""
+    server, runs = grouped
+    newest = [wire.details(server.endpoint, r[0])["action"]["status"]["startTime"] for r in runs.values()]
+    last = max(newest, key=ns)
+    assert [(g["totalRuns"], g["latestRunTime"]) for g in groups_once(server, startDate=last, endDate=last)] == [("1", last)]
+    assert groups_once(server, startDate="2099-01-01T00:00:00Z") == []
+    assert groups_once(server, projectId={"name": "flytesnacks", "domain": "staging"}) == []
+
+
+def test_groups_by_filter_order_and_limit(grouped):
+    server, runs = grouped
+    newest = sorted(TASKS, key=lambda t: -int(runs[t][0][1:]))
+    assert names_of(groups_once(server)) == newest
+    assert names_of(groups_once(server, knownSortFields=[{"createdAt": "ASCENDING"}])) == newest[::-1]
+    assert names_of(groups_once(server, request={"sortByFields": [{"key": "task_name", "direction": "ASCENDING"}]})) == sorted(TASKS)
+    assert names_of(groups_once(server, request={"sortBy": {"key": "total_runs"}})) == sorted(TASKS, key=lambda t: (-len(runs[t]), t))
+    assert names_of(groups_once(server, request={"limit": 2})) == newest[:2]
+    for filters, keep in (
+            ([{"field": "task_name", "function": "EQUAL", "values": [TASKS[0]]}], lambda a, t: t == TASKS[0]),
+            ([{"field": "phase", "function": "VALUE_IN", "values": ["FAILED", "ABORTED"]}], lambda a, t: a["status"]["phase"][13:] in ("FAILED", "ABORTED")),
+            ([{"field": "run_name", "function": "ENDS_WITH", "values": ["5"]}], lambda a, t: a["id"]["run"]["name"].endswith("5"))):
+        kept = {t: [n for n in runs[t] if keep(wire.details(server.endpoint, n)["action"], t)] for t in TASKS}
+        assert {g["taskName"]: group_told(g) for g in groups_once(server, request={"filters": filters})} == {
+            t: group_model(server, t, r) for t, r in kept.items() if r}, filters
+
+
+def test_bad_requests_for_groups_name_the_field(grouped):
+    server, _ = grouped
+    for more, word in (({"startDate": None}, "start_date"), ({"projectId": None}, "scope_by"),
+                       ({"request": {"filters": [{"field": "colour", "values": ["1"]}]}}, "colour"),
+                       ({"request": {"sortBy": {"key": "phase"}}}, "phase"), ({"request": {"token": "10"}}, "token")):
+        answer = wire.post(server.endpoint, wire.RUNS + "WatchGroups", wire.frame(json.dumps({**GROUPS, **more}).encode()),
+                           "application/connect+json")
+        code, message = wire.stream_error(answer)
+        assert code == "invalid_argument" and word in message, (more, code, message)
+
+
+def test_only_groups_that_changed_are_told_again(make_tern):
+    server = make_tern().start()
+    for i, task in enumerate(TASKS[:3]):
+        run_task(server, f"w{i}", task, "sleeps")
+    sleeping = {"filters": [{"field": "phase", "function": "EQUAL", "values": ["RUNNING"]}]}
+    with Watch(server.endpoint, wire.RUNS + "WatchGroups", GROUPS) as every, \
+            Watch(server.endpoint, wire.RUNS + "WatchGroups", {**GROUPS, "request": {"limit": 1}}) as one, \
+            Watch(server.endpoint, wire.RUNS + "WatchGroups", {**GROUPS, "request": sleeping}) as asleep:
+        for stream, wanted in ((every, TASKS[2::-1]), (one, TASKS[2:3]), (asleep, TASKS[2::-1])):
+            first = stream.next()
+            assert names_of(first["taskGroups"]) == list(wanted) and first["sentinel"] is True
+        assert wire.abort(server.endpoint, "w1", "a0").status == 200
+        group = until_group(every, TASKS[1], lambda g: g["recentStatuses"][0]["phase"] == "ACTION_PHASE_ABORTED", {TASKS[1]})
+        assert group_told(group) == group_model(server, TASKS[1], ["w1"])
+        assert asleep.next()["taskGroups"] == [{"taskName": TASKS[1], "shouldDelete": True}]
+        run_task(server, "w3", TASKS[3], "sleeps")
+        until_group(every, TASKS[3], lambda g: g["recentStatuses"][0]["phase"] == "ACTION_PHASE_RUNNING", {TASKS[3]})
+        assert one.next()["taskGroups"][-1] == {"taskName": TASKS[2], "shouldDelete": True}, "another one is the newest"
+        run_task(server, "w4", TASKS[1], "sleeps")
+        group = until_group(asleep, TASKS[1], lambda g: True, {TASKS[1], TASKS[3]})
+        assert group["totalRuns"] == "1" and group["recentStatuses"][0]["runName"] == "w4"
+
+
+def until_group(stream, task, ready, among):
+    """The group of the task once it is ready; no message has the sentinel, or groups that are not among these."""
+    while True:
+        message = stream.next()
+        assert "sentinel" not in message and set(names_of(message["taskGroups"])) <= among, message
+        for g in message["taskGroups"]:
+            if g["taskName"] == task and ready(g):
+                return g
