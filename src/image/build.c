@@ -212,6 +212,18 @@ static enum code install_sdk(struct ctx *cx, const struct build *b)
     return run_step(cx, b, image_installer_install(cx, b->job->uv, IMAGE_PYTHON, arena_cstr(cx->mem, str_trim(sdk))));
 }
 
+/* An attempt knows whose it is by these variables; a build by hand has none. */
+static enum code write_run(struct ctx *cx, const struct build *b)
+{
+    const char *project = getenv("FLYTE_INTERNAL_EXECUTION_PROJECT");
+    const char *domain = getenv("FLYTE_INTERNAL_EXECUTION_DOMAIN");
+    const char *run = getenv("FLYTE_INTERNAL_EXECUTION_ID");
+    if (!project || !domain || !run)
+        return CODE_OK;
+    return file_write(cx, arena_printf(cx->mem, "%s/" IMAGE_BUILD_RUN, b->venv.p).p,
+                      arena_printf(cx->mem, "%s/%s/%s", project, domain, run), 0644);
+}
+
 static enum code make_venv(struct ctx *cx, const struct build *b)
 {
     str python = STR("");
@@ -225,6 +237,7 @@ static enum code make_venv(struct ctx *cx, const struct build *b)
     TRY(copy_files(cx, b));
     TRY(file_write(cx, arena_printf(cx->mem, "%s/tern.env", b->venv.p).p, b->plan.env, 0644));
     TRY(file_write(cx, arena_printf(cx->mem, "%s/tern.notes", b->venv.p).p, b->plan.notes, 0644));
+    TRY(write_run(cx, b));
     return file_write(cx, arena_printf(cx->mem, "%s/" EXEC_VENVS_COMPLETE, b->venv.p).p, b->plan.hash, 0644);
 }
 

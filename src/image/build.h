@@ -6,6 +6,9 @@
 
 struct object_store;
 
+/* In an environment: the run that made it, "project/domain/name". */
+#define IMAGE_BUILD_RUN "tern.run"
+
 struct image_build {
     str data_dir;
     struct object_store *objects;

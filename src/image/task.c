@@ -2,16 +2,20 @@
 #include "image/task.h"
 
 #include "base/embed.h"
+#include "base/file.h"
 #include "base/time.h"
 #include "base/version.h"
 #include "exec/python.h"
 #include "exec/venvs.h"
 #include "gen/flyteidl2_core.h"
 #include "gen/flyteidl2_task.h"
+#include "image/build.h"
 #include "store/spec.h"
 #include "store/task.h"
 
 #include <unistd.h>
+
+#define RUN_MAX ((size_t)1 << 10)
 
 enum code image_task_seed(struct ctx *cx)
 {
@@ -40,9 +44,15 @@ enum code image_task_seed(struct ctx *cx)
     return store_task_put(cx, &row, &changed);
 }
 
-bool image_exists(struct ctx *cx, str data_dir, str image)
+bool image_exists(struct ctx *cx, str data_dir, str image, str *run)
 {
     str link = exec_python_image_path(cx, data_dir, image);
     exec_venvs_used(cx, arena_printf(cx->mem, "%s/bin", link.p));
-    return access(arena_printf(cx->mem, "%s/" EXEC_VENVS_COMPLETE, link.p).p, F_OK) == 0;
+    if (access(arena_printf(cx->mem, "%s/" EXEC_VENVS_COMPLETE, link.p).p, F_OK) != 0)
+        return false;
+    if (file_read(cx, arena_printf(cx->mem, "%s/" IMAGE_BUILD_RUN, link.p).p, RUN_MAX, run) != CODE_OK) {
+        ctx_clear_err(cx);
+        *run = STR("");
+    }
+    return true;
 }

@@ -30,6 +30,13 @@ def logs(cli, name):
     return " ".join(cli("get", "logs", name, env={"COLUMNS": "2000"}).stdout.split())
 
 
+def build_of(tern, cli, done):
+    """The image that a run of the command had built, as the SDK asks for it, and the run that built it."""
+    name = re.search(r"Started build at: \S*/runs/([a-z0-9]+)", done.stdout + done.stderr).group(1)
+    image = re.search(r"Building (\S+)", logs(cli, name)).group(1)
+    return image.rsplit("/", 1)[-1], wire.details(tern.endpoint, name)["action"]["id"]["run"]
+
+
 def outputs(run):
     return run.outputs()[0]
 
@@ -39,6 +46,9 @@ def test_image_is_built_once_and_used(tern, cli):
     name = re.search(r"Created Run: ([a-z0-9-]+)", done.stdout).group(1)
     out = cli("get", "io", name).stdout
     assert "1.16.0" in out and "yes" in out
+    image, build = build_of(tern, cli, done)
+    told = wire.call(tern.endpoint, "/flyteidl2.imagebuilder.ImageService/GetImage", {"id": {"name": image}})
+    assert told.json["image"] == {"id": {"name": image}, "fqin": image, "buildRun": build}
     before = len(environments(tern))
     again = cli("run", "--follow", "images.py", "uses_six", timeout=60)
     assert "Submitting a new build" not in again.stdout + again.stderr
