@@ -5,6 +5,8 @@ from datetime import datetime, timezone
 
 import pytest
 import wire
+from flyteidl2.common import phase_pb2
+from flyteidl2.workflow import run_definition_pb2
 
 TASKS = "/flyteidl2.task.TaskService/"
 TRACKED = "/flyteidl2.workflow.TrackedRunService/"
@@ -70,6 +72,8 @@ class Rows:
                    "project": spaces[run["space_id"]]["project"], "domain": spaces[run["space_id"]]["domain"],
                    "run_source": run["source"], "trigger_name": run["trigger_name"],
                    "trigger_revision": run["trigger_revision"], "task_name": task["name"],
+                   "trigger_task_name": names[run["trigger_task_id"]]["name"] if run["trigger_task_id"] else None,
+                   "task_domain": task["domain"], "action_type": root["type"],
                    "task_project": task["project"], "task_version": spec["version"], "function_name": spec["name"],
                    "created_by": people[run["created_by"]]["subject"] if run["created_by"] else None,
                    "created_at": run["created_ns"], "updated_at": root["updated_ns"], "ended_at": ended,
@@ -78,9 +82,14 @@ class Rows:
                    **{f"labels.{k}": v for k, v in labels.get(run["id"], {}).items()}}
 
 
-KINDS = {"run_name": TEXT, "project": TEXT, "created_by": TEXT, "trigger_name": TEXT, "task_name": TEXT, "task_version": TEXT,
-         "function_name": TEXT, "phase": NUMBER, "run_source": NUMBER, "trigger_revision": NUMBER, "duration_ms": NUMBER,
+KINDS = {"run_name": TEXT, "project": TEXT, "domain": TEXT, "created_by": TEXT, "trigger_name": TEXT, "trigger_task_name": TEXT,
+         "task_project": TEXT, "task_domain": TEXT, "task_name": TEXT, "task_version": TEXT, "function_name": TEXT,
+         "phase": NUMBER, "action_type": NUMBER, "run_source": NUMBER, "trigger_revision": NUMBER, "duration_ms": NUMBER,
          "created_at": TIME, "updated_at": TIME, "ended_at": TIME}
+
+ENUMS = {"phase": phase_pb2.ActionPhase, "action_type": run_definition_pb2.ActionType, "run_source": run_definition_pb2.RunSource}
+PREFIXES = {phase_pb2.ActionPhase: "ACTION_PHASE_", run_definition_pb2.ActionType: "ACTION_TYPE_",
+            run_definition_pb2.RunSource: "RUN_SOURCE_"}
 
 ONE = {"EQUAL": lambda a, b: a == b, "NOT_EQUAL": lambda a, b: a != b, "GREATER_THAN": lambda a, b: a > b,
        "GREATER_THAN_OR_EQUAL": lambda a, b: a >= b, "LESS_THAN": lambda a, b: a < b,
@@ -133,6 +142,14 @@ def page(endpoint, question, token=""):
     return names, a.json.get("token", "")
 
 
+def some_name(rng, enum, number):
+    """A number as its name in the IDL, or as the end of it, in any case; one that has no name as itself."""
+    if number not in enum.values():
+        return str(number)
+    full = enum.Name(number)
+    return rng.choice((full, full.lower(), full.removeprefix(PREFIXES[enum]), full.removeprefix(PREFIXES[enum]).lower()))
+
+
 def some_filter(rng, rows, field):
     kind = KINDS.get(field, TEXT)
     label = field.startswith("labels.")
@@ -145,7 +162,9 @@ def some_filter(rng, rows, field):
     if kind == NUMBER and rng.random() < 0.2:
         plain[0] += 1
     values = [] if "EXISTS" in function else [as_text(kind, v) for v in plain]
-    if field == "phase" and function == "EQUAL" and plain[0] >= 10:
+    if field in ENUMS and rng.random() < 0.5:
+        values = [some_name(rng, ENUMS[field], v) for v in plain][:len(values)]
+    elif field == "phase" and function == "EQUAL" and plain[0] >= 10:
         values = list(values[0])  # as the SDK sends the phase 10
     return {"field": field, "function": function, "values": values, "plain": plain}
 
@@ -189,6 +208,7 @@ def rows(tmp_path_factory):
     made.seeds, made.rng = seeds, random.Random(4)
     for k in range(3):
         made.insert("identity", {"subject": f"Person{k}", "name": "x"})
+    made.tasks = [r["id"] for r in made.db.execute("SELECT id FROM task_name")]
     made.people = [r["id"] for r in made.db.execute("SELECT id FROM identity")]
     made.db.execute("BEGIN IMMEDIATE")
     for _ in range(1500):
@@ -209,6 +229,7 @@ def some_run(made):
     return made.add(rng.choice(made.seeds), labels, phase=phase, created_ns=created, source=rng.choice((1, 2, 3, 4)),
                     created_by=rng.choice([None, *made.people]), trigger_name="tr" if trigger else None,
                     trigger_revision=rng.randint(1, 3) if trigger else None,
+                    trigger_task_id=rng.choice(made.tasks) if trigger else None,
                     root={"ended_ns": ended, "updated_ns": created + rng.randint(0, 9) * DAY})
 
 
