@@ -48,6 +48,12 @@ static TaskTaskSpec *kept_spec(struct ctx *cx, const TaskTaskSpec *spec)
     return copy;
 }
 
+static const CoreTaskMetadata *metadata_of(const TaskTaskSpec *spec)
+{
+    static const CoreTaskMetadata none;
+    return spec->task_template->metadata ? spec->task_template->metadata : &none;
+}
+
 enum code TaskService_DeployTask(struct ctx *cx, const TaskDeployTaskRequest *req, TaskDeployTaskResponse *rsp)
 {
     struct store_spec spec;
@@ -64,6 +70,7 @@ enum code TaskService_DeployTask(struct ctx *cx, const TaskDeployTaskRequest *re
         .environment = spec.environment,
         .env_description = kept->environment ? kept->environment->description : STR(""),
         .short_description = kept->documentation ? kept->documentation->short_description : STR(""),
+        .entrypoint = metadata_of(kept)->is_entrypoint,
         .created_ns = time_wall_ns(),
     };
     row.updated_ns = row.created_ns;

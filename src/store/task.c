@@ -3,7 +3,8 @@
 
 #include "store/row_int.h"
 
-#define COLUMNS(X)                                                                                                     \
+/* What a deployment says. */
+#define DEPLOYED(X)                                                                                                    \
     X(1, spec_id, I)                                                                                                   \
     X(2, function_name, S)                                                                                             \
     X(3, environment, S)                                                                                               \
@@ -11,11 +12,16 @@
     X(5, short_description, S)                                                                                         \
     X(6, entrypoint, I)                                                                                                \
     X(7, updated_ns, I)                                                                                                \
-    X(8, deployed_by, N)                                                                                               \
+    X(8, deployed_by, N)
+
+/* What is known of the version's triggers (store/trigger.h). */
+#define TRIGGERS(X)                                                                                                    \
     X(9, trigger_name, T)                                                                                              \
     X(10, trigger_total, I)                                                                                            \
     X(11, trigger_active, I)                                                                                           \
     X(12, trigger_automation, B)
+
+#define COLUMNS(X) DEPLOYED(X) TRIGGERS(X)
 
 #define K_NAME(n, col, kind) "k." #col ","
 #define SELECTED COLUMNS(K_NAME) "k.id,k.task_name_id,k.version,k.created_ns,t.project,t.domain,t.name,i.subject,i.name"
@@ -41,24 +47,25 @@ static struct store_task *decode_all(struct ctx *cx, const struct db_rows *rows)
     return list;
 }
 
+#define INSERT "INSERT INTO task (" COLUMNS(ROW_NAME) "task_name_id, version, created_ns)"
+#define INSERTED " VALUES (" COLUMNS(ROW_PLACE) "$13, $14, $15)"
+#define REPLACED                                                                                                       \
+    " ON CONFLICT (task_name_id, version) DO UPDATE SET " DEPLOYED(ROW_SET) "version=$14 RETURNING id, created_ns"
+
 enum code store_task_put(struct ctx *cx, struct store_task *row, bool *changed)
 {
     struct db_rows rows;
-    TRY(db_query(cx, "SELECT spec_id FROM task WHERE task_name_id=$1 AND version=$2",
+    TRY(db_query(cx, "SELECT spec_id, updated_ns, deployed_by FROM task WHERE task_name_id=$1 AND version=$2",
                  DB_ARGS(DB_I(row->task_name_id), DB_S(row->version)), &rows));
-    *changed = rows.n && (uint64_t)db_row(&rows, 0)[0].i != row->spec_id;
+    const struct db_value *was = rows.n ? db_row(&rows, 0) : NULL;
+    *changed = was && (uint64_t)was[0].i != row->spec_id;
+    if (was && !*changed) {
+        row->updated_ns = was[1].i;
+        row->deployed_by = (uint64_t)was[2].i;
+    }
     const struct db_value args[] = {COLUMNS(ROW_ARG) DB_I(row->task_name_id), DB_S(row->version),
                                     DB_I(row->created_ns)};
-    TRY(db_query(
-        cx,
-        "INSERT INTO task (" COLUMNS(ROW_NAME) "task_name_id, version, created_ns) VALUES (" COLUMNS(
-            ROW_PLACE) "$13, $14, $15) ON CONFLICT (task_name_id, version) DO UPDATE SET " COLUMNS(ROW_SET) "version=$"
-                                                                                                            "14 "
-                                                                                                            "RETURNING "
-                                                                                                            "id, "
-                                                                                                            "created_"
-                                                                                                            "ns",
-        args, sizeof(args) / sizeof(*args), &rows));
+    TRY(db_query(cx, INSERT INSERTED REPLACED, args, sizeof(args) / sizeof(*args), &rows));
     row->id = (uint64_t)db_row(&rows, 0)[0].i;
     row->created_ns = db_row(&rows, 0)[1].i;
     return CODE_OK;

@@ -21,8 +21,9 @@ struct store_task {
     str deployed_by_subject, deployed_by_name;
 };
 
-/* Write entry. Inserts, or replaces all but created_ns; sets t->id. task_name_id and spec_id come from
- * store_spec_put(). *changed: a version was there with another spec (D-53). */
+/* Write entry. Inserts, or replaces what a deployment says: created_ns stays, and what is known of triggers; with the same spec
+ * also when and by whom it was deployed last. Sets t->id. task_name_id and spec_id come from store_spec_put(). *changed: a
+ * version was there with another spec (D-53). */
 must_check_ enum code store_task_put(struct ctx *cx, struct store_task *t, bool *changed);
 /* Exactly this version. *out = NULL when there is none. */
 must_check_ enum code store_task_find(struct ctx *cx, str project, str domain, str name, str version,

@@ -128,6 +128,8 @@ static void test_task_versions(void **state)
     deploy(cx, "b", "v1", 30, 3, &changed);
     deploy(cx, "a", "v1", 40, 9, &changed);
     assert_true(changed);
+    deploy(cx, "a", "v1", 50, 9, &changed);
+    assert_false(changed);
     assert_ok(cx, store_task_find(cx, STR("p"), STR("d"), STR("a"), STR("v1"), &k));
     assert_int_equal(k->spec_id, 9);
     assert_int_equal(k->created_ns, 10);
