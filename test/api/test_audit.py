@@ -1,11 +1,15 @@
 """Who has changed what: tern audit, against what the real SDK did."""
+import base64
 import json
 import os
 import pwd
 import re
+import socket
 
 import pytest
 import wire
+from test_buf_curl import all_methods
+from test_executor import event, record, status
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 
@@ -104,3 +108,155 @@ def test_old_rows_go(make_tern):
     assert re.search(r"audit rows +1 ", server.command("gc", "--dry-run").stdout)
     server.command("gc")
     assert [row["rpc"] for row in audit(server)] == ["tern gc"], "the sweep is a change too"
+
+
+# ---- every RPC that changes something ---------------------------------------------------------------------------------
+
+P = "/flyteidl2."
+# What only reads, by the names that such RPCs have; and the others that do.
+READS = re.compile(r"/(Get(?!OrExtend)|List|Watch|Tail|Lease|Check$)")
+OTHER_READS = re.compile(r"UserInfo|SelectCluster|TranslatorService|ServerReflectionInfo")
+# Apps are not there; tasks of connectors need one.
+NOT_ASKED = re.compile(r"\.app\.|AsyncConnectorService")
+RUN = {"runId": wire.run_id("reported")}
+SCOPE = {"project": "flytesnacks", "domain": "development"}
+INPUTS = "s3://tern/flytesnacks/development/reported/inputs.pb"
+URI = "s3://tern/flytesnacks/development/made/a0/1/outputs.pb"
+TASK = {**SCOPE, "name": "t.core-echo", "version": "v1"}
+TRIGGER = {**SCOPE, "taskName": "t.core-echo", "name": "by-hand"}
+FILE = {"contentMd5": base64.b64encode(b"0" * 16).decode(), "filename": "x"}
+
+
+def ask_for(name):
+    """A condition below the root: Enqueue by its older name has the same fields."""
+    action = wire.child("reported", name, "a0", INPUTS, "child")["action"]
+    del action["task"]
+    return {**action, "condition": {"name": f"ask-{name}", "prompt": "?", "type": {"simple": "INTEGER"}}}
+
+
+def of(name):
+    return {"actionId": {"run": wire.run_id("reported"), "name": name}}
+
+
+def cache_calls():
+    entry = {"outputUri": URI, "metadata": {"keyMap": {"values": {}}}}
+    for service, word in (("", "kept"), ("v2.", "flytesnacks/development")):
+        for rpc, fields in (("Put", {"output": entry}), ("GetOrExtendReservation", {"ownerId": "me"}), ("ReleaseReservation", {"ownerId": "me"}),
+                            ("Delete", {})):
+            message = {"key": "kept", **fields}
+            yield f"cacheservice.{service}CacheService/{rpc}", {"baseRequest": message, "identifier": SCOPE} if service else message, word
+
+
+def tracked_report():
+    return {"event": {"id": {"run": wire.run_id("local-1"), "name": "a0"}, "attempt": 1, "phase": "ACTION_PHASE_RUNNING",
+                      "updatedTime": "2026-01-02T03:04:05Z"}}
+
+
+def with_code(told):
+    """A task with code: what was uploaded before."""
+    spec, uploaded = wire.task_spec("core-echo"), told["dataproxy.DataProxyService/UploadInputs"]["offloadedInputData"]
+    spec["taskTemplate"]["metadata"] = {"codeBundleUri": uploaded["uri"] + "/inputs.pb"}
+    return {"taskId": TASK, "spec": spec}
+
+
+# In this order, each of which goes well: the RPC, its message (or a function of the answers until then), and a word of what it is
+# about.
+CHANGES = (
+    ("project.ProjectService/CreateProject", {"project": {"id": "audited", "name": "Audited"}}, "audited"),
+    ("project.ProjectService/UpdateProject", {"project": {"id": "audited", "name": "Other"}}, "audited"),
+    ("org.DomainService/CreateDomain", {"org": "x", "id": "qa"}, "qa"),
+    ("org.DomainService/UpdateDomain", {"org": "x", "id": "qa", "friendlyName": "QA"}, "qa"),
+    ("org.DomainService/DeleteDomain", {"org": "x", "id": "qa"}, "qa"),
+    ("secret.SecretService/CreateSecret", {"id": {"name": "s", **SCOPE}, "secretSpec": {"stringValue": "hidden"}}, "s"),
+    ("secret.SecretService/UpdateSecret", {"id": {"name": "s", **SCOPE}, "secretSpec": {"stringValue": "hidden"}}, "s"),
+    ("secret.SecretService/DeleteSecret", {"id": {"name": "s", **SCOPE}}, "s"),
+    ("settings.SettingsService/CreateSettings", {"key": {"domain": "staging", "project": "audited"}, "settings": {}}, "audited"),
+    ("settings.SettingsService/UpdateSettings", {"key": {"domain": "staging", "project": "audited"}, "settings": {}, "version": "1"}, "audited"),
+    ("dataproxy.DataProxyService/CreateUploadLocation", {**SCOPE, **FILE}, "flytesnacks"),
+    ("dataproxy.DataProxyService/UploadInputs", {"projectId": {"name": "flytesnacks", "domain": "development"}, "inputs": {},
+                                                 "taskSpec": wire.task_spec("core-echo")}, "flytesnacks"),
+    ("task.TaskService/DeployTask", with_code, "t.core-echo"),
+    ("dataproxy.DataProxyService/CreateDownloadLink", {"artifactType": "ARTIFACT_TYPE_CODE_BUNDLE", "taskId": TASK}, "t.core-echo"),
+    ("trigger.TriggerService/DeployTrigger", {"name": TRIGGER, "automationSpec": {"type": "TYPE_NONE"},
+                                              "spec": {"active": True, "taskVersion": "v1"}}, "by-hand"),
+    ("trigger.TriggerService/UpdateTriggers", {"names": [TRIGGER], "active": False}, "by-hand"),
+    ("trigger.TriggerService/DeleteTriggers", {"names": [TRIGGER]}, "by-hand"),
+    ("artifact.ArtifactService/DeclareArtifact", {"name": {**SCOPE, "name": "numbers"}, "partitionSchema": {}}, "numbers"),
+    ("artifact.ArtifactService/CreateArtifact", {"artifactId": {"name": {**SCOPE, "name": "numbers"}, "version": "1"}, "spec": {
+        "value": {"scalar": {"primitive": {"integer": "7"}}}, "type": {"simple": "INTEGER"}}}, "numbers"),
+    ("artifact.ArtifactService/DeleteArtifact", {"artifactId": {"name": {**SCOPE, "name": "numbers"}, "version": "1"}}, "numbers"),
+    *cache_calls(),
+    ("workflow.RunService/CreateRun", wire.sleeper("reported"), "reported/a0"),
+    ("actions.ActionsService/Enqueue", {"action": ask_for("x")}, "reported/x"),
+    ("workflow.QueueService/EnqueueAction", ask_for("y"), "reported/y"),
+    ("workflow.RunService/SignalEvent", {**of("x"), "parentActionName": "a0", "payload": {"intValue": 1}}, "reported/x"),
+    ("actions.ActionsService/Signal", {**of("y"), "parentActionName": "a0", "value": {"scalar": {"primitive": {"integer": "1"}}}}, "reported/y"),
+    ("workflow.StateService/Put", {**of("x"), "state": "{}"}, "reported/x"),
+    ("workflow.InternalRunService/RecordAction", record("theirs"), "reported/theirs"),
+    ("workflow.InternalRunService/UpdateActionStatus", status("theirs", "ACTION_PHASE_RUNNING"), "reported/theirs"),
+    ("workflow.InternalRunService/RecordActionEvents", {"events": [event("theirs", "ACTION_PHASE_RUNNING")]}, "theirs"),
+    ("workflow.EventsProxyService/Record", {"events": [event("theirs", "ACTION_PHASE_RUNNING", version=1)]}, "theirs"),
+    ("workflow.InternalRunService/RecordActionStream", {"request": record("streamed")}, ""),
+    ("workflow.InternalRunService/UpdateActionStatusStream", {"request": status("streamed", "ACTION_PHASE_RUNNING"), "nonce": "1"}, ""),
+    ("workflow.InternalRunService/RecordActionEventStream", {"request": {"event": event("streamed", "ACTION_PHASE_RUNNING")}, "nonce": "1"}, ""),
+    ("actions.ActionsService/Update", {**of("theirs"), "attempt": 1, "status": {"phase": "ACTION_PHASE_RUNNING", "attempts": 2}}, "reported/theirs"),
+    ("actions.ActionsService/Abort", of("theirs"), "reported/theirs"),
+    ("workflow.QueueService/AbortQueuedAction", of("streamed"), "reported/streamed"),
+    ("workflow.RunService/AbortAction", of("a0"), "reported/a0"),
+    ("workflow.RunService/AbortRun", RUN, "reported"),
+    ("workflow.QueueService/AbortQueuedRun", RUN, "reported"),
+    ("workflow.TrackedRunService/CreateRun", {"runId": wire.run_id("local-1"), "taskSpec": wire.task_spec("python"), "runSpec": {}}, "local-1"),
+    ("workflow.TrackedRunService/ReportActions", {"runId": wire.run_id("local-1"), "updates": [tracked_report()]}, "local-1"),
+    ("workflow.TrackedRunService/AbortRun", {"runId": wire.run_id("local-1")}, "local-1"),
+)
+
+
+def test_every_rpc_that_changes_something_is_written_down(make_tern):
+    server = make_tern(args=["--auth.executors", os.getuid()]).start()
+    rpcs = [m for m in all_methods(server) if not READS.search(m) and not OTHER_READS.search(m) and not NOT_ASKED.search(m)]
+    assert sorted(rpcs) == sorted(P[1:] + rpc for rpc, _, _ in CHANGES)
+    told = {}
+    for rpc, message, _ in CHANGES:
+        message = message(told) if callable(message) else message
+        if rpc.endswith("Stream"):
+            answer = wire.post(server.endpoint, P + rpc, wire.frame(json.dumps(message).encode()), "application/connect+json")
+            assert wire.stream_error(answer) == (None, ""), (rpc, answer)
+        else:
+            answer = wire.call(server.endpoint, P + rpc, message)
+            assert answer.status == 200 and not answer.json.get("status", {}).get("code"), (rpc, answer)
+            told[rpc] = answer.json
+    rows = audit(server)
+    assert [row["rpc"] for row in rows] == [P + rpc for rpc, _, _ in CHANGES]
+    assert {row["subject"] for row in rows} == {f"uid:{os.getuid()}"}
+    vague = [(row["rpc"], row["about"], word) for row, (_, _, word) in zip(rows, CHANGES) if word not in row["about"]]
+    assert vague == []
+
+
+# ---- from where -------------------------------------------------------------------------------------------------------
+
+
+def own_address():
+    """One of this machine that is not loopback, or None. Nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        try:
+            s.connect(("192.0.2.1", 9))
+            return s.getsockname()[0]
+        except OSError:
+            return None
+
+
+@pytest.mark.skipif(not own_address(), reason="this machine has no address but loopback")
+def test_from_where_it_was_changed(make_tern):
+    """The address of who called: of a proxy, with the name that it says."""
+    address = own_address()
+    server = make_tern(args=["--allow-remote", "--security.hosts", "*", "--auth.trusted_proxies", address])
+    port = server.start(listen="0.0.0.0:0").endpoint.rpartition(":")[2]
+    alice = {"X-Forwarded-User": "alice@idp", "X-Forwarded-Preferred-Username": "Alice"}
+    for name, headers in (("p1", {}), ("p2", alice)):
+        answer = wire.call(f"{address}:{port}", wire.PROJECTS + "CreateProject", {"project": {"id": name, "name": name}}, headers=headers)
+        assert answer.status == 200, answer
+    wire.create_project(f"127.0.0.1:{port}", "p3")
+    rows = [(row["about"], row["address"], row["subject"], row["name"]) for row in audit(server)]
+    assert rows[1:] == [("p2", address, "alice@idp", "Alice"), ("p3", "", f"uid:{os.getuid()}", ME)]
+    assert rows[0][:2] == ("p1", address) and rows[0][2] != "alice@idp"
+    assert re.search(rf"^\S+Z Alice +{re.escape(address)} +ProjectService.CreateProject +p2$", server.command("audit").stdout, re.M)
