@@ -1,7 +1,9 @@
 """Traces, checkpoints, caches, conditions, reports, recovery."""
+import json
 
 import durable
 import secrets_
+import wire
 from flyte.remote import Action, ActionDetails, Condition
 from flyteidl2.core.catalog_pb2 import CatalogCacheStatus
 from waiting import wait_until
@@ -115,7 +117,24 @@ def test_report(run):
     assert report is not None and "the report" in str(report)
 
 
-def test_rerun_and_recover(sdk, run, tmp_path):
+def origins(tern, name):
+    """The relation of a run, and of each of its actions that were taken over: from which action of which run."""
+    told = wire.call(tern.endpoint, wire.RUNS + "ListActions", {"runId": wire.run_id(name), "request": {"limit": 100}}).json["actions"]
+    relation, = {json.dumps(a["metadata"].get("relation")) for a in told if a["id"]["name"] == "a0"}
+    assert not any("relation" in a["metadata"] for a in told if a["id"]["name"] != "a0")
+    taken = {a["id"]["name"]: a["metadata"]["recoveredFrom"] for a in told if "recoveredFrom" in a["metadata"]}
+    assert set(taken) == {a["id"]["name"] for a in told if a["status"]["phase"] == "ACTION_PHASE_RECOVERED"}
+    for action, source in taken.items():
+        one = wire.call(tern.endpoint, wire.RUNS + "GetActionDetails", {"actionId": {"run": wire.run_id(name), "name": action}})
+        assert one.json["details"]["metadata"]["recoveredFrom"] == source
+    return json.loads(relation), taken
+
+
+def run_of(name):
+    return {k: v for k, v in wire.run_id(name).items() if v}
+
+
+def test_rerun_and_recover(tern, sdk, run, tmp_path):
     path, context = witness(tmp_path)
     seed = run(durable.pipeline, n=3, expect="failed", context=context)
     assert sorted(lines(path)) == ["join", "prep 0", "prep 1", "prep 2"]
@@ -126,10 +145,15 @@ def test_rerun_and_recover(sdk, run, tmp_path):
     assert sorted(lines(path)) == ["join", "join", "prep 0", "prep 1", "prep 2"]
     phases = [str(a.phase).lower() for a in Action.listall(for_run_name=again.name)]
     assert sum("recovered" in p for p in phases) == 3
+    relation, taken = origins(tern, again.name)
+    assert relation == {"relatedTo": run_of(seed.name), "relationType": "RELATION_TYPE_RECOVER"}
+    assert len(taken) == 3 and all(source == {"run": run_of(seed.name), "name": name} for name, source in taken.items())
     plain = sdk.with_runcontext(**env).rerun(seed.name)
     plain.wait(quiet=True)
     assert plain.outputs()[0] == 5
     assert len(lines(path)) == 9
+    assert origins(tern, plain.name) == ({"relatedTo": run_of(seed.name), "relationType": "RELATION_TYPE_RERUN"}, {})
+    assert origins(tern, seed.name) == (None, {})
 
 
 def test_secrets(sdk, run, cli):

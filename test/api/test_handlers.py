@@ -85,6 +85,16 @@ def test_aborted_run(go, tern):
     assert wire.phase(tern.endpoint, run.name) == "ACTION_PHASE_ABORTED"
 
 
+def test_run_that_took_too_long(go, tern):
+    """What it had started is aborted first."""
+    run = go(handlers.too_slow, "look")
+    assert end_of_handler(tern.endpoint, run.name) == "SUCCEEDED"
+    assert said(tern.endpoint, run.name) == f"DEADLINE_EXCEEDED TIMED_OUT {run.name} a default"
+    phases = actions(tern.endpoint, run.name)
+    assert (phases.pop("a0"), phases.pop("on-failure")) == ("TIMED_OUT", "SUCCEEDED") and set(phases.values()) <= {"ABORTED"}
+    assert wire.phase(tern.endpoint, run.name) == "ACTION_PHASE_TIMED_OUT"
+
+
 def test_handler_that_fails_has_none(go, tern):
     run = go(handlers.fails, "fails_too", n=1)
     assert end_of_handler(tern.endpoint, run.name) == "FAILED"

@@ -20,7 +20,7 @@ from flyte.remote import Run
 from receivers import http_receiver, smtp_receiver
 from waiting import wait_until
 
-FAILED, SUCCEEDED, ABORTED = ActionPhase.FAILED, ActionPhase.SUCCEEDED, ActionPhase.ABORTED
+FAILED, SUCCEEDED, ABORTED, TIMED_OUT = ActionPhase.FAILED, ActionPhase.SUCCEEDED, ActionPhase.ABORTED, ActionPhase.TIMED_OUT
 REFUSED = 400  # FAILED_PRECONDITION, as Connect says it
 QUICK = ["--notify.retry_base", "20ms", "--notify.retry_max", "100ms", "--notify.attempts", "4", "--notify.timeout", "20s"]
 LOCAL = ["--notify.allow_networks", "127.0.0.0/8"]
@@ -256,6 +256,26 @@ def test_rules_and_deliveries_by_name(start, receiver, tmp_path):
     server.terminate()
     with pytest.raises(RuntimeError, match="line 1: a: deliveries: each is a name"):
         server.restart()
+
+
+def test_a_run_that_took_too_long(start, receiver, tmp_path):
+    """It has not failed: only those hear of it that asked for this phase, by a rule or by themselves."""
+    file = tmp_path / "notify.yaml"
+    text = "{{.Run.Name}}|{{.Phase}}|{{.Error}}"
+    file.write_text(f"deliveries: {{told: {{webhook: {{url: '{receiver.url}/rule', method: HTTP_METHOD_POST, body_template: '{text}'}}}}}}\n"
+                    "rules: {late: {on_phases: [TIMED_OUT], deliveries: [told]}}\n")
+    server = start(*LOCAL, "--notify.file", file)
+    by_rule = run(notifying.too_slow, notify.NamedRule("late"))
+    itself = run(notifying.too_slow, notify.Webhook(on_phase=(FAILED, TIMED_OUT), url=f"{receiver.url}/itself"),
+                 notify.Webhook(on_phase=(FAILED, ABORTED, SUCCEEDED), url=f"{receiver.url}/others"))
+    got = {(g := receiver.next()).path: g.body.decode() for _ in range(2)}
+    assert set(got) == {"/rule", "/itself"} and by_rule.phase == itself.phase == TIMED_OUT
+    assert "not finished 1 s after it was queued first" in error_of(by_rule)
+    assert got["/rule"].split("|") == [by_rule.name, "TIMED_OUT", error_of(by_rule)]
+    assert json.loads(got["/itself"]) == {"run": itself.name, "project": "flytesnacks", "domain": "development", "phase": "TIMED_OUT",
+                                          "error": error_of(itself)}
+    wait_until(lambda: rows(server) == [], "all were delivered")
+    assert receiver.got.empty()
 
 
 def test_a_condition_calls_its_webhook_and_is_answered_through_it(start, receiver, tmp_path):

@@ -1,6 +1,7 @@
 """Tasks that run when a run has failed."""
 import asyncio
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Optional
 
 import flyte
@@ -39,6 +40,11 @@ async def look(error: Failure, text: str) -> str:
 async def sleeps(seconds: int) -> int:
     await asyncio.sleep(seconds)
     return seconds
+
+
+@env.task(timeout=flyte.Timeout(deadline=timedelta(seconds=1)))
+async def too_slow(text: str = "a default") -> int:
+    return await sleeps(600)
 
 
 @env.task

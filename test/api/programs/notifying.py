@@ -1,4 +1,7 @@
 """Tasks whose end, or whose question, is told to somebody."""
+import asyncio
+from datetime import timedelta
+
 import flyte
 
 env = flyte.TaskEnvironment(name="notifying")
@@ -15,6 +18,12 @@ def good(x: int = 1) -> int:
 @env.task
 def bad(x: int = 1) -> int:
     raise ValueError(NASTY)
+
+
+@env.task(timeout=flyte.Timeout(deadline=timedelta(seconds=1)))
+async def too_slow() -> int:
+    await asyncio.sleep(600)
+    return 0
 
 
 @env.task
