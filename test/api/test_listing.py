@@ -270,6 +270,30 @@ def test_every_function_on_every_field(rows):
             assert page(rows.endpoint, question)[0] == wanted[:300], question["filters"]
 
 
+def groups(rows, filters):
+    """What WatchGroups says of the runs of development, whenever they began: runs by task and phase, and the newest ones."""
+    message = {"projectId": SCOPES[0][0]["projectId"], "startDate": "1970-01-01T00:00:00Z", "endDate": "2200-01-01T00:00:00Z",
+               "request": {"filters": [{k: f[k] for k in ("field", "function", "values")} for f in filters]}}
+    a = wire.post(rows.endpoint, wire.RUNS + "WatchGroups", wire.frame(wire.json.dumps(message).encode()), "application/connect+json")
+    assert wire.stream_error(a) == (None, ""), (a, filters)
+    told = wire.json.loads(next(payload for flags, payload in wire.frames(a.body))).get("taskGroups", [])
+    return {g["taskName"]: (int(g["totalRuns"]), {phase_pb2.ActionPhase.Value(c["phase"]): int(c["count"]) for c in g["phaseCounts"]},
+                            [s["runName"] for s in g["recentStatuses"]]) for g in told}
+
+
+def test_groups_are_of_the_runs_that_lists_list(rows):
+    rng, model = random.Random(12), list(rows.model())
+    fields = [*KINDS, "labels.team", "labels.rare"]
+    for number in range(60):
+        filters = [some_filter(rng, model, rng.choice(fields)) for _ in range(rng.choice((0, 1, 1, 2)))]
+        wanted = {}
+        for r in expected(model, {"scope": SCOPES[0][1], "filters": filters, "sorts": [("created_at", True)]}):
+            total, phases, newest = wanted.get(r["function_name"], (0, {}, []))
+            phases[r["phase"]] = phases.get(r["phase"], 0) + 1
+            wanted[r["function_name"]] = total + 1, phases, [*newest, r["name"]][:10]
+        assert groups(rows, filters) == wanted, (number, filters)
+
+
 def test_offsets_are_taken(rows):
     model = list(rows.model())
     for sorts in ([], [("created_at", False)], [("duration_ms", True)]):
