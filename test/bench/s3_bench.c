@@ -1,9 +1,9 @@
 /* Load for an S3 endpoint: one thread, many connections, each with one signed request in flight.
  *
- *     s3_bench put HOST:PORT KEY-ID SECRET [--connections 64] [--seconds 5] [--size 1024] [--pid SERVER]
+ *     s3_bench put HOST:PORT KEY-ID SECRET [--connections 64] [--seconds 5] [--size 1024] [--below bench/d] [--pid SERVER]
  *     s3_bench get HOST:PORT KEY-ID SECRET KEY [--connections 1] [--seconds 5] [--pid SERVER]
  *
- * put writes new objects of --size bytes; get reads one object again and again. Prints requests and bytes per second,
+ * put writes new objects of --size bytes with keys --below what is given; get reads one object again and again. Prints requests and bytes per second,
  * p50 and p99, and with --pid the server's processor time per request. Every answer must be 200. */
 #include "base/time.h"
 #include "object/hash_int.h"
@@ -22,7 +22,7 @@
 
 struct options {
     bool put;
-    const char *host, *key_id, *secret, *key;
+    const char *host, *key_id, *secret, *key, *below;
     int port, connections, seconds, pid;
     size_t size;
 };
@@ -90,8 +90,9 @@ static void make_request(struct connection *c)
     char hash[65], signature[65];
     const char *method = opt.put ? "PUT" : "GET", *names = "host;x-amz-content-sha256;x-amz-date";
     uint64_t n = ++sequence;
-    str path = opt.put ? text("/tern/bench/d/r%08x/%llu/outputs.pb", (unsigned)(n * 2654435761u), (unsigned long long)n)
-                       : text("/tern/%s", opt.key);
+    str path =
+        opt.put ? text("/tern/%s/r%08x/%llu/outputs.pb", opt.below, (unsigned)(n * 2654435761u), (unsigned long long)n)
+                : text("/tern/%s", opt.key);
     str canonical = text("%s\n" STR_FMT "\n\nhost:%s:%d\nx-amz-content-sha256:%s\nx-amz-date:%s\n\n%s\n%s", method,
                          STR_ARG(path), opt.host, opt.port, body_hash, now_text, names, body_hash);
     object_hash_sha256(canonical, md);
@@ -221,6 +222,7 @@ static void parse(int argc, char **argv)
     opt = (struct options){.put = !strcmp(argv[1], "put"), .host = argv[2], .key_id = argv[3], .secret = argv[4]};
     opt.connections = opt.put ? 64 : 1;
     opt.seconds = 5;
+    opt.below = "bench/d";
     opt.size = opt.put ? 1024 : 0;
     if (!opt.put)
         opt.key = argv[at++];
@@ -235,6 +237,8 @@ static void parse(int argc, char **argv)
             opt.seconds = v;
         else if (!strcmp(argv[at], "--size"))
             opt.size = (size_t)v;
+        else if (!strcmp(argv[at], "--below"))
+            opt.below = argv[at + 1];
         else if (!strcmp(argv[at], "--pid"))
             opt.pid = v;
     }
