@@ -5,6 +5,8 @@ MODE ?= release
 PYTHON ?= python3
 CC ?= gcc
 PROTOC ?= protoc
+# The one of .venv is there when the machine's was missing or too old.
+GO ?= $(abspath $(or $(wildcard .venv/bin/go),$(shell command -v go)))
 LLHTTP ?= /usr/share/llhttp
 LLHTTP_H ?= /usr/share/include/llhttp
 

@@ -1,14 +1,14 @@
 """A client that knows nothing but what the server says of itself: `buf curl`, by reflection, in all three protocols."""
 import json
-import shutil
+import pathlib
 import subprocess
+import sys
 
 import pytest
 
-import buf_cli
 import wire
 
-pytestmark = pytest.mark.skipif(not shutil.which("npm"), reason="needs npm: apt-get install npm")
+BUF = pathlib.Path(sys.executable).with_name("buf")  # of test/requirements.txt
 
 PROTOCOLS = ("connect", "grpc", "grpcweb")
 CODES = {"invalid_argument": 3, "not_found": 5, "permission_denied": 7, "failed_precondition": 9, "unimplemented": 12}
@@ -64,11 +64,9 @@ def server(tmp_path_factory):
 @pytest.fixture(scope="module")
 def start(server):
     """start(options of `buf curl`...) -> the process."""
-    program = buf_cli.program()
-
     def go(*options, protocol="grpc", rpc="", data=()):
         messages = ["--data", "".join(map(json.dumps, data))] if data else []
-        return subprocess.Popen([program, "curl", "--http2-prior-knowledge", "--protocol", protocol, *options, *messages,
+        return subprocess.Popen([BUF, "curl", "--http2-prior-knowledge", "--protocol", protocol, *options, *messages,
                                  f"http://{server.endpoint}/{rpc}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                 env=server.env())
 

@@ -4,16 +4,16 @@ CONFORM_VERSION := v1.0.7
 CONFORM_DIR := $(BUILD)/conform
 CONFORM_SUITE := $(BUILD)/tools/connectconformance-$(CONFORM_VERSION)
 # The suite's .proto files are in the Go module that `go install` has fetched.
-CONFORM_IDL = $$(go env GOMODCACHE)/connectrpc.com/conformance@$(CONFORM_VERSION)/proto
+CONFORM_IDL = $$($(GO) env GOMODCACHE)/connectrpc.com/conformance@$(CONFORM_VERSION)/proto
 
 .PHONY: conform
 conform: $(CONFORM_SUITE) $(CONFORM_DIR)/server ## the Connect conformance suite; CONFORM_ARGS="--run '**/timeouts/**'" runs a part
 	@test/conform/run $(CONFORM_SUITE) $(CONFORM_DIR)/server $(CONFORM_ARGS)
 
 $(CONFORM_SUITE):
-	@command -v go >/dev/null || { echo "make conform needs Go 1.24 or newer: https://go.dev/dl/" >&2; exit 1; }
+	@test -n "$(GO)" || { echo "make conform needs Go 1.24 or newer: make setup, or https://go.dev/dl/" >&2; exit 1; }
 	@mkdir -p $(@D)
-	GOBIN=$(abspath $(@D)) go install connectrpc.com/conformance/cmd/connectconformance@$(CONFORM_VERSION)
+	GOBIN=$(abspath $(@D)) $(GO) install connectrpc.com/conformance/cmd/connectconformance@$(CONFORM_VERSION)
 	@mv $(@D)/connectconformance $@
 
 $(CONFORM_DIR)/gen.stamp: $(CONFORM_SUITE) $(BUILD)/gen/third_party.binpb tools/pbgen.py tools/pb_descriptor.py

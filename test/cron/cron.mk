@@ -10,9 +10,9 @@ cron: $(CRON_ORACLE) $(BUILD)/test/cronsum ## cron expressions against other imp
 cron-ready: $(CRON_ORACLE) $(BUILD)/test/cronsum
 
 $(CRON_ORACLE): test/cron/oracle/main.go test/cron/oracle/go.mod test/cron/oracle/go.sum
-	@command -v go >/dev/null || { echo "make cron needs Go 1.24 or newer: https://go.dev/dl/" >&2; exit 1; }
+	@test -n "$(GO)" || { echo "make cron needs Go 1.24 or newer: make setup, or https://go.dev/dl/" >&2; exit 1; }
 	@mkdir -p $(@D)
-	cd test/cron/oracle && go build -o $(abspath $@) .
+	cd test/cron/oracle && $(GO) build -o $(abspath $@) .
 
 $(BUILD)/test/cronsum: test/cron/cronsum.c $(BUILD)/libtern.a
 	@mkdir -p $(@D)

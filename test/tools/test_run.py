@@ -49,6 +49,17 @@ def test_commands(run, tmp_path, body, counts):
     assert run.command('build', program(tmp_path, body))[:2] == counts
 
 
+@pytest.mark.parametrize('suite', ['conform', 'cron'])
+def test_without_go(run, suite, tmp_path, monkeypatch):
+    monkeypatch.setenv('PATH', str(tmp_path))
+    monkeypatch.setattr(run, 'ROOT', str(tmp_path))
+    monkeypatch.delenv('TEST_WITHOUT_GO', raising=False)
+    assert getattr(run, suite)('build')[:2] == (0, 1)
+    monkeypatch.setenv('TEST_WITHOUT_GO', '1')
+    passed, failed, skipped = getattr(run, suite)('build')
+    assert (passed, failed) == (0, 0) and 'Go' in skipped[0]
+
+
 def test_a_suite_that_runs_nothing_fails(run):
     suite = run.Suite('empty', lambda build: (0, 0, []))
     assert run.run_suite(suite, 'build')[1:3] == (0, 1)

@@ -27,11 +27,12 @@ def test_the_documents_are_up_to_date():
 
 @pytest.fixture(scope='module')
 def plugin():
-    if not shutil.which('go'):
+    go = shutil.which('go', path=f"{ROOT / '.venv/bin'}:{os.environ['PATH']}")
+    if not go:
         pytest.skip('needs Go')
     path = ROOT / 'build' / 'go' / VERSION / 'protoc-gen-openapiv2'
     if not path.exists():
-        subprocess.run(['go', 'install', f'{PLUGIN}@{VERSION}'], check=True, cwd='/',
+        subprocess.run([go, 'install', f'{PLUGIN}@{VERSION}'], check=True, cwd='/',
                        env={**os.environ, 'GOBIN': str(path.parent), 'GOFLAGS': '-mod=mod'})
     return path
 
