@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # make run: starts Tern, runs examples/hello.py with the real SDK, prints its result and where to look, and keeps serving
-# until Ctrl-C. ONCE=1 stops after the result. TERN_* variables are settings of Tern (`build/tern config docs`).
+# until Ctrl-C. ONCE=1 stops after the result. RUN_FOLDER=build/run is where its files go. TERN_* variables are settings of Tern
+# (`build/tern config docs`).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 tern=build/tern
-flyte=(.venv/bin/flyte --config build/run/config.yaml)
-ready=build/run/ready
-log=build/run/tern.log
+folder=${RUN_FOLDER:-build/run}
+flyte=(.venv/bin/flyte --config "$folder/config.yaml")
+ready=$folder/ready
+log=$folder/tern.log
 server=
 
 bold='' plain=''
@@ -18,6 +20,7 @@ stop() {
     trap - EXIT INT TERM
     if [ -n "$server" ] && kill -TERM "$server" 2>/dev/null; then
         wait "$server" || true
+        "$tern" stop >/dev/null 2>&1 || true # the supervisor too, when no task runs
     fi
 }
 
@@ -29,7 +32,7 @@ start() {
         say "Port 30080 or 30002 is taken: using free ones."
         listen=(--listen localhost:0)
     fi
-    mkdir -p build/run
+    mkdir -p "$folder"
     rm -f "$ready"
     # Tasks run in the venv that set-up made, unless their image has one of its own.
     VIRTUAL_ENV=$PWD/.venv "$tern" serve "${listen[@]}" --ready-file "$ready" 2>"$log" &
@@ -46,7 +49,7 @@ start() {
 
 # What `flyte create config --devbox --builder remote` writes, for the address in use.
 write_config() {
-    cat >build/run/config.yaml <<YAML
+    cat >"$folder/config.yaml" <<YAML
 admin:
   endpoint: dns:///$1
   insecure: true
@@ -80,7 +83,7 @@ cat <<TEXT
 
 Your own workflows:
     source .venv/bin/activate
-    flyte --config build/run/config.yaml run --follow FILE.py TASK
+    flyte --config $folder/config.yaml run --follow FILE.py TASK
 The server's log: $log
 
 Serving at $address until Ctrl-C.
