@@ -277,6 +277,7 @@ def main():
         if s not in chosen:
             print(f'not run: {s.name}' + (' (make test-all runs it)' if s.long else ''))
     passed, failed = sum(r[1] for r in results), sum(r[2] for r in results)
+    print(f'{"in all":12} {passed:6} passed {failed:6} failed  {sum(r[4] for r in results):6.1f} s')
     print(f'{passed} passed, {failed} failed')
     return 1 if failed or not passed else 0
 
