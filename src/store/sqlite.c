@@ -292,16 +292,22 @@ bool db_in_transaction(const struct db *db)
     return db->in_tx && !sqlite3_get_autocommit(db->h);
 }
 
+void store_sqlite_roll_back(struct db *db)
+{
+    sqlite3_exec(db->h, "ROLLBACK", NULL, NULL, NULL);
+    store_sqlite_log_forget(db->h);
+}
+
 void db_rollback(struct ctx *cx)
 {
     struct db *db = cx->db;
-    db_memo_drop(db);
     db->in_tx = false;
     if (!sqlite3_get_autocommit(db->h))
-        sqlite3_exec(db->h, "ROLLBACK", NULL, NULL, NULL);
+        store_sqlite_roll_back(db);
+    db_memo_drop(db);
 }
 
-/* What a failed COMMIT means (D-01). FULL and BUSY happen before the commit mark is in the log; after any other failure
+/* What a failed COMMIT means (D-01). FULL and BUSY happen before the commit mark is whole in the log; after any other failure
  * it may be there, and a restart may find it. */
 static enum code commit_failed(struct ctx *cx, struct db *db, int rc)
 {
@@ -356,7 +362,7 @@ void db_rollback_to(struct ctx *cx)
         return;
     struct err kept = cx->err;
     if (db_query(cx, "ROLLBACK TO e", NULL, 0, NULL) != CODE_OK || db_release(cx) != CODE_OK)
-        sqlite3_exec(cx->db->h, "ROLLBACK", NULL, NULL, NULL); /* found by db_in_transaction() */
+        store_sqlite_roll_back(cx->db); /* found by db_in_transaction() */
     cx->err = kept;
 }
 

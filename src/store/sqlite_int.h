@@ -35,6 +35,10 @@ struct db {
  * that change the default call it again. */
 #define STORE_SQLITE_VFS "tern"
 void store_sqlite_log_init(void);
+/* After a transaction was rolled back: what it wrote to the log and is not in the file shall never be. */
+void store_sqlite_log_forget(sqlite3 *h);
+/* Of the whole transaction. */
+void store_sqlite_roll_back(struct db *db);
 
 /* Sets cx->err from the connection's last error rc; what is "being done", e.g. "open /x/tern.db". */
 enum code store_sqlite_fail(struct ctx *cx, struct db *db, int rc, const char *what);

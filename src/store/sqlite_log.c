@@ -1,12 +1,14 @@
 /* Reads and writes a write-ahead log in large pieces. The VFS here is the default one, but for its logs:
  *
  * Reading. After kill -9 the first connection reads the whole log, and SQLite does that frame by frame: 18,000 reads for
- * 64 MiB, before the server can answer. What is read in order, frame behind frame, comes from a window of the file. Only
- * that recovery reads so, and it holds the locks that keep all others from writing. Pages are read one at a time.
+ * 64 MiB, before the server can answer. What is read in order, frame behind frame, comes from a window of the file: only
+ * before the connection writes, since that recovery holds the locks that keep all others from writing.
  *
  * Writing. SQLite writes each frame of a commit in two pieces, then syncs, then tells the other connections of the frames.
  * What is written in order is held back and goes to the file in one piece, at the latest with that sync; so a write that
- * fails is told by the sync. This needs synchronous=FULL: without the sync others would be told of what is not there. */
+ * fails is told by the sync. This needs synchronous=FULL, and a device that needs no padding behind a commit, which SQLite
+ * would write after the sync (POWERSAFE_OVERWRITE, the default): others are told of no frame that was not synced. What is
+ * held of a transaction that was rolled back is forgotten. */
 #include "store/sqlite_int.h"
 
 #include "base/mem.h"
@@ -24,6 +26,7 @@ struct log {
     char *window;       /* NULL unless reads go on in order */
     sqlite3_int64 at;   /* of the window in the file */
     int n;
+    bool holds; /* writes may be held back */
     char *held; /* written here, not yet in the file; NULL until the first write */
     sqlite3_int64 held_at;
     int held_n;
@@ -71,7 +74,7 @@ static int log_read(sqlite3_file *f, void *to, int n, sqlite3_int64 from)
     int rc = flush(f);
     if (rc != SQLITE_OK)
         return rc;
-    bool goes_on = from == l->next && n >= FRAME_MIN && n <= WINDOW_BYTES;
+    bool goes_on = !l->held && from == l->next && n >= FRAME_MIN && n <= WINDOW_BYTES;
     bool here = goes_on && l->n && from + n <= l->at + l->n;
     l->next = from + n;
     if (goes_on && (here || fill(f, l, n, from))) {
@@ -90,7 +93,7 @@ static int log_write(sqlite3_file *f, const void *from, int n, sqlite3_int64 at)
     int rc = goes_on ? SQLITE_OK : flush(f);
     if (rc != SQLITE_OK)
         return rc;
-    if (n > HELD_BYTES)
+    if (n > HELD_BYTES || !l->holds)
         return l->below->xWrite(f, from, n, at);
     if (!l->held)
         l->held = mem_resize(NULL, HELD_BYTES);
@@ -139,6 +142,7 @@ static int log_open(sqlite3_vfs *self, const char *name, sqlite3_file *f, int fl
     struct log *l = mem_new(struct log);
     l->below = f->pMethods;
     l->io = *f->pMethods;
+    l->holds = f->pMethods->xDeviceCharacteristics(f) & SQLITE_IOCAP_POWERSAFE_OVERWRITE;
     l->io.xRead = log_read;
     l->io.xWrite = log_write;
     l->io.xSync = log_sync;
@@ -147,6 +151,14 @@ static int log_open(sqlite3_vfs *self, const char *name, sqlite3_file *f, int fl
     l->io.xClose = log_close;
     f->pMethods = &l->io;
     return rc;
+}
+
+void store_sqlite_log_forget(sqlite3 *h)
+{
+    sqlite3_file *f = NULL;
+    sqlite3_file_control(h, "main", SQLITE_FCNTL_JOURNAL_POINTER, (void *)&f);
+    if (f && f->pMethods && f->pMethods->xWrite == log_write)
+        log_of(f)->held_n = 0;
 }
 
 void store_sqlite_log_init(void)

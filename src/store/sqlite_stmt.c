@@ -256,7 +256,7 @@ static enum code run(struct ctx *cx, const struct stmt *s, const struct db_value
     int rc = sqlite3_reset(s->h); /* tells the error of the last step again */
     if (code != CODE_OK) {
         if (db->mode == DB_WRITE && db_in_transaction(db) && loses_transaction(rc))
-            sqlite3_exec(db->h, "ROLLBACK", NULL, NULL, NULL);
+            store_sqlite_roll_back(db);
         return code;
     }
     if (to->rows && !sqlite3_stmt_readonly(s->h))

@@ -30,7 +30,7 @@ struct fault_undo {
     struct fault_undo *next; /* older */
     char *path;
     int64_t at, old_size;
-    size_t n; /* bytes of old content that there were */
+    size_t n, len; /* bytes of old content that there were; bytes that were written */
     char old[];
 };
 
@@ -56,35 +56,48 @@ static sqlite3_file *fault_real(sqlite3_file *f)
     return ((struct fault_file *)(void *)f)->real;
 }
 
+/* What a disk writes at once: of a larger write some may be there and some not. */
+#define FAULT_SECTOR 512
+
+static void fault_undo_one(const struct fault_undo *u, bool all)
+{
+    int fd = open(u->path, O_WRONLY);
+    if (fd < 0)
+        return;
+    if (pwrite(fd, u->old, all ? u->n : u->len, u->at) != (ssize_t)(all ? u->n : u->len) ||
+        (all && ftruncate(fd, u->old_size) != 0))
+        _exit(98);
+    close(fd);
+}
+
+/* Where only some of it is gone, there are zeros behind the old end of the file. */
 static _Noreturn void fault_power_cut(void)
 {
     unsigned seed = (unsigned)fault.n;
-    for (struct fault_undo *u = fault.undo; u; u = u->next) {
-        if (fault.mode == FAULT_POWER_SOME && rand_r(&seed) % 2)
-            continue;
-        int fd = open(u->path, O_WRONLY);
-        if (fd < 0)
-            continue;
-        if (pwrite(fd, u->old, u->n, u->at) != (ssize_t)u->n || ftruncate(fd, u->old_size) != 0)
-            _exit(98);
-        close(fd);
-    }
+    bool all = fault.mode == FAULT_POWER;
+    for (struct fault_undo *u = fault.undo; u; u = u->next)
+        if (all || rand_r(&seed) % 2)
+            fault_undo_one(u, all);
     _exit(FAULT_EXIT_POWER);
 }
 
-/* Remembers what a write is about to replace. */
+/* Remembers what a write is about to replace, sector by sector. */
 static void fault_remember(struct fault_file *f, int len, int64_t at)
 {
-    struct fault_undo *u = calloc(1, sizeof(*u) + (size_t)len);
-    f->real->pMethods->xFileSize(f->real, (sqlite3_int64 *)&u->old_size);
-    int64_t have = u->old_size - at;
-    u->n = have <= 0 ? 0 : have < len ? (size_t)have : (size_t)len;
-    if (u->n)
-        f->real->pMethods->xRead(f->real, u->old, (int)u->n, at);
-    u->path = f->path;
-    u->at = at;
-    u->next = fault.undo;
-    fault.undo = u;
+    int64_t size;
+    f->real->pMethods->xFileSize(f->real, (sqlite3_int64 *)&size);
+    for (int64_t end = at + len, next; at < end; at = next) {
+        next = (at / FAULT_SECTOR + 1) * FAULT_SECTOR;
+        next = next < end ? next : end;
+        size_t n = (size_t)(next - at);
+        struct fault_undo *u = calloc(1, sizeof(*u) + n);
+        *u = (struct fault_undo){.next = fault.undo, .path = f->path, .at = at, .old_size = size, .len = n};
+        int64_t have = size - at;
+        u->n = have <= 0 ? 0 : (size_t)have < n ? (size_t)have : n;
+        if (u->n)
+            f->real->pMethods->xRead(f->real, u->old, (int)u->n, at);
+        fault.undo = u;
+    }
 }
 
 /* What was written to this file is safe now. */
@@ -137,7 +150,8 @@ static int fault_write(sqlite3_file *file, const void *p, int len, sqlite3_int64
     struct fault_file *f = (struct fault_file *)(void *)file;
     int rc;
     pthread_mutex_lock(&fault.lock);
-    if (fault_now(true)) {
+    if (fault_now(true)) { /* after a part of it */
+        f->real->pMethods->xWrite(f->real, p, len / 2, at);
         rc = fault.mode == FAULT_WRITE ? SQLITE_IOERR_WRITE : SQLITE_FULL;
     } else {
         if (fault.mode >= FAULT_POWER)

@@ -1,4 +1,5 @@
-/* What is recovered of a long write-ahead log, whole or cut or damaged, is what SQLite itself recovers of it. */
+/* What is recovered of a long write-ahead log, whole or cut or damaged, is what SQLite itself recovers of it; what is
+ * written to one is what was committed. */
 #include "store/fixture.h"
 
 #include <fcntl.h>
@@ -161,6 +162,61 @@ static void test_goes_on_after_recovery(void **state)
     cx->db = NULL;
 }
 
+static void insert_large(struct ctx *cx, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        assert_ok(cx, db_query(cx, "INSERT INTO t (x) VALUES (randomblob(9000))", NULL, 0, NULL));
+}
+
+/* Transactions that do not fit into the cache go to the log before their commit, and the same pages again and again. */
+static void test_more_than_the_cache_holds(void **state)
+{
+    struct log *l = *state;
+    struct ctx *cx = &l->f->cx;
+    struct db_rows rows;
+    place(l, l->wal, l->wal_n);
+    struct db *writer = cx->db = fixture_open(l->f, DB_WRITE), *reader = fixture_open(l->f, DB_READ);
+    fixture_exec(cx, "PRAGMA cache_size=5");
+    int64_t had = fixture_int(cx, "SELECT count(*) FROM t");
+    for (int64_t i = 1; i <= 5; i++) {
+        cx->db = writer;
+        assert_ok(cx, db_begin(cx, DB_WRITE)); /* given up as a whole */
+        insert_large(cx, 30);
+        db_rollback(cx);
+        assert_ok(cx, db_begin(cx, DB_WRITE));
+        insert_large(cx, 10);
+        assert_ok(cx, db_savepoint(cx)); /* given up in part */
+        insert_large(cx, 30);
+        db_rollback_to(cx);
+        assert_ok(cx, db_query(cx, "UPDATE t SET x=randomblob(8000) WHERE id % 3 = 0", NULL, 0, NULL));
+        assert_ok(cx, db_query(cx, "UPDATE t SET x=randomblob(7000) WHERE id % 3 = 0", NULL, 0, NULL));
+        cx->db = reader;
+        assert_int_equal(fixture_int(cx, "SELECT count(*) FROM t"), had + (i - 1) * 10);
+        cx->db = writer;
+        assert_ok(cx, db_commit(cx));
+        cx->db = reader;
+        assert_int_equal(fixture_int(cx, "SELECT count(*) FROM t"), had + i * 10);
+        assert_int_equal(fixture_int(cx, "SELECT count(*) FROM t WHERE id % 3 = 0 AND length(x)<>7000"), 0);
+    }
+    /* as a killed process leaves it */
+    free(l->db);
+    free(l->wal);
+    char path[128];
+    l->db = read_all(l->f->file, &l->db_n);
+    snprintf(path, sizeof(path), "%s-wal", l->f->file);
+    l->wal = read_all(path, &l->wal_n);
+    db_close(reader);
+    db_close(writer);
+    recovered_alike(l, l->wal, l->wal_n);
+    place(l, l->wal, l->wal_n);
+    cx->db = fixture_open(l->f, DB_WRITE);
+    assert_int_equal(fixture_int(cx, "SELECT count(*) FROM t"), had + 50);
+    assert_ok(cx, db_query_dynamic(cx, STR("PRAGMA integrity_check"), NULL, 0, &rows));
+    assert_str_equal(rows.v[0].s, "ok");
+    db_close(cx->db);
+    cx->db = NULL;
+}
+
 #define log_test(name) cmocka_unit_test_setup_teardown(name, up, down)
 
 int main(void)
@@ -169,6 +225,7 @@ int main(void)
         log_test(test_cut_anywhere),
         log_test(test_damaged_anywhere),
         log_test(test_goes_on_after_recovery),
+        log_test(test_more_than_the_cache_holds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
