@@ -1,5 +1,5 @@
 /* Puts together what an executor needs to run an attempt: arguments, environment, secrets, resources (sdk-contract.md
- * 3). Engine lane: reads the store through the read lane, and objects. */
+ * 3). Engine lane: reads the store by lane_read(), and objects. */
 #ifndef ENGINE_LAUNCH_H
 #define ENGINE_LAUNCH_H
 

@@ -49,7 +49,7 @@ static enum code add_event(struct ctx *cx, const struct engine_item *it, int64_t
 
 /* ---- one function for each verb --------------------------------------------------------------------------------- */
 
-/* Nothing changed but perhaps what it waits for, which people want to see. */
+/* Whether what it waits for is what its row says already. */
 static bool stays_silent(const struct engine_item *it)
 {
     if (it->a->ended_ns || it->a->type != WORKFLOW_ACTION_TYPE_TASK)
@@ -57,6 +57,7 @@ static bool stays_silent(const struct engine_item *it)
     return str_eq(it->at ? it->at->wait_reason : STR(""), it->decision.wait_reason);
 }
 
+/* Nothing changed but perhaps what it waits for, which people want to see. */
 static enum code write_stay(struct ctx *cx, struct engine_item *it, const struct engine_clock *clock)
 {
     str why = it->decision.wait_reason;
@@ -232,8 +233,6 @@ static enum code write_end(struct ctx *cx, struct engine_item *it, const struct 
 static enum code write_trace(struct ctx *cx, struct engine_item *it, const struct engine_clock *clock)
 {
     const struct engine_result *r = &it->look.result;
-    if (r->kind != ENGINE_RESULT_ERROR)
-        return CODE_OK;
     it->a->error_kind = r->error_kind;
     it->a->error_code = r->code;
     it->a->error = r->message;

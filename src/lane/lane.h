@@ -33,8 +33,7 @@ struct lane_entry {
     bool engine;         /* write lane: alternates with entries of RPCs; not counted against their bound */
     bool priority;       /* write lane: may use the share of the queue kept for Enqueue (D-04); read and work lanes: not
                             refused when the queue is full (steps of streams) */
-    bool
-        patient; /* write lane: while such entries come in masses, their commit may be some milliseconds later, with others */
+    bool patient; /* write lane: may be committed some milliseconds later, with others, when such come in masses */
     /* private to the lane */
     enum code code;
     struct err err;
@@ -53,7 +52,9 @@ typedef enum code lane_write_fn(struct ctx *cx, void *arg);
 must_check_ enum code lane_write(struct ctx *cx, struct lanes *lanes, lane_write_fn *fn, void *arg);
 /* The same as a patient entry. */
 must_check_ enum code lane_write_patiently(struct ctx *cx, struct lanes *lanes, lane_write_fn *fn, void *arg);
-/* The same, on the read lane's snapshot; for work threads that must look before they write. */
+/* For work and engine threads that must look before they write: runs fn on a snapshot that has all that was committed
+ * before the call; on the read lane, or at once on an engine worker's own connection. An error that fn passes over must be
+ * cleared by it. */
 must_check_ enum code lane_read(struct ctx *cx, struct lanes *lanes, lane_write_fn *fn, void *arg);
 
 /* Inside a write entry: fn(arg, id) runs on the writer's thread after the commit and the replies, not at all on

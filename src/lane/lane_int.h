@@ -72,8 +72,8 @@ void lane_pool_stop(struct pool *p);
 
 /* ---- rest.c: when the writer waits for company ------------------------------------------------------------------- */
 
-/* A commit costs the same for one change as for twenty. When changes that nobody waits for come one by one and fast, the
- * writer rests between two batches; callers who wait for their answer before they send more end that at once. */
+/* A commit costs the same for one change as for twenty. When patient entries come one by one and fast, the writer rests
+ * between two batches. Callers who wait for their answer before they send more are known by the silence. */
 struct rest {
     bool on;
     int strikes;
@@ -83,7 +83,7 @@ struct rest {
 
 /* A batch without an urgent entry has been committed. */
 void lane_rest_commit(struct rest *r, int64_t now_ns, size_t entries);
-/* Until when a batch of entries that can wait may wait; 0 = not at all. */
+/* Until when a batch of patient entries may wait; 0 = not at all. */
 int64_t lane_rest_until(struct rest *r, int64_t now_ns);
 /* alone: nothing came any more while the writer rested. */
 void lane_rest_ended(struct rest *r, int64_t now_ns, bool alone);
@@ -111,7 +111,7 @@ struct writer {
     char apart3[64];
     struct fifo rpc, engine;
     size_t backlog; /* entries in both */
-    bool urgent;    /* one of them, or of the batch, is not patient */
+    bool urgent;    /* one of them, or of the batch, is not patient; may stay while there is a backlog */
     struct rest rest;
     bool closed, engine_turn, lost;
     struct arena mem;

@@ -122,7 +122,7 @@ static bool collect(struct writer *w)
 {
     struct fifo rpc = {.tail = &rpc.head}, engine = {.tail = &engine.head};
     bool stopping = atomic_load(&w->stopping);
-    if (w->closed || (!stopping && !atomic_load_explicit(&w->stack, memory_order_relaxed)))
+    if (w->closed || (!stopping && !atomic_load(&w->stack)))
         return false;
     struct lane_entry *e = atomic_exchange(&w->stack, stopping ? &closed_mark : NULL);
     w->closed = stopping;
@@ -292,9 +292,9 @@ static void do_batch(struct writer *w)
     else
         metric_observe_ns(METRIC_write_batch_seconds, time_now_ns() - begun_ns);
     answer(w);
-    if (!w->urgent)
+    if (!w->urgent && !w->lost)
         lane_rest_commit(&w->rest, time_now_ns(), w->n);
-    w->urgent = false;
+    w->urgent = w->urgent && w->backlog;
     lane_checkpoint_tick(&w->lanes->checkpoint, &cx);
     lane_arena_reset(&w->mem);
 }
@@ -314,8 +314,8 @@ static bool may_rest(struct writer *w)
     return !w->urgent && !w->closed && !is_enough(w);
 }
 
-/* Collects what comes meanwhile; true when something did. Nobody wakes the writer for what can wait, so what came between
- * the last look and the mark is looked for again. */
+/* Collects what comes meanwhile; true when something did. Nobody wakes the writer for patient entries, so what came
+ * between the last look and the mark is looked for again. */
 static bool rest_once(struct writer *w, int64_t ns)
 {
     size_t before = w->backlog;
@@ -331,14 +331,16 @@ static bool rest_once(struct writer *w, int64_t ns)
 static void rest(struct writer *w)
 {
     int64_t now = time_now_ns(), until = lane_rest_until(&w->rest, now);
-    bool came = true;
+    bool alone = false;
     if (now >= until || !may_rest(w))
         return;
-    while (came && may_rest(w) && now < until) {
-        came = rest_once(w, until - now < ALONE_NS ? until - now : ALONE_NS);
+    while (!alone && may_rest(w) && now < until) {
+        int64_t begun = now;
+        bool came = rest_once(w, until - now < ALONE_NS ? until - now : ALONE_NS);
         now = time_now_ns();
+        alone = !came && now - begun >= ALONE_NS; /* the last piece may be too short to tell */
     }
-    lane_rest_ended(&w->rest, now, !came);
+    lane_rest_ended(&w->rest, now, alone);
 }
 
 static void *work(void *arg)

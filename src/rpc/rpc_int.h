@@ -28,7 +28,7 @@ struct method {
     enum lane_kind lane;
     enum stream_kind kind;
     bool audited;  /* it changes something */
-    bool priority; /* write lane: the share of the queue kept for Enqueue (D-04) */
+    bool priority; /* write lane: the share of the queue kept for Enqueue (D-04); patient (lane.h) */
     uint32_t max;  /* bytes of one message */
     str path;      /* "/flyteidl2.workflow.RunService/CreateRun" */
     str name;      /* the same without the slash */

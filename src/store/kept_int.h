@@ -1,7 +1,7 @@
 /* Rows of recent reads, or the columns of them that never change, kept by each connection by their ids. No id is used
- * twice but after a rollback, which forgets what its connection has kept, so what is kept never becomes wrong; whether the
- * row is still there is asked of the database each time. The kinds below the line are for the one connection that writes:
- * it knows of every change. */
+ * twice but after a rollback, which forgets what its connection has kept, so what is kept never becomes wrong. Whether a
+ * run or an action is still there is asked of the database each time. The kinds below the line are for the one connection
+ * that writes: it knows of every change. */
 #ifndef STORE_KEPT_INT_H
 #define STORE_KEPT_INT_H
 
@@ -22,7 +22,7 @@ enum store_kept_kind {
 /* A copy of the row in mem, with its texts. */
 typedef void *store_kept_copy(struct arena *mem, const void *row);
 
-/* NULL = not kept. Valid until the next store_kept_put(): copy it. */
+/* NULL = not kept. Valid until the next store_kept_put(), rollback or db_memo_drop(): copy it. */
 const void *store_kept_find(struct db *db, enum store_kept_kind kind, uint64_t id);
 /* The same, to be changed in place: its fixed part, not its texts. */
 void *store_kept_change(struct db *db, enum store_kept_kind kind, uint64_t id);
