@@ -40,7 +40,7 @@ void lane_after_done(struct after *a);
 struct worker {
     pthread_t thread;
     struct pool *pool;
-    struct db *db; /* read and engine lanes */
+    struct db *db; /* read lane; engine lane once it has read */
     struct arena mem;
     bool started;
 };

@@ -1,6 +1,6 @@
 /* Read, work and engine lanes: a queue under a mutex and a few workers. Readers take a batch first and open one
  * snapshot for it after, so that an entry sees everything that was committed before it was submitted (D-03). Engine
- * workers have a connection too, for lane_read(); their entries themselves run without it. */
+ * workers have a connection too, from their first lane_read() on; their entries themselves run without it. */
 #include "lane/lane_int.h"
 
 #include "base/mem.h"
@@ -131,6 +131,8 @@ static void run_reads(struct worker *w, struct lane_entry *chain)
 
 enum code lane_pool_read(struct ctx *cx, struct worker *w, lane_write_fn *fn, void *arg)
 {
+    if (!w->db)
+        TRY(db_open(cx, w->pool->lanes->db_url, DB_READ, &w->db));
     begin(w);
     cx->db = w->db;
     enum code code = fn(cx, arg);
@@ -164,7 +166,7 @@ static enum code start_worker(struct ctx *cx, struct pool *p, struct worker *w)
     char name[16];
     w->pool = p;
     arena_init(&w->mem, 0);
-    if (p->kind == LANE_READ || p->kind == LANE_ENGINE)
+    if (p->kind == LANE_READ)
         TRY(db_open(cx, p->lanes->db_url, DB_READ, &w->db));
     snprintf(name, sizeof(name), "tern-%s-%d", names[p->kind], (int)(w - p->workers));
     TRY(lane_thread_start(cx, &w->thread, name, work, w));
