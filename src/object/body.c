@@ -72,8 +72,7 @@ void object_body_done(struct object_body *b)
     buf_done(&b->head);
 }
 
-/* ---- into the index
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- into the index ---------------------------------------------------------------------------------------------- */
 
 static enum code run_put(struct object_op *op, struct ctx *cx, struct object_index *ix)
 {

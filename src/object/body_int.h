@@ -29,8 +29,7 @@ void object_body_settle(struct object_body *b, enum code code);
 /* Removes the file unless it stays. Accepts one that was never initialised but zeroed, with fd = -1. */
 void object_body_done(struct object_body *b);
 
-/* ---- putting one into the index
- * ---------------------------------------------------------------------------------------- */
+/* ---- putting one into the index ---------------------------------------------------------------------------------- */
 
 /* A put of a sealed body, or (body = NULL) of bytes in memory whose digest is set. All strings are borrowed until done.
  */

@@ -32,8 +32,7 @@ struct object_commit {
     bool open;
 };
 
-/* ---- the queue
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- the queue --------------------------------------------------------------------------------------------------- */
 
 static void refuse(struct object_op *op, enum code code, const char *why)
 {
@@ -103,8 +102,7 @@ static void put_back(struct object_commit *c, struct object_op *rest)
     pthread_mutex_unlock(&c->mutex);
 }
 
-/* ---- one batch
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- one batch --------------------------------------------------------------------------------------------------- */
 
 static bool is_disk_trouble(enum code code)
 {
@@ -246,8 +244,7 @@ static void *writer(void *arg)
     return NULL;
 }
 
-/* ---- start, stop, wait
- * ------------------------------------------------------------------------------------------------- */
+/* ---- start, stop, wait ------------------------------------------------------------------------------------------- */
 
 static void commit_free(struct object_commit *c)
 {

@@ -27,8 +27,7 @@ static const char *const stmt_sql[] = {
 #undef STMT
 };
 
-/* ---- statements
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- statements -------------------------------------------------------------------------------------------------- */
 
 enum code object_index_fail(struct ctx *cx, struct object_index *ix, int rc, const char *what)
 {
@@ -117,8 +116,7 @@ static void column_bytes(sqlite3_stmt *st, int at, uint8_t *out, size_t n)
     memcpy(out, s.p, s.n < n ? s.n : n);
 }
 
-/* ---- connections
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- connections ------------------------------------------------------------------------------------------------- */
 
 enum code object_index_tx(struct ctx *cx, struct object_index *ix, enum object_index_tx what)
 {
@@ -232,8 +230,7 @@ enum code object_index_migrate(struct ctx *cx, struct object_index *ix)
     return code;
 }
 
-/* ---- objects
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- objects ----------------------------------------------------------------------------------------------------- */
 
 /* MD5 in hexadecimal, "-" and the number of parts when there are any. */
 static str etag_of(struct arena *mem, str digest, int64_t parts)
@@ -403,8 +400,7 @@ enum code object_index_touch(struct ctx *cx, struct object_index *ix, str bucket
     return run(cx, ix, st);
 }
 
-/* ---- segments
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- segments ---------------------------------------------------------------------------------------------------- */
 
 int64_t object_index_new_body(void)
 {
@@ -489,8 +485,7 @@ enum code object_index_segment_put(struct ctx *cx, struct object_index *ix, int6
     return run(cx, ix, st);
 }
 
-/* ---- uploads
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- uploads ----------------------------------------------------------------------------------------------------- */
 
 static str upload_id(const uint8_t id[OBJECT_UPLOAD_ID_SIZE])
 {

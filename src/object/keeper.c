@@ -40,8 +40,7 @@ struct object_keeper {
     atomic_bool stopping;
 };
 
-/* ---- called by the commit thread
- * ---------------------------------------------------------------------------------------- */
+/* ---- called by the commit thread --------------------------------------------------------------------------------- */
 
 void object_keeper_remove(struct object_keeper *k, const struct object_file_id *ids, size_t n)
 {
@@ -76,8 +75,7 @@ enum object_keeper_rest object_keeper_wal(struct object_keeper *k, int frames)
     return rest;
 }
 
-/* ---- sweeping
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- sweeping ---------------------------------------------------------------------------------------------------- */
 
 struct sweep {
     struct ctx *cx;
@@ -145,8 +143,7 @@ enum code object_keeper_sweep(struct ctx *cx, struct object_store *s, size_t *re
     return sweep(cx, s, removed);
 }
 
-/* ---- the thread
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- the thread -------------------------------------------------------------------------------------------------- */
 
 static void run_sweep(struct object_keeper *k)
 {

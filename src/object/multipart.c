@@ -8,8 +8,7 @@
 #include "object/check_int.h"
 #include "object/store_int.h"
 
-/* ---- create
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- create ------------------------------------------------------------------------------------------------------ */
 
 struct create_op {
     struct object_op op;
@@ -54,8 +53,7 @@ enum code object_multipart_find(struct ctx *cx, struct object_store *s, str buck
     return CODE_OK;
 }
 
-/* ---- parts
- * -------------------------------------------------------------------------------------------------------------- */
+/* ---- parts ------------------------------------------------------------------------------------------------------- */
 
 static enum code run_part(struct object_op *op, struct ctx *cx, struct object_index *ix)
 {
@@ -90,8 +88,7 @@ enum code object_multipart_list(struct ctx *cx, struct object_store *s, str buck
     return object_index_uploads(cx, ix, bucket, prefix, max, out);
 }
 
-/* ---- complete
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- complete ---------------------------------------------------------------------------------------------------- */
 
 struct complete_op {
     struct object_op op;
@@ -180,8 +177,7 @@ enum code object_multipart_complete(struct ctx *cx, struct object_store *s, cons
     return CODE_OK;
 }
 
-/* ---- abort
- * --------------------------------------------------------------------------------------------------------------- */
+/* ---- abort ------------------------------------------------------------------------------------------------------- */
 
 struct abort_op {
     struct object_op op;

@@ -121,8 +121,7 @@ must_check_ enum code object_reader_piece(struct ctx *cx, struct object_reader *
                                           struct object_piece *out);
 void object_reader_close(struct object_reader *r);
 
-/* ---- URIs
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- URIs -------------------------------------------------------------------------------------------------------- */
 
 /* Splits "s3://bucket/key"; the key is percent-decoded, in cx->mem. Errors: INVALID_ARGUMENT naming `field` when the
  * scheme is not s3, the key is empty, over 1,024 bytes, or has dot or empty segments or control characters after

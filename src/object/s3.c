@@ -14,8 +14,7 @@
 /* Requests for buckets of others at a time; the next ones wait. */
 #define FORWARDS 32
 
-/* ---- requests
- * --------------------------------------------------------------------------------------------------------------- */
+/* ---- requests ---------------------------------------------------------------------------------------------------- */
 
 static struct s3_request *request_new(struct http_exchange *x)
 {
@@ -45,8 +44,7 @@ static void request_free(struct s3_request *r)
     mem_free(r);
 }
 
-/* ---- replies: on the loop thread
- * -------------------------------------------------------------------------------------------------- */
+/* ---- replies: on the loop thread --------------------------------------------------------------------------------- */
 
 void object_s3_reply_header(struct s3_request *r, const char *name, str value)
 {
@@ -127,8 +125,7 @@ static void send_reply(struct s3_request *r)
         http_write(r->x, r->reply.body, true);
 }
 
-/* ---- between threads
- * -------------------------------------------------------------------------------------------------------------- */
+/* ---- between threads --------------------------------------------------------------------------------------------- */
 
 /* Ends every change of who has the request: whoever makes the last one, after the peer has gone, frees it. Not to be
  * touched afterwards when `closed`. */
@@ -264,8 +261,7 @@ static void run_piece(struct object_s3_job *job)
     give_back(r, on_piece);
 }
 
-/* ---- what net calls
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- what net calls ---------------------------------------------------------------------------------------------- */
 
 static void refuse(struct s3_request *r, enum s3_error e)
 {
@@ -366,8 +362,7 @@ static void on_close(struct http_exchange *x, void *arg, bool complete)
     unlock(r);
 }
 
-/* ---- start and stop
- * ----------------------------------------------------------------------------------------------------------------- */
+/* ---- start and stop ---------------------------------------------------------------------------------------------- */
 
 static enum code start(struct ctx *cx, struct object_s3 *s)
 {

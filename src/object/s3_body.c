@@ -7,8 +7,7 @@
 #include "base/mem.h"
 #include "object/store_int.h"
 
-/* ---- taking bytes in: whoever has the request
- * ------------------------------------------------------------------------------------ */
+/* ---- taking bytes in: whoever has the request -------------------------------------------------------------------- */
 
 typedef enum s3_error sink_fn(struct s3_request *r, str content);
 
@@ -54,8 +53,7 @@ static enum s3_error check_end(struct s3_request *r, const uint8_t md5[OBJECT_MD
     return object_s3_verify_end(&r->cx, &r->verify, md5, r->chunked);
 }
 
-/* ---- into the index
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- into the index ---------------------------------------------------------------------------------------------- */
 
 static void reply_put(struct s3_request *r, const uint8_t digest[OBJECT_MD5_SIZE])
 {
@@ -98,8 +96,7 @@ static void submit_put(struct s3_request *r)
     object_commit_submit(r->server->store->commit, &r->put.op);
 }
 
-/* ---- small ones: on the loop thread
- * -------------------------------------------------------------------------------------------------- */
+/* ---- small ones: on the loop thread ------------------------------------------------------------------------------ */
 
 static enum s3_error end_small(struct s3_request *r)
 {
@@ -127,8 +124,7 @@ static void finish_small(struct s3_request *r)
         object_s3_finish(r, e);
 }
 
-/* ---- large ones: on a writer
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- large ones: on a writer ------------------------------------------------------------------------------------- */
 
 static void free_chunks(struct s3_chunk *c)
 {

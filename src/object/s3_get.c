@@ -4,8 +4,7 @@
 #include "base/time.h"
 #include "object/s3_date_int.h"
 
-/* ---- conditions
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- conditions -------------------------------------------------------------------------------------------------- */
 
 /* "*", or one of a list of entity tags; weak ones compare by their text. */
 static bool matches(str list, str etag)
@@ -40,8 +39,7 @@ static enum s3_error check_conditions(const struct s3_request *r, const struct o
                                                                                                       : S3_OK;
 }
 
-/* ---- ranges
- * ------------------------------------------------------------------------------------------------------------------ */
+/* ---- ranges ------------------------------------------------------------------------------------------------------ */
 
 /* "bytes=a-b", "bytes=a-", "bytes=-n". False: ignore the header (also for several ranges, as S3 does). */
 static bool parse_range(str header, int64_t size, int64_t *from, int64_t *to)
@@ -138,8 +136,7 @@ static void put_headers(struct s3_request *r, const struct object_info *o, bool 
     put_stored(r, &shown, partial);
 }
 
-/* ---- the operation
- * --------------------------------------------------------------------------------------------------------------- */
+/* ---- the operation ----------------------------------------------------------------------------------------------- */
 
 /* Strings of info live in the reader, which the reply keeps, or in the request's arena. */
 static enum s3_error answer(struct s3_request *r, const struct object_info *o)

@@ -50,8 +50,7 @@ static const char *const unknown[] = {
     "intelligent-tiering",
 };
 
-/* ---- asking the head
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- asking the head --------------------------------------------------------------------------------------------- */
 
 str object_s3_head_header(const struct s3_request *r, const char *name)
 {
@@ -104,8 +103,7 @@ enum s3_error object_s3_head_number(struct s3_request *r, const char *name, int6
     return S3_OK;
 }
 
-/* ---- copying
- * -------------------------------------------------------------------------------------------------------------- */
+/* ---- copying ----------------------------------------------------------------------------------------------------- */
 
 static enum s3_error copy_head(struct s3_request *r)
 {
@@ -148,8 +146,7 @@ static enum s3_error read_target(struct s3_request *r)
     return r->key.n > OBJECT_KEY_MAX ? S3_KeyTooLongError : S3_OK;
 }
 
-/* ---- who, what, whether
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- who, what, whether ------------------------------------------------------------------------------------------ */
 
 static str secret_of(void *arg, struct arena *mem, str id)
 {
@@ -225,8 +222,7 @@ enum s3_error object_s3_head_read(struct s3_request *r)
     return check_access(r);
 }
 
-/* ---- what a put stores
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- what a put stores ------------------------------------------------------------------------------------------- */
 
 static bool is_stored(str name)
 {

@@ -129,8 +129,7 @@ struct s3_request {
     bool replied; /* what still arrives is of no interest */
 };
 
-/* ---- s3_head.c: who asks for what
- * ------------------------------------------------------------------------------------------ */
+/* ---- s3_head.c: who asks for what -------------------------------------------------------------------------------- */
 
 /* Copies the head, checks signature and access, finds the route. On the loop thread. */
 enum s3_error object_s3_head_read(struct s3_request *r);
@@ -150,8 +149,7 @@ enum s3_error object_s3_head_stored(struct s3_request *r, str *content_type, str
 /* Conditions of a put. */
 enum s3_error object_s3_head_when(struct s3_request *r, struct object_index_when *out);
 
-/* ---- s3.c: the life of a request
- * --------------------------------------------------------------------------------------------- */
+/* ---- s3.c: the life of a request --------------------------------------------------------------------------------- */
 
 /* Adds a header to the reply; strings live as long as the request. */
 void object_s3_reply_header(struct s3_request *r, const char *name, str value);
@@ -169,8 +167,7 @@ void object_s3_send_head(struct s3_request *r, int64_t length, bool end);
 /* From a worker that had the answer sent: it is complete, or breaks off. */
 void object_s3_end(struct s3_request *r, bool complete);
 
-/* ---- s3_forward.c: buckets of others
- * ------------------------------------------------------------------------------------------- */
+/* ---- s3_forward.c: buckets of others ----------------------------------------------------------------------------- */
 
 /* On the loop thread: whether somebody serves the bucket and the key may ask; makes r->forward. */
 enum s3_error object_s3_forward_check(struct s3_request *r);
@@ -184,8 +181,7 @@ void object_s3_forward_wait(struct s3_request *r);
 void object_s3_forward_writable(struct s3_request *r);
 void object_s3_forward_free(struct s3_request *r);
 
-/* ---- s3_body.c: bodies of objects
- * ---------------------------------------------------------------------------------------------- */
+/* ---- s3_body.c: bodies of objects -------------------------------------------------------------------------------- */
 
 /* On the loop thread: decides how the body is taken. */
 enum s3_error object_s3_body_begin(struct s3_request *r);

@@ -28,8 +28,7 @@ static void put_key(struct listing *l, const char *tag, str key)
     object_s3_xml_end(&l->b, tag);
 }
 
-/* ---- where it goes on: a token that clients do not look into
- * ------------------------------------------------------------------------ */
+/* ---- where it goes on: a token that clients do not look into ----------------------------------------------------- */
 
 static str make_token(struct arena *mem, const struct object_list_entry *last)
 {

@@ -20,8 +20,7 @@ static str quoted(struct arena *mem, str etag)
     return arena_printf(mem, "\"" STR_FMT "\"", STR_ARG(etag));
 }
 
-/* ---- create, part, abort
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- create, part, abort ----------------------------------------------------------------------------------------- */
 
 enum s3_error object_s3_multipart_create(struct s3_request *r)
 {

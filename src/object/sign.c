@@ -30,8 +30,7 @@ const struct object_uri_param *object_sign_param(const struct object_sign_reques
     return NULL;
 }
 
-/* ---- reading
- * -------------------------------------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 static bool all_digits(str s)
 {
@@ -175,8 +174,7 @@ enum s3_error object_sign_parse(struct ctx *cx, const struct object_sign_request
     return S3_OK;
 }
 
-/* ---- the canonical request
- * -------------------------------------------------------------------------------------------------- */
+/* ---- the canonical request --------------------------------------------------------------------------------------- */
 
 struct pair {
     str name, value; /* encoded */
@@ -262,8 +260,7 @@ static void put_canonical(buf *out, struct arena *mem, const struct object_sign_
     buf_str(out, sign->payload_hash);
 }
 
-/* ---- keys and signatures
- * --------------------------------------------------------------------------------------------------- */
+/* ---- keys and signatures ----------------------------------------------------------------------------------------- */
 
 static str bytes_of(const uint8_t *p, size_t n)
 {
@@ -305,8 +302,7 @@ void object_sign_chunk(const struct object_sign *sign, bool trailer, const char 
     object_hash_hex(md, sizeof(md), out);
 }
 
-/* ---- the cache of signing keys
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the cache of signing keys ----------------------------------------------------------------------------------- */
 
 #define CACHE_SLOTS 128
 #define CACHE_NAME_MAX ((size_t)480)
@@ -364,8 +360,7 @@ static void cache_put(struct object_sign_cache *c, str name, const uint8_t key[H
     pthread_mutex_unlock(&c->mutex);
 }
 
-/* ---- checking
- * ----------------------------------------------------------------------------------------------------------------- */
+/* ---- checking ---------------------------------------------------------------------------------------------------- */
 
 static bool is_signed(str signed_headers, str name)
 {
@@ -427,8 +422,7 @@ enum s3_error object_sign_verify(struct ctx *cx, const struct object_sign_reques
     return check_clock(cx, sign, now_s);
 }
 
-/* ---- making signatures
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- making signatures ------------------------------------------------------------------------------------------- */
 
 str object_sign_time(struct arena *mem, int64_t now_s)
 {

@@ -10,8 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- reading
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 enum code object_store_borrow(struct ctx *cx, struct object_store *s, struct object_index **out)
 {
@@ -56,8 +55,7 @@ void object_store_give_back(struct object_index **ix)
     *ix = NULL;
 }
 
-/* ---- open and close
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- open and close ---------------------------------------------------------------------------------------------- */
 
 static enum code open_files(struct ctx *cx, struct object_store *s, const char *dir)
 {

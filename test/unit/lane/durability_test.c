@@ -26,8 +26,7 @@ struct shared {
 
 static struct shared *shared;
 
-/* ---- the child
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- the child --------------------------------------------------------------------------------------------------- */
 
 /* Two tables in one entry; some entries refuse after their first row, some meet a row that is there. */
 static enum code two_rows(struct job *j, struct ctx *cx)
@@ -80,8 +79,7 @@ static _Noreturn void child(struct fixture *f, enum fault_mode mode, int n)
     _exit(0);
 }
 
-/* ---- the parent
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- the parent -------------------------------------------------------------------------------------------------- */
 
 static void in_child(struct fixture *f, void (*fn)(struct fixture *f))
 {

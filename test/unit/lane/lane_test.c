@@ -253,8 +253,7 @@ static void rpcs_and_engine_take_turns(void **state)
     }
 }
 
-/* ---- after the commit
- * ------------------------------------------------------------------------------------------------ */
+/* ---- after the commit -------------------------------------------------------------------------------------------- */
 
 static int64_t seen_by_other(struct fixture *f, int64_t a)
 {
@@ -361,8 +360,7 @@ static void doubles_run_once(void **state)
     topic_unsubscribe(f->app.topics, s);
 }
 
-/* ---- waiting for a lane
- * ---------------------------------------------------------------------------------------------- */
+/* ---- waiting for a lane ------------------------------------------------------------------------------------------ */
 
 static enum code insert_a(struct ctx *cx, void *arg)
 {
@@ -419,8 +417,7 @@ static void lanes_with_a_connection_do_not_wait(void **state)
     }
 }
 
-/* ---- read lane
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- read lane --------------------------------------------------------------------------------------------------- */
 
 static enum code count_twice(struct job *j, struct ctx *cx)
 {
@@ -468,8 +465,7 @@ static void a_long_read_ends_at_its_deadline(void **state)
     assert_int_equal(jobs->ran, 1);
 }
 
-/* ---- stopping
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- stopping ---------------------------------------------------------------------------------------------------- */
 
 static enum code insert_and_submit(struct job *j, struct ctx *cx)
 {

@@ -328,8 +328,7 @@ static void lists_are_in_byte_order_with_groups(void **state)
         }
 }
 
-/* ---- multipart
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- multipart --------------------------------------------------------------------------------------------------- */
 
 static void put_part(struct fixture *f, const struct object_upload *u, int64_t n, str bytes, enum code want)
 {
@@ -426,8 +425,7 @@ static void a_small_part_in_the_middle_is_refused(void **state)
     assert_int_equal(fixture_files(f), 0);
 }
 
-/* ---- sweeping
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- sweeping ---------------------------------------------------------------------------------------------------- */
 
 static void a_sweep_removes_only_what_nobody_has(void **state)
 {
@@ -456,8 +454,7 @@ static void a_sweep_removes_only_what_nobody_has(void **state)
     assert_int_equal(removed, 0);
 }
 
-/* ---- files of the store
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- files of the store ------------------------------------------------------------------------------------------ */
 
 static void a_newer_database_is_refused(void **state)
 {
@@ -497,8 +494,7 @@ static void the_server_key_is_made_once_and_private(void **state)
     assert_code(&f->cx, object_store_open(&f->cx, str_from(f->dir), &f->s), CODE_FAILED_PRECONDITION);
 }
 
-/* ---- processes
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- processes --------------------------------------------------------------------------------------------------- */
 
 /* A child that opens the store and puts objects "<name>/<i>", alternately small and in a file, until it is killed or
  * has put `count`; tells each acknowledged number through the pipe. */
