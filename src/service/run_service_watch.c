@@ -10,8 +10,9 @@
 #include "store/subtree.h"
 
 #define PAGE 500
-/* Of a tree: a big run shows something as soon as a small one, also while others are opened and given up. */
-#define TREE_PAGE 100
+/* Of a tree the first page is small and each next one twice as long: a big run shows something as soon as a small one,
+ * and a watch that is opened and given up has cost as little. */
+#define FIRST_TREE_PAGE 16
 
 /* ---- WatchRunDetails --------------------------------------------------------------------------------------------- */
 
@@ -118,8 +119,9 @@ enum code RunService_WatchClusterEvents(struct ctx *cx, const WorkflowWatchClust
 struct watch_actions {
     uint64_t run_id;
     uint64_t after; /* while the tree is sent: last id */
+    uint32_t page;  /* and how many come next */
+    bool complete;  /* the tree was sent */
     int64_t seq;
-    bool complete;                     /* the tree was sent */
     struct service_action_shown shown; /* with filters; in the stream's memory */
 };
 
@@ -228,7 +230,7 @@ static enum code send_batch(struct ctx *cx, struct stream *st, const struct watc
 /* What comes next of the tree, or of the changes. *more: it filled the page. */
 static enum code next_rows(struct ctx *cx, struct watch_actions *w, struct store_action **rows, size_t *n, bool *more)
 {
-    size_t max = w->complete ? PAGE : TREE_PAGE;
+    size_t max = w->complete ? PAGE : w->page;
     if (w->complete)
         TRY(store_action_changes(cx, w->run_id, w->seq, max, rows, n));
     else
@@ -238,6 +240,8 @@ static enum code next_rows(struct ctx *cx, struct watch_actions *w, struct store
     else if (*n)
         w->after = (*rows)[*n - 1].id;
     *more = *n == max;
+    if (w->page < PAGE)
+        w->page *= 2;
     return CODE_OK;
 }
 
@@ -268,6 +272,7 @@ enum code RunService_WatchActions(struct ctx *cx, const WorkflowWatchActionsRequ
     if (w->run_id == 0) {
         TRY(store_run_get(cx, req->run_id->project, req->run_id->domain, req->run_id->name, &run));
         w->run_id = run->id;
+        w->page = FIRST_TREE_PAGE;
         stream_subscribe(cx, st, (struct topic_key){TOPIC_RUN, run->id, 0});
         return stream_again(st);
     }
