@@ -177,13 +177,19 @@ def sanitized(_, mode, *args):
     return pytest(build, *args)
 
 
+def install(*packages):
+    """Debian packages that one suite alone needs, where that is possible."""
+    if os.geteuid() == 0 and shutil.which('apt-get'):
+        print(f'installing {" ".join(packages)}', flush=True)
+        subprocess.run(f'apt-get update -q && apt-get install -y -q --no-install-recommends {" ".join(packages)}', shell=True,
+                       stdout=subprocess.DEVNULL, env=dict(os.environ, DEBIAN_FRONTEND='noninteractive'))
+
+
 def browser(build):
     """Pages in a real Chromium, driven by Playwright below build/: both are installed here, only this suite needs them."""
     names = ('chromium', 'chromium-browser', 'google-chrome')
-    if not any(map(shutil.which, names)) and os.geteuid() == 0 and shutil.which('apt-get'):
-        print('installing Chromium')
-        subprocess.run('apt-get update -q && apt-get install -y -q --no-install-recommends chromium', shell=True,
-                       stdout=subprocess.DEVNULL, env=dict(os.environ, DEBIAN_FRONTEND='noninteractive'))
+    if not any(map(shutil.which, names)):
+        install('chromium')
     if not any(map(shutil.which, names)):
         return 0, 0, ['needs Chromium: apt-get install chromium']
     folder = os.path.join(ROOT, 'build', 'browser')
@@ -193,6 +199,43 @@ def browser(build):
                            PLAYWRIGHT]).returncode != 0:
             return 0, 1, []
     return pytest(build, 'test/browser')
+
+
+def box(podman, folder):
+    """An image box:1 with a shell and little more, made of busybox."""
+    root = os.path.join(folder, 'box')
+    os.makedirs(os.path.join(root, 'bin'))
+    os.makedirs(os.path.join(root, 'tmp'))
+    shutil.copy(shutil.which('busybox'), os.path.join(root, 'bin'))
+    for name in subprocess.check_output(['busybox', '--list'], text=True).split():
+        if name != 'busybox':
+            os.symlink('busybox', os.path.join(root, 'bin', name))
+    tar = os.path.join(folder, 'box.tar')
+    subprocess.run(['tar', '-C', root, '-cf', tar, '.'], check=True)
+    return subprocess.run([podman, 'import', tar, 'box:1'], stdout=subprocess.DEVNULL).returncode == 0
+
+
+def containers(build):
+    """Container tasks with a real podman, its images and containers in a folder of their own, by the first OCI runtime that
+    works here: crun refuses machines with both versions of cgroups."""
+    programs = ('podman', 'runc', 'busybox')
+    if not all(map(shutil.which, programs)):
+        install('podman', 'crun', 'runc', 'busybox-static')
+    if not all(map(shutil.which, programs)):
+        return 0, 0, ['needs podman and an image: apt-get install podman crun runc busybox-static']
+    with tempfile.TemporaryDirectory(prefix='tern-podman-') as folder:
+        podman = os.path.join(folder, 'podman')
+        for runtime in ('crun', 'runc'):
+            with open(podman, 'w') as f:
+                f.write(f'#!/bin/sh\nexec {shutil.which("podman")} --root {folder}/root --runroot {folder}/run'
+                        f' --storage-driver vfs --runtime {runtime} "$@"\n')
+            os.chmod(podman, 0o755)
+            if not os.path.exists(os.path.join(folder, 'box.tar')) and not box(podman, folder):
+                return 0, 0, ['podman cannot import an image here']
+            tried = subprocess.run([podman, 'run', '--rm', '--memory=64m', 'box:1', '/bin/true'], capture_output=True, text=True)
+            if tried.returncode == 0:
+                return pytest(build, 'test/api/test_containers.py', variables={'TERN_TEST_CONTAINERS': podman})
+        return 0, 0, [f'podman runs no container here: {tried.stderr.strip()[-200:]}']
 
 
 def command(build, *argv):
@@ -231,6 +274,7 @@ SUITES = [
     Suite('api', pytest, ('test/api', *BY_MODULE, '-m', 'not slow')),
     Suite('fault', fault, (*BY_TEST, '-m', 'quick')),
     Suite('browser', browser, long=True),
+    Suite('containers', containers, long=True),
     Suite('api-slow', pytest, ('test/api', '-m', 'slow'), long=True),
     Suite('api-2.6.6', api_on, ('2.6.6', 'test/api', *BY_MODULE), long=True),
     Suite('api-nobody', nobody, ('test/api', *BY_MODULE), long=True),
