@@ -68,8 +68,8 @@ static enum code put_trigger(struct ctx *cx, void *arg)
     return store_trigger_put(cx, &row);
 }
 
-/* By the minute; the slots count from next_ns. */
-static void add_minutely(struct world *w, struct trigger t, const char *kickoff)
+/* Every so many minutes; the slots count from next_ns. */
+static void add_rate(struct world *w, struct trigger t, int32_t minutes, const char *kickoff)
 {
     TaskSchedule *s = pb_new(&w->mem, TaskSchedule);
     t.automation.type = TASK_TYPE_SCHEDULE;
@@ -78,10 +78,24 @@ static void add_minutely(struct world *w, struct trigger t, const char *kickoff)
     s->kickoff_time_input_arg = str_from(kickoff);
     s->expression_case = TaskSchedule_rate_tag;
     s->rate = pb_new(&w->mem, TaskFixedRate);
-    s->rate->value = 1;
+    s->rate->value = (uint32_t)minutes;
     s->rate->unit = TASK_FIXED_RATE_UNIT_MINUTE;
     s->rate->start_time = pb_new(&w->mem, GoogleProtobufTimestamp);
     s->rate->start_time->seconds = t.next_ns / NS_PER_S;
+    assert_ok(&w->cx, lane_write(&w->cx, NULL, put_trigger, &t));
+}
+
+static void add_cron(struct world *w, const char *name, const char *expression, const char *zone, int64_t next_ns)
+{
+    struct trigger t = {.name = name, .next_ns = next_ns};
+    TaskSchedule *s = pb_new(&w->mem, TaskSchedule);
+    t.automation.type = TASK_TYPE_SCHEDULE;
+    t.automation.automation_case = TaskTriggerAutomationSpec_schedule_tag;
+    t.automation.schedule = s;
+    s->expression_case = TaskSchedule_cron_tag;
+    s->cron = pb_new(&w->mem, TaskCron);
+    s->cron->expression = str_from(expression);
+    s->cron->timezone = str_from(zone);
     assert_ok(&w->cx, lane_write(&w->cx, NULL, put_trigger, &t));
 }
 
@@ -93,7 +107,7 @@ static void add_schedule(struct world *w, const char *name, int64_t next_ns, con
         t.spec.offloaded_input_data = pb_new(&w->mem, CommonOffloadedInputData);
         t.spec.offloaded_input_data->uri = str_from(uri);
     }
-    add_minutely(w, t, kickoff);
+    add_rate(w, t, 1, kickoff);
 }
 
 static void add_artifact(struct world *w, const char *name, const char *version, const char *region)
@@ -338,7 +352,7 @@ static void test_one_of_many_has_nowhere_to_store_its_inputs(void **state)
     struct trigger bad = {.name = "bad", .next_ns = slot, .spec.run_spec = pb_new(&w->mem, TaskRunSpec)};
     bad.spec.run_spec->run_base_dir = STR("file:///tmp");
     add_schedule(w, "first", slot, "when", NULL);
-    add_minutely(w, bad, "when");
+    add_rate(w, bad, 1, "when");
     add_schedule(w, "last", slot, "when", NULL);
     fire(w, slot - 1);
     assert_str_equal(world_text(w, "SELECT group_concat(trigger_name) FROM run"), "first,bad,last");
@@ -360,6 +374,97 @@ static void test_an_archived_project(void **state)
     time_test_shift(MINUTE_NS);
     fire(w, slot - 1);
     assert_int_equal(world_int(w, "SELECT count(*) FROM run"), 1);
+}
+
+/* ---- ten years --------------------------------------------------------------------------------------------------- */
+
+#define YEARS_S (INT64_C(3653) * 86400)
+#define LATEST_S 3000 /* less than what counts as missed */
+#define RATE_MINUTES 1861
+#define SLOTS_MAX 4000
+
+/* Half past two each day: where clocks change at that time, by a whole and by half an hour, and where they do not. And
+ * four slots in a row, of which several may be due at once. */
+static const struct crons {
+    const char *zone, *expression;
+    int day, hour, minute, every;
+} crons[] = {
+    {"Europe/Berlin", "30 2 * * *", 0, 2, 30, 60},
+    {"America/New_York", "30 2 * * *", 0, 2, 30, 60},
+    {"Australia/Lord_Howe", "30 2 * * *", 0, 2, 30, 60},
+    {"Asia/Kathmandu", "*/15 3 1 * *", 1, 3, 0, 15},
+};
+#define CRONS (sizeof(crons) / sizeof(*crons))
+
+struct slots {
+    int64_t s[SLOTS_MAX];
+    size_t n;
+};
+
+/* As the C library knows them. */
+static void slots_of_cron(const struct crons *c, int64_t from_s, int64_t to_s, struct slots *out)
+{
+    setenv("TZ", c->zone, 1);
+    tzset();
+    for (time_t t = from_s / 900 * 900 + 900; t < to_s; t += 900) {
+        struct tm local;
+        localtime_r(&t, &local);
+        if (local.tm_hour == c->hour && local.tm_min % c->every == c->minute && (!c->day || local.tm_mday == c->day))
+            out->s[out->n++] = t;
+    }
+    unsetenv("TZ");
+    tzset();
+}
+
+/* Always a little late, by another time at each look, and with a restart now and then. */
+static void pass_years(struct world *w, int64_t until_ns)
+{
+    int64_t started = time_wall_ns();
+    for (int64_t i = 1; time_wall_ns() < until_ns; i++) {
+        int64_t due = world_int(w, "SELECT min(due_ns) FROM task_trigger");
+        time_test_shift(due - time_wall_ns() + i * 7919 % LATEST_S * NS_PER_S);
+        if (i % 1000 == 0) {
+            world_restart(w);
+            started = time_wall_ns();
+        }
+        fire(w, started);
+    }
+}
+
+/* Its runs, in the order in which they were made, are those of its slots: each once, none missing, none moved. */
+static void assert_fired(struct world *w, const char *trigger, const struct slots *slots)
+{
+    struct db_rows rows;
+    size_t i = 0;
+    w->cx.db = w->db;
+    assert_ok(&w->cx, db_query(&w->cx, "SELECT name FROM run WHERE trigger_name=$1 ORDER BY id",
+                               DB_ARGS(DB_S(str_from(trigger))), &rows));
+    w->cx.db = NULL;
+    for (; i < slots->n && slots->s[i] * NS_PER_S <= time_wall_ns(); i++) {
+        str name = engine_schedule_run_name(&w->mem, STR("p"), STR("d"), STR("t"), str_from(trigger), slots->s[i]);
+        assert_true(i < rows.n && str_eq(db_row(&rows, i)[0].s, name));
+    }
+    assert_int_equal(rows.n, i);
+    assert_true(i >= 10 * 12 * 4);
+}
+
+static void test_ten_years(void **state)
+{
+    static struct slots cron[CRONS], rate;
+    struct world *w = *state;
+    begin(w);
+    int64_t from_s = this_minute() / NS_PER_S, to_s = from_s + YEARS_S;
+    for (size_t i = 0; i < CRONS; i++) {
+        slots_of_cron(&crons[i], from_s, to_s + 86400, &cron[i]);
+        add_cron(w, crons[i].zone, crons[i].expression, crons[i].zone, cron[i].s[0] * NS_PER_S);
+    }
+    for (int64_t at = from_s + 60; at < to_s + 86400; at += RATE_MINUTES * 60)
+        rate.s[rate.n++] = at;
+    add_rate(w, (struct trigger){.name = "rate", .next_ns = rate.s[0] * NS_PER_S}, RATE_MINUTES, "");
+    pass_years(w, to_s * NS_PER_S);
+    for (size_t i = 0; i < CRONS; i++)
+        assert_fired(w, crons[i].zone, &cron[i]);
+    assert_fired(w, "rate", &rate);
 }
 
 /* ---- artifacts --------------------------------------------------------------------------------------------------- */
@@ -524,6 +629,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_can_never_begin_is_a_run_that_failed, world_up, world_down),
         cmocka_unit_test_setup_teardown(test_one_of_many_has_nowhere_to_store_its_inputs, world_up, world_down),
         cmocka_unit_test_setup_teardown(test_an_archived_project, world_up, world_down),
+        cmocka_unit_test_setup_teardown(test_ten_years, world_up, world_down),
         cmocka_unit_test(test_an_artifact_starts_its_triggers_once),
         cmocka_unit_test(test_a_failed_run_has_its_handler_once),
         cmocka_unit_test(test_a_handler_of_a_run_whose_inputs_cannot_be_read),
