@@ -41,7 +41,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 QUICK = os.environ.get("BENCH_QUICK", "") not in ("", "0")
 RUNS = 1 if QUICK else int(os.environ.get("BENCH_RUNS", "5"))
 SUSTAINED_S = 6 if QUICK else int(os.environ.get("BENCH_SUSTAINED_S", "60"))
-SUCCEEDED = 5
+SUCCEEDED, ABORTED = 5, 7
 FIRST_PORT_WAIT_S = 20
 
 
@@ -604,6 +604,46 @@ def row_enqueue(b):
     server.stop()
 
 
+def aborted_s(b, server, run, count):
+    """Seconds until the abort of a run with so many open children is answered, until the last of them has ended, and of the
+    server's CPU."""
+    duration = {"scalar": {"primitive": {"duration": "3600s"}}}
+    interface = {"inputs": {"variables": [{"key": "duration", "value": {"type": {"simple": "DURATION"}}}]}}
+    project = {"project": "flytesnacks", "domain": "development"}
+    template = {"id": {**project, "resourceType": "TASK", "name": "bench.wide", "version": "v1"}, "type": "core-sleep",
+                "interface": interface}
+    run_id = {**project, "name": run}
+    server.call("CreateRun", {"runId": run_id, "taskSpec": {"taskTemplate": template, "shortName": "wide"}, "runSpec": {},
+                              "inputs": {"literals": [{"name": "duration", "value": duration}]}})
+    uri = server.call("GetActionDataURIs", {"actionId": {"run": run_id, "name": "a0"}})["inputsUri"]
+    b.load(server, "abort", "open-children", "--run", run, "--inputs", uri, "--count", count)
+    begin, cpu = time.perf_counter(), cpu_s(server.process.pid)
+    server.call("AbortRun", {"runId": run_id, "reason": "bench"})
+    answered_s = time.perf_counter() - begin
+    end = time.monotonic() + 300
+    while server.query("SELECT count(*) FROM cascade")[0][0]:
+        if time.monotonic() > end:
+            raise RuntimeError("children of an aborted run are still open after 300 s")
+        time.sleep(0.05)
+    cpu = cpu_s(server.process.pid) - cpu
+    (begin_ns, ended, last_ns), = server.query(
+        "SELECT r.abort_ns, count(a.ended_ns), max(a.ended_ns) FROM run r JOIN action a ON a.run_id = r.id"
+        f" WHERE r.name = '{run}' AND a.phase = {ABORTED}")
+    if ended != count + 1:
+        raise RuntimeError(f"{ended} of {count + 1} actions are ABORTED")
+    b.keep("abort", count=count, answered_s=answered_s, last_s=(last_ns - begin_ns) / 1e9, cpu_s=cpu)
+    return answered_s, (last_ns - begin_ns) / 1e9, cpu
+
+
+def row_abort(b):
+    server, count = b.server("abort"), 100_000
+    took = [aborted_s(b, server, f"wide{i}", count) for i in range(RUNS)]
+    answered_s, last_s, cpu = (median(column) for column in zip(*took))
+    b.say(f"abort of a run with {count:,} open children: until the last one has ended",
+          f"{last_s:.2f} s, answered after {answered_s * 1e3:.1f} ms, {cpu:.2f} s CPU", "1 s", last_s <= 1, "bench.py abort")
+    server.stop()
+
+
 def row_upload(b):
     server, n = b.server("upload"), 2000 if QUICK else 10000
     durable(b, server, "upload", "upload", n, 5_000, "UploadInputs + CreateRun, 64 clients (pairs)", n)
@@ -971,8 +1011,8 @@ def row_stress(b):
 
 
 ROWS = {"start": row_start, "million": row_million, "list": row_list, "memory": row_memory, "get": row_get, "create": row_create,
-        "upload": row_upload, "enqueue": row_enqueue, "s3": row_s3, "watch": row_watch, "watchers": row_watchers, "parents": row_parents,
-        "webhooks": row_webhooks, "triggers": row_triggers, "hour": row_hour, "tasks": row_tasks, "stress": row_stress, "leak": row_leak}
+        "upload": row_upload, "enqueue": row_enqueue, "abort": row_abort, "s3": row_s3, "watch": row_watch,
+        "watchers": row_watchers, "parents": row_parents, "webhooks": row_webhooks, "triggers": row_triggers, "hour": row_hour, "tasks": row_tasks, "stress": row_stress, "leak": row_leak}
 
 
 def main():

@@ -618,18 +618,23 @@ static void parse(int argc, char **argv)
             load_opt.pid = strtol(v, NULL, 10);
         else if (strcmp(argv[i], "--run") == 0)
             snprintf(load_made.run, sizeof(load_made.run), "%s", v);
+        else if (strcmp(argv[i], "--inputs") == 0)
+            load_made.uri = str_from(v);
     }
     for (size_t i = 0; i < LOAD_OPS; i++)
         if (strcmp(load_ops[i].name, load_opt.op) == 0)
             op = &load_ops[i];
     bool loopback = strncmp(load_opt.host, "127.", 4) == 0;
-    if (!op || !loopback || load_opt.port <= 0 || load_opt.connections < 1 ||
+    bool inputs = op && op->needs_inputs ? load_made.uri.n && load_made.run[0] : true;
+    if (!op || !loopback || !inputs || load_opt.port <= 0 || load_opt.connections < 1 ||
         load_opt.connections >= CONNECTIONS_MAX / 2 || load_opt.streams < 1 || load_opt.count < 1 ||
         load_opt.count > COUNT_MAX || load_opt.rate < 0) {
-        fprintf(stderr, "usage: load --target 127.0.0.1:PORT --op "
-                        "create|get|list-actions|enqueue|parents|upload|told|create-get|watch|open-watch|mixed|idle "
-                        "[--connections N] [--streams N] [--count N] [--rate N] [--pid SERVER] [--seed TEXT] "
-                        "[--run NAME]\n");
+        fprintf(
+            stderr,
+            "usage: load --target 127.0.0.1:PORT --op "
+            "create|get|list-actions|enqueue|parents|upload|told|create-get|watch|open-watch|mixed|idle|open-children "
+            "[--connections N] [--streams N] [--count N] [--rate N] [--pid SERVER] [--seed TEXT] "
+            "[--run NAME] [--inputs URI]\n");
         exit(2);
     }
 }

@@ -39,14 +39,15 @@ struct load_op {
     bool then_create; /* each answer is followed by a CreateRun: one call is both */
     bool
         then_get; /* each CreateRun is followed by a GetRunDetails of that run, on another connection: one call is both */
-    bool parents;    /* each connection is the parent of a run of its own, and watches its children */
-    bool watches;    /* every stream stays open; what is timed are changes */
-    bool first_only; /* a stream is a call, over at its first message */
-    bool errors_too; /* answers that are errors, and connections that break, belong to it */
-    bool holds;      /* connections are only held open */
+    bool parents;      /* each connection is the parent of a run of its own, and watches its children */
+    bool watches;      /* every stream stays open; what is timed are changes */
+    bool first_only;   /* a stream is a call, over at its first message */
+    bool errors_too;   /* answers that are errors, and connections that break, belong to it */
+    bool holds;        /* connections are only held open */
+    bool needs_inputs; /* --run, which stays open, and --inputs of its root */
 };
 
-enum { LOAD_CREATE, LOAD_GET, LOAD_LIST, LOAD_ENQUEUE, LOAD_SLEEPER, LOAD_OPS = 13 };
+enum { LOAD_CREATE, LOAD_GET, LOAD_LIST, LOAD_ENQUEUE, LOAD_SLEEPER, LOAD_OPS = 14 };
 
 extern struct load_opt load_opt;
 extern struct load_made load_made;

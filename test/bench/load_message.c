@@ -185,6 +185,18 @@ static struct load_message enqueue(struct arena *mem, long i)
     return enqueue_in(mem, load_made.run, i);
 }
 
+/* A child that stays open, with the root's inputs (--inputs). */
+static struct load_message enqueue_sleeper(struct arena *mem, long i)
+{
+    struct load_message m = enqueue_in(mem, load_made.run, i);
+    ActionsAction *a = ((ActionsEnqueueRequest *)m.msg)->action;
+    a->input_uri = load_made.uri;
+    a->task->spec = task_spec(mem, "core-sleep", i % SPECS);
+    a->task->id->name = a->task->spec->task_template->id->name;
+    add_duration_interface(mem, a->task->spec);
+    return m;
+}
+
 /* A child of one parent after the other. */
 static struct load_message enqueue_in_turn(struct arena *mem, long i)
 {
@@ -321,4 +333,5 @@ const struct load_op load_ops[LOAD_OPS] = {
     {"parents", enqueue_in_turn, .parents = true},
     {"told", create_told, .needs_run = false},
     {"idle", get, .needs_run = true, .holds = true},
+    {"open-children", enqueue_sleeper, .needs_inputs = true},
 };
