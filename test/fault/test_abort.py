@@ -1,12 +1,11 @@
 """A run with 100,000 open children is aborted (D-04): the answer does not wait for them, nothing can be added any more, and
 they end in pieces between which others are served. How long it takes: `make bench`, row abort."""
 import collections
-import subprocess
 import threading
 
 import pytest
 
-import harness
+import load
 import wire
 from world import eventually
 
@@ -23,10 +22,7 @@ def open_children(w, run, count):
     assert wire.create_run(w.endpoint, wire.sleeper(run)).status == 200
     root = {"actionId": {"run": wire.run_id(run), "name": "a0"}}
     uri = wire.call(w.endpoint, wire.RUNS + "GetActionDataURIs", root).json["inputsUri"]
-    subprocess.run(["make", "--no-print-directory", "BUILD=build", "build/bench/load"], cwd=harness.ROOT, check=True)
-    done = subprocess.run([harness.ROOT / "build/bench/load", "--target", w.endpoint, "--op", "open-children", "--run", run,
-                           "--inputs", uri, "--count", str(count)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    load.run(w, "open-children", "--run", run, "--inputs", uri, "--count", count)
     return uri
 
 
