@@ -40,6 +40,17 @@ def test_second_server_is_told_who_holds_the_folder(make_tern):
 
 
 
+def test_where_clients_find_the_data_plane(tern, make_tern):
+    """Where they are, unless the setting names another place (D-51)."""
+    message = {"projectId": {"name": "flytesnacks", "domain": "development"}, "operation": "OPERATION_CREATE_UPLOAD_LOCATION"}
+    path = "/flyteidl2.cluster.ClusterService/SelectCluster"
+    here = wire.call(tern.endpoint, path, message)
+    assert here.status == 200 and here.json == {}
+    elsewhere = make_tern(args=["--dataproxy.public_endpoint", "https://data.example.org"]).start()
+    there = wire.call(elsewhere.endpoint, path, message)
+    assert there.status == 200 and there.json == {"clusterEndpoint": "https://data.example.org"}
+
+
 def test_secrets_under_a_new_key(make_tern):
     server = make_tern().start()
     server.cli("create", "secret", "api-key", "--value", "s3cr3t-value")
