@@ -46,3 +46,10 @@ async def held(witness: str, who: str) -> None:
 @env.task
 async def fan_held(witness: str, who: str, count: int) -> None:
     await asyncio.gather(*[held(witness, who) for _ in range(count)])
+
+
+@env.task
+def families(witness: str, parents: int, count: int) -> None:
+    """A map of fans, whose leaves wait for nobody."""
+    whose = [f"p{i}" for i in range(parents)]
+    list(flyte.map(fan, [witness] * parents, whose, [count] * parents, [1] * parents))
