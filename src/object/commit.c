@@ -12,9 +12,12 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 
 #define BATCH_MAX 512
 #define BATCH_NS (2 * NS_PER_MS)
+/* No disk that is well takes so long for one batch. */
+#define STALLED_NS (5 * NS_PER_S)
 
 struct object_commit {
     struct object_store *store;
@@ -25,6 +28,7 @@ struct object_commit {
     struct object_op *first, **last; /* the queue, oldest first */
     size_t queued;
     bool stopping;
+    _Atomic int64_t since_ns; /* when the thread began what it is at; 0 = it waits for entries */
     /* of the thread alone */
     struct object_index ix;
     struct arena mem; /* of one batch */
@@ -100,6 +104,24 @@ static void put_back(struct object_commit *c, struct object_op *rest)
     c->first = rest;
     c->queued += n;
     pthread_mutex_unlock(&c->mutex);
+}
+
+/* Takes an entry back that no batch has taken; false = one has. */
+static bool withdraw(struct object_commit *c, struct object_op *op)
+{
+    pthread_mutex_lock(&c->mutex);
+    struct object_op **at = &c->first;
+    while (*at && *at != op)
+        at = &(*at)->next;
+    bool found = *at != NULL;
+    if (found) {
+        *at = op->next;
+        c->queued--;
+        if (!*at)
+            c->last = at;
+    }
+    pthread_mutex_unlock(&c->mutex);
+    return found;
 }
 
 /* ---- one batch --------------------------------------------------------------------------------------------------- */
@@ -237,8 +259,10 @@ static void *writer(void *arg)
     struct object_commit *c = arg;
     struct object_op *batch;
     while ((batch = take(c))) {
+        atomic_store(&c->since_ns, time_now_ns());
         run_batch(c, batch);
         checkpoint(c);
+        atomic_store(&c->since_ns, 0);
         arena_reset(&c->mem);
     }
     return NULL;
@@ -290,6 +314,12 @@ void object_commit_stop(struct object_commit *c)
     commit_free(c);
 }
 
+int64_t object_commit_stalled_ns(struct object_commit *c)
+{
+    int64_t since_ns = atomic_load(&c->since_ns), busy_ns = since_ns ? time_now_ns() - since_ns : 0;
+    return busy_ns > STALLED_NS ? busy_ns : 0;
+}
+
 /* Stands in the queue for an entry whose owner waits. */
 struct waiter {
     struct object_op op, *real;
@@ -308,13 +338,27 @@ static void waiter_done(struct object_op *op, enum code code)
     sem_post(&container_of(op, struct waiter, op)->done);
 }
 
+/* Until the entry is done, or is taken back because the disk does not answer. What a batch has taken can only be waited
+ * for. */
+static void wait_done(struct object_commit *c, struct waiter *w)
+{
+    for (;;) {
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_sec++;
+        if (sem_clockwait(&w->done, CLOCK_MONOTONIC, &until) == 0)
+            return;
+        if (errno == ETIMEDOUT && object_commit_stalled_ns(c) && withdraw(c, &w->op))
+            refuse(&w->op, CODE_UNAVAILABLE, "the object store does not answer");
+    }
+}
+
 enum code object_commit_run(struct ctx *cx, struct object_commit *c, struct object_op *op)
 {
     struct waiter w = {.op = {.run = waiter_run, .done = waiter_done}, .real = op};
     sem_init(&w.done, 0, 0);
     object_commit_submit(c, &w.op);
-    while (sem_wait(&w.done))
-        ;
+    wait_done(c, &w);
     sem_destroy(&w.done);
     if (w.op.code != CODE_OK)
         cx->err = w.op.err;

@@ -31,7 +31,11 @@ void object_commit_stop(struct object_commit *c);
 
 /* Errors of the queue (UNAVAILABLE: full, or stopping) reach done() too. */
 void object_commit_submit(struct object_commit *c, struct object_op *op);
-/* Submits and waits; done() of the entry is not used. */
+/* Submits and waits; done() of the entry is not used. UNAVAILABLE too while the thread is stalled, unless it has begun the
+ * entry. */
 must_check_ enum code object_commit_run(struct ctx *cx, struct object_commit *c, struct object_op *op);
+/* How long the thread has been at one batch, when that is longer than a disk that is well takes; else 0. Any thread, never
+ * blocks. */
+int64_t object_commit_stalled_ns(struct object_commit *c);
 
 #endif

@@ -48,12 +48,15 @@ struct object_list {
 must_check_ enum code object_store_open(struct ctx *cx, str data_dir, struct object_store **out);
 /* Finishes writes that are queued. Readers and writers must be closed before. Accepts NULL. */
 void object_store_close(struct object_store *s);
+/* How long the disk has not answered what is being written, when that is longer than one that is well takes; else 0. Any
+ * thread, never blocks. */
+int64_t object_store_stalled_ns(struct object_store *s);
 
 /* ---- whole objects ---------------------------------------------------------------------------------------------- */
 
 /* Durable when it returns. Replaces what was there. Errors: INVALID_ARGUMENT for a bad key; RESOURCE_EXHAUSTED when the
- * disk is full; UNAVAILABLE when too many writes wait; DATA_LOSS when a failing disk leaves it unknown whether the
- * object is there. */
+ * disk is full; UNAVAILABLE when too many writes wait, or the disk does not answer; DATA_LOSS when a failing disk leaves it
+ * unknown whether the object is there. */
 must_check_ enum code object_put(struct ctx *cx, struct object_store *s, str bucket, str key, str content_type,
                                  str bytes);
 /* object_put() of each, with one wait for the disk for those that are kept inside the index. After an error none of these

@@ -103,6 +103,11 @@ enum code object_store_open(struct ctx *cx, str data_dir, struct object_store **
     return CODE_OK;
 }
 
+int64_t object_store_stalled_ns(struct object_store *s)
+{
+    return object_commit_stalled_ns(s->commit);
+}
+
 void object_store_close(struct object_store *s)
 {
     if (!s)

@@ -3,7 +3,7 @@
 
 #include "app.h"
 #include "base/embed.h"
-#include "lane/lane.h"
+#include "base/time.h"
 #include "object/object.h"
 #include "rpc/call.h"
 #include "service/action_message.h"
@@ -45,20 +45,24 @@ static enum code static_file(struct ctx *cx, const struct rpc_page_request *req,
 
 /* ---- health ------------------------------------------------------------------------------------------------------ */
 
-static enum code database_answers(struct ctx *cx, void *arg)
-{
-    (void)arg;
-    return db_query(cx, "SELECT 1", NULL, 0, NULL);
-}
-
-/* 200 when the database and the object store answer, 503 with the reason otherwise. */
-static enum code readyz(struct ctx *cx, const struct rpc_page_request *req, struct rpc_page_response *rsp)
+/* A look at what hangs would hang too, so the store is first asked whether it does. */
+static enum code objects_answer(struct ctx *cx)
 {
     struct object_list objects;
+    int64_t stalled_ns = object_store_stalled_ns(cx->app->objects);
+    if (stalled_ns)
+        return fail(cx, CODE_UNAVAILABLE, "the object store has not answered for %lld s",
+                    (long long)(stalled_ns / NS_PER_S));
+    return object_list(cx, cx->app->objects, STR(OBJECT_BUCKET), STR(""), STR(""), 1, &objects);
+}
+
+/* 200 when the database and the object store answer, 503 with the reason otherwise. Not on the work lane, which waits for a
+ * store that does not answer. */
+static enum code readyz(struct ctx *cx, const struct rpc_page_request *req, struct rpc_page_response *rsp)
+{
     (void)req;
     rsp->body = STR("OK");
-    if (lane_read(cx, cx->app->lanes, database_answers, NULL) == CODE_OK &&
-        object_list(cx, cx->app->objects, STR(OBJECT_BUCKET), STR(""), STR(""), 1, &objects) == CODE_OK)
+    if (db_query(cx, "SELECT 1", NULL, 0, NULL) == CODE_OK && objects_answer(cx) == CODE_OK)
         return CODE_OK;
     rsp->status = 503;
     rsp->body = arena_str(cx->mem, str_from(cx->err.msg));
@@ -129,7 +133,7 @@ const struct rpc_page service_pages[] = {
     {"/metrics", LANE_READ, rpc_page_metrics},
     {"/openapi", LANE_READ, static_file},
     {"/openapi.json", LANE_READ, static_file},
-    {"/readyz", LANE_WORK, readyz},
+    {"/readyz", LANE_READ, readyz},
     {"/v2/", LANE_WORK, service_page_run},
 };
 const size_t service_page_count = sizeof(service_pages) / sizeof(*service_pages);
