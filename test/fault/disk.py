@@ -8,7 +8,7 @@ import subprocess
 SHIM = pathlib.Path(__file__).resolve().parent / "shim"
 HEAD = struct.Struct("=6i")
 SIZE = HEAD.size + 512 + 64
-OPS = {"sync": 1, "write": 2}
+OPS = {"sync": 1, "write": 2, "stall": 3}
 
 
 def build(folder, name="disk"):
@@ -36,6 +36,10 @@ class Disk:
         self.memory[HEAD.size:SIZE] = struct.pack("512s64s", f"{self.folder}/{below}".encode(), name.encode())
         self.memory[:HEAD.size] = HEAD.pack(0, error, at, onwards, 0, 0)
         self.memory[:4] = struct.pack("=i", OPS[op])
+
+    def stall(self, name):
+        """From now on syncs of the files whose path ends with `name` do not return until mend()."""
+        self.fail("stall", name=name)
 
     def mend(self):
         """How often it failed."""

@@ -260,3 +260,47 @@ def upload(w, data):
     url = urllib.parse.urlsplit(a.json["signedUrl"])
     return wire.post(url.netloc, f"{url.path}?{url.query}", data, content_type="", method="PUT",
                      headers={"Content-MD5": md5, **a.json.get("headers", {})}).status
+
+
+# ---- a disk that does not answer -------------------------------------------------------------------------------------
+
+MORE_THAN_WORKERS = 24  # that wait for objects: lane/lane.h
+
+
+def upload(w, n, **headers):
+    """UploadInputs of inputs of its own; the answer."""
+    value = {"scalar": {"primitive": {"duration": f"{3600 + n}s"}}}
+    message = {"projectId": {"name": "flytesnacks", "domain": "development"}, "taskSpec": wire.sleeper("x")["taskSpec"],
+               "inputs": {"literals": [{"name": "duration", "value": value}]}}
+    return wire.call(w.endpoint, "/flyteidl2.dataproxy.DataProxyService/UploadInputs", message, headers=headers)
+
+
+def ready(w):
+    a = wire.post(w.endpoint, "/readyz", None, method="GET")
+    return a.status, a.body.decode()
+
+
+@pytest.mark.quick
+def test_an_object_store_that_hangs_stops_nothing_else(make_failing):
+    """D-05: what needs it ends by its deadline, what does not is answered, /readyz says what is wrong until it is mended."""
+    w, d = make_failing()
+    offloaded = upload(w, 0).json["offloadedInputData"]
+    assert ready(w) == (200, "OK")
+    d.stall("/objects.db-wal")
+    late = {"Connect-Timeout-Ms": "1000"}
+    stuck = [world.Later(lambda n=n: upload(w, n, **late)) for n in range(1, MORE_THAN_WORKERS + 1)]
+    assert {one.result().code for one in stuck} == {"deadline_exceeded"} and d.hits()
+    message = wire.sleeper("offloaded")
+    del message["inputs"]
+    assert wire.create_run(w.endpoint, {**message, "offloadedInputData": offloaded}).status == 200
+    plain = {"runId": wire.run_id("without"), "taskSpec": wire.task_spec("core-echo"), "runSpec": {}}
+    assert wire.create_run(w.endpoint, plain).status == 200
+    world.eventually("the run", lambda: wire.phase(w.endpoint, "without") == "ACTION_PHASE_SUCCEEDED")
+    assert wire.abort(w.endpoint, "offloaded", "a0").status == 200
+    status, why = world.eventually("the reason", lambda: (r := ready(w))[0] != 200 and r)
+    assert status == 503 and "the object store has not answered for" in why
+    assert "offloaded" in wire.run_page(w.endpoint, "offloaded"), "all that wait for objects are stuck"
+    assert upload(w, 0).code == "unavailable"
+    assert d.mend() > 0
+    world.eventually("the object store", lambda: ready(w) == (200, "OK"))
+    assert upload(w, 0).status == 200

@@ -1,4 +1,5 @@
-/* Preloaded into Tern by test_disk.py: the n-th sync or write below a folder fails, when the control file says so.
+/* Preloaded into Tern by test_disk.py: the n-th sync or write below a folder fails, or syncs there do not return, when the
+ * control file says so.
  *
  * The control file (DISK_CONTROL) is a struct control, shared by the test and all processes; disk.py knows its layout. */
 #include <dlfcn.h>
@@ -14,7 +15,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-enum { OP_NONE, OP_SYNC, OP_WRITE };
+enum { OP_NONE, OP_SYNC, OP_WRITE, OP_STALL };
 
 struct control {
     _Atomic int32_t op; /* set last */
@@ -68,6 +69,18 @@ static int fails(int32_t op, int fd)
     return now;
 }
 
+/* Until the control file says something else. */
+static void stall(int fd)
+{
+    int before = errno;
+    int meant = control && atomic_load(&control->op) == OP_STALL && is_meant(fd);
+    if (meant)
+        atomic_fetch_add(&control->hits, 1);
+    while (meant && atomic_load(&control->op) == OP_STALL)
+        usleep(10000);
+    errno = before;
+}
+
 /* ISO C has no conversion from dlsym's object pointer to a function's; POSIX promises that the bits are the same. */
 #define REAL(name)                                                                                                     \
     static __typeof__(&name) real;                                                                                     \
@@ -79,12 +92,14 @@ static int fails(int32_t op, int fd)
 int fsync(int fd)
 {
     REAL(fsync);
+    stall(fd);
     return fails(OP_SYNC, fd) ? -1 : real(fd);
 }
 
 int fdatasync(int fd)
 {
     REAL(fdatasync);
+    stall(fd);
     return fails(OP_SYNC, fd) ? -1 : real(fd);
 }
 
