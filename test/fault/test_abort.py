@@ -100,4 +100,5 @@ def test_abort_of_a_run_with_many_open_children(make_world, count):
     print(f"{count} children in {len(pieces)} pieces of at most {largest}, {len(between)} runs of others between them")
     assert root < first, "the abort's answer waited for the children"
     assert largest <= PIECE_MAX
-    assert between, "nobody else was served until all had ended"
+    # Of a few pieces none may have had a call beside it.
+    assert between or count < MANY, "nobody else was served until all had ended"
