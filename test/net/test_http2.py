@@ -5,7 +5,9 @@ import struct
 import subprocess
 import time
 
+import hostile
 import pytest
+from hostile import PSEUDO, fields, flood
 from waiting import wait_until
 
 from frames import (ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR,
@@ -213,25 +215,7 @@ def test_goaway_when_the_server_stops(client, echo):
 
 # ---- malformed requests --------------------------------------------------------------------------------------------
 
-PSEUDO = [(':method', 'GET'), (':scheme', 'http'), (':authority', 'h'), (':path', '/hello')]
-
-
-def fields(*pairs):
-    return b''.join(field(n, v) for n, v in pairs)
-
-
-@pytest.mark.parametrize('head', [
-    fields(*PSEUDO[:3]), fields(*PSEUDO[1:]), fields(PSEUDO[0], *PSEUDO[2:]),
-    fields(*PSEUDO, PSEUDO[3]), fields(*PSEUDO, (':status', '200')), fields(*PSEUDO, (':x', 'y')),
-    fields(*PSEUDO, ('a', 'b'), (':method', 'GET')) , fields(*PSEUDO, ('X-Upper', 'y')),
-    fields(*PSEUDO, ('connection', 'close')), fields(*PSEUDO, ('transfer-encoding', 'chunked')),
-    fields(*PSEUDO, ('te', 'gzip')), fields(*PSEUDO, ('a', b'b\nc')), fields(*PSEUDO, ('a', b'b\rc')),
-    fields(*PSEUDO, ('a', b'b\0c')), fields(*PSEUDO, ('a b', 'c')), fields(*PSEUDO, ('', 'c')),
-    fields(*PSEUDO, ('content-length', '-1')), fields(*PSEUDO, ('content-length', '5')),
-    fields(*PSEUDO, ('content-length', '0'), ('content-length', '0')),
-    fields(*PSEUDO[:2], (':path', '/'), ('host', 'a'), ('host', 'b')), fields(*PSEUDO[:2], PSEUDO[3]),
-    fields(*PSEUDO[:3], (':path', '/a b')),
-])
+@pytest.mark.parametrize('head', hostile.MALFORMED_HEADS)
 def test_malformed_heads_reset_the_stream(client, echo, head):
     client.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, head))
     kind, _, _, payload = next(f for f in client.frames() if f[2] == 1)
@@ -268,16 +252,7 @@ def test_a_host_field_stands_for_the_authority(client):
     assert b' host=me:1 ' in client.body(1)
 
 
-@pytest.mark.parametrize('data', [
-    frame(DATA, 0, 0, b'x'), frame(DATA, 0, 1, b'x'), frame(HEADERS, END_HEADERS, 2, block()),
-    frame(HEADERS, END_HEADERS, 0, block()), frame(SETTINGS, 0, 1), frame(SETTINGS, ACK, 0, b'x'),
-    frame(SETTINGS, 0, 0, b'x'), frame(PING, 0, 0, b'x'), frame(PING, 0, 1, b'12345678'),
-    frame(WINDOW_UPDATE, 0, 0, b'\0\0\0\0'), frame(WINDOW_UPDATE, 0, 0, b'\x7f\xff\xff\xff') * 2,
-    frame(CONTINUATION, END_HEADERS, 1, b'x'), frame(5, 0, 1, b'1234'), frame(HEADERS, END_HEADERS, 1, b'\xff\xff\xff\xff\xff'),
-    frame(HEADERS, 0, 1, block()) + frame(PING, 0, 0, b'12345678'), frame(RST_STREAM, 0, 1, b'1234'),
-    frame(GOAWAY, 0, 0, b'x'), (1 << 20).to_bytes(3, 'big') + bytes([DATA, 0, 0, 0, 0, 1]), settings(window=1 << 31),
-    settings(frame=1), settings(push=2), os.urandom(1000),
-])
+@pytest.mark.parametrize('data', hostile.BROKEN_FRAMES)
 def test_broken_frames_end_the_connection(client, echo, data):
     client.send(data)
     code = client.goaway()
@@ -290,32 +265,20 @@ def test_broken_frames_end_the_connection(client, echo, data):
 
 # ---- floods --------------------------------------------------------------------------------------------------------
 
-def flood(client, make, limit):
-    """Sends until the server has had enough, or it all; then the server must have closed. Returns the code of its GOAWAY:
-    None when the reset of the connection has overtaken it."""
-    sent = 0
-    while sent < limit and client.try_send(*[make(sent + i) for i in range(50)]):
-        sent += 50
-    return client.goaway()
-
-
 def test_rapid_reset(client, echo):
-    def make(i):
-        return client.request(2 * i + 1, '/late', 'POST', end=False) + reset(2 * i + 1)
-    assert flood(client, make, 20_000) in (ENHANCE_YOUR_CALM, None)
+    assert flood(client, hostile.opened_and_reset(client, '/late'), 20_000) in (ENHANCE_YOUR_CALM, None)
     assert echo.report()['opened'] < 2000
     wait_until(lambda: echo.report()['opened'] == echo.report()['closed'])
 
 
 def test_rapid_reset_ends_with_enhance_your_calm(client):
-    client.send(*[client.request(2 * i + 1, '/late', 'POST', end=False) + reset(2 * i + 1) for i in range(500)])
+    client.send(*map(hostile.opened_and_reset(client, '/late'), range(500)))
     assert client.goaway() == ENHANCE_YOUR_CALM
 
 
 def test_resets_by_the_server_count_too(client):
     """Requests that are made so that the server resets them."""
-    client.send(*[client.request(2 * i + 1, '/late', 'POST', end=False) + window(2 * i + 1, 0x7fffffff)
-                  for i in range(500)])
+    client.send(*map(hostile.opened_and_overflown(client, '/late'), range(500)))
     assert client.goaway() == ENHANCE_YOUR_CALM
 
 
@@ -329,14 +292,7 @@ def test_cancelling_all_open_streams_is_no_attack(client, echo):
     assert client.body(601) == b'hello\n'
 
 
-@pytest.mark.parametrize('name, make', [
-    ('ping', lambda i: frame(PING, 0, 0, b'12345678')),
-    ('settings', lambda i: settings(window=1000 + i % 1000)),
-    ('empty settings', lambda i: settings()),
-    ('priority', lambda i: frame(PRIORITY, 0, 2 * i + 1, b'\0\0\0\0\x10')),
-    ('empty data', lambda i: frame(DATA, 0, 1, b'')),
-    ('goaway', lambda i: frame(GOAWAY, 0, 0, b'\0' * 8)),
-])
+@pytest.mark.parametrize('name, make', hostile.FLOODS)
 def test_floods_of_frames(client, name, make):
     client.send(client.request(1, '/unary', 'POST', end=False))
     assert flood(client, make, 50_000) in (ENHANCE_YOUR_CALM, None)
@@ -357,14 +313,13 @@ def test_pings_between_answers_are_no_flood(client):
 
 def test_continuation_flood(client, echo):
     client.send(frame(HEADERS, 0, 1, block()))
-    flood(client, lambda i: frame(CONTINUATION, 0, 1, b''), 20_000)
+    flood(client, hostile.continuation_flood, 20_000)
     assert echo.report()['opened'] == 0
 
 
 def test_header_bomb(client, echo):
     """A table entry of 4 KB, named 100,000 times by one byte each."""
-    bomb = field('a', 'x' * 4000, index=True)
-    client.send(frame(HEADERS, 0, 1, block() + bomb), frame(CONTINUATION, END_HEADERS, 1, b'\xbe' * 16000))
+    client.send(hostile.HEADER_BOMB)
     assert client.goaway() == ENHANCE_YOUR_CALM
     assert echo.report()['opened'] == 0 and echo.report()['heap'] < 1_000_000
 
