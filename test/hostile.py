@@ -68,6 +68,7 @@ def ambiguous_heads(host, get, post, fields=b''):
         b'GET  %s HTTP/1.1\r\nHost: %s\r\n\r\n' % (get, host),
         b'GET %s\x00 HTTP/1.1\r\nHost: %s\r\n\r\n' % (get, host),
         b'CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n' % (host, host),
+        b'TRACE %s HTTP/1.1\r\nHost: %s\r\nCookie: secret\r\n\r\n' % (get, host),
     ]]
 
 

@@ -182,7 +182,7 @@ static int run_llhttp(str head, struct parse *p)
         return 400;
     if (p->parser.http_major != 1 || p->parser.http_minor > 1)
         return 505;
-    return p->parser.method == HTTP_CONNECT ? 501 : 0;
+    return p->parser.method == HTTP_CONNECT || p->parser.method == HTTP_TRACE ? 501 : 0;
 }
 
 /* ---- meaning ----------------------------------------------------------------------------------------------------- */

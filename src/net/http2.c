@@ -190,7 +190,7 @@ static int check_request(struct http_head_source *from)
             return 400;
         host = from->headers[i].value;
     }
-    if (str_eq(from->method, STR("CONNECT")))
+    if (str_eq(from->method, STR("CONNECT")) || str_eq(from->method, STR("TRACE")))
         return 501;
     if (host.p && from->host.p && !str_eq_nocase(host, from->host))
         return 400;

@@ -63,7 +63,7 @@ def test_h2load(echo, tmp_path):
 @pytest.mark.parametrize('piece', [1, 2, 3, 7, 23, 24, 25])
 def test_the_preface_may_come_in_pieces(echo, piece):
     with echo.connect() as s:
-        data = PREFACE + settings() + Client.request(None, 1)
+        data = PREFACE + settings() + Client.request(Client, 1)
         for i in range(0, 60, piece):
             s.sendall(data[i:min(i + piece, 60)])
             time.sleep(0.001)
@@ -228,7 +228,7 @@ def test_malformed_heads_reset_the_stream(client, echo, head):
 @pytest.mark.parametrize('head, answer', [
     (fields(*PSEUDO, ('host', 'other')), 400), (fields(*PSEUDO[:3], (':path', '/a#b')), 400),
     (fields(*PSEUDO, ('expect', 'tea')), 'other'), (fields(*PSEUDO, *[('a', 'b')] * 120), 'other'),
-    (fields((':method', 'CONNECT'), (':authority', 'h:1')), 'other'),
+    (fields((':method', 'CONNECT'), (':authority', 'h:1')), 'other'), (fields((':method', 'TRACE'), *PSEUDO[1:]), 'other'),
 ])
 def test_refused_requests_get_a_status(client, echo, head, answer):
     client.send(frame(HEADERS, END_HEADERS, 1, head))

@@ -88,6 +88,7 @@ static const struct {
     {"get / HTTP/1.1\r\n" HOST "\r\n", 400},
     {"FROB / HTTP/1.1\r\n" HOST "\r\n", 400},
     {"CONNECT h:80 HTTP/1.1\r\n" HOST "\r\n", 501},
+    {"TRACE / HTTP/1.1\r\n" HOST "\r\n", 501},
     {"\r\n", 400},
     {"GET / HTTP/1.1\r\n" HOST "Expect: more\r\n\r\n", 417},
 };
