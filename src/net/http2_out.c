@@ -7,6 +7,8 @@
 #define FILL_BYTES ((size_t)64 * 1024)
 /* More than this waiting on one connection stops all its streams. */
 #define QUEUED_MAX ((size_t)1024 * 1024)
+/* Who has left so much of answers untaken gets no more of them. One answer may be larger. */
+#define UNTAKEN_MAX ((size_t)64 * 1024 * 1024)
 #define FIELDS_MAX 256
 
 /* ---- heads ------------------------------------------------------------------------------------------------------- */
@@ -105,9 +107,19 @@ static void queue_changed(struct http2_stream *s, bool end)
     http2_todo(s);
 }
 
+static void give_up(struct http2_stream *s)
+{
+    s->x.gone = true;
+    nghttp2_submit_rst_stream(s->h->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
 void http2_out_write(struct http_exchange *x, str bytes, bool end)
 {
     struct http2_stream *s = container_of(x, struct http2_stream, x);
+    if (s->h->queued > UNTAKEN_MAX) {
+        give_up(s);
+        return;
+    }
     if (out_empty(&s->out))
         s->moved_ns = loop_now_ns(x->c->w->loop);
     out_add_tight(&s->out, bytes);
