@@ -52,6 +52,7 @@ def reset(stream, code=CANCEL):
 
 class Client:
     """A connection that has sent its preface. recv() gives (kind, flags, stream, payload), or None at the end."""
+    host = 'h'  # of its requests
 
     def __init__(self, sock, **values):
         self.sock = sock
@@ -69,8 +70,8 @@ class Client:
             return False
         return True
 
-    def request(self, stream, path='/hello', method='GET', extra=(), end=True, host='h'):
-        return frame(HEADERS, END_HEADERS | (END_STREAM if end else 0), stream, block(path, method, extra, host))
+    def request(self, stream, path='/hello', method='GET', extra=(), end=True):
+        return frame(HEADERS, END_HEADERS | (END_STREAM if end else 0), stream, block(path, method, extra, self.host))
 
     def exactly(self, n):
         while len(self.buffer) < n:

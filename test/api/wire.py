@@ -1,4 +1,6 @@
 """Plain HTTP to the API: what no SDK would send."""
+import base64
+import hashlib
 import http.client
 import json
 import socket
@@ -121,6 +123,18 @@ def projects(endpoint):
     a = call(endpoint, PROJECTS + "ListProjects", {})
     assert a.status == 200, a
     return {p["id"] for p in a.json["projects"]["projects"]}
+
+
+def upload(endpoint, data, name="file"):
+    """(address, headers) with which data is to be PUT at the S3 endpoint; the address as urlsplit() gives it."""
+    digest = base64.b64encode(hashlib.md5(data).digest()).decode()
+    a = call(endpoint, "/flyteidl2.dataproxy.DataProxyService/CreateUploadLocation",
+             {"project": "flytesnacks", "domain": "development", "filename": name, "contentMd5": digest,
+              "contentLength": str(len(data))})
+    assert a.status == 200, a
+    address = urllib.parse.urlsplit(a.json["signedUrl"])
+    return address, {"Host": address.netloc, "Content-Length": str(len(data)), "Content-MD5": digest,
+                     **a.json.get("headers", {})}
 
 
 def run_id(name):
