@@ -408,12 +408,16 @@ void conn_worker_init(struct worker *w)
     list_init(&w->dirty);
     w->sweep.fn = on_sweep;
     w->flush.fn = on_flush;
+    w->peer_source = peer_source();
 }
 
 void conn_worker_done(struct worker *w)
 {
     http2_shared_free(w->h2);
     w->h2 = NULL;
+    if (w->peer_source >= 0)
+        close(w->peer_source);
+    w->peer_source = -1;
 }
 
 struct conn *conn_new(struct worker *w, int fd)
@@ -474,7 +478,7 @@ const struct http_peer *conn_peer(struct conn *c)
 {
     struct peer found;
     if (!c->peer) {
-        peer_find(c->fd.fd, &found);
+        peer_find(c->w->peer_source, c->fd.fd, &found);
         str address = found.known.address;
         c->peer = mem_alloc(sizeof(*c->peer) + address.n + 1);
         *c->peer = found.known;

@@ -46,6 +46,7 @@ struct worker {
     bool draining;
     char date[32];
     int64_t date_until_ns;
+    int peer_source;                           /* see peer_find() */
     struct http2_shared *h2;                   /* NULL: no HTTP/2 connection yet */
     void (*sink)(struct worker *w, str bytes); /* tests: takes what would be sent, connections have no socket */
     void (*on_closed)(struct worker *w);       /* a connection has ended; may be NULL */

@@ -435,7 +435,6 @@ static int start_thread(struct server_worker *w)
 static enum code make_workers(struct ctx *cx, struct http_server *s, int count)
 {
     s->workers = mem_alloc_array((size_t)count, sizeof(*s->workers));
-    s->worker_count = count;
     s->rest.fn = on_rest_over;
     for (int i = 0; i < count; i++) {
         struct server_worker *sw = &s->workers[i];
@@ -444,8 +443,9 @@ static enum code make_workers(struct ctx *cx, struct http_server *s, int count)
         sw->w = (struct worker){.server = s, .service = &s->service, .limits = &s->limits, .tls = s->tls};
         sw->w.on_empty = on_empty;
         sw->w.on_closed = on_closed;
-        TRY(loop_new(cx, &sw->w.loop));
         conn_worker_init(&sw->w);
+        s->worker_count++;
+        TRY(loop_new(cx, &sw->w.loop));
     }
     return CODE_OK;
 }

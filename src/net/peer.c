@@ -51,8 +51,12 @@ static void put_address(__be32 *to, const union address *a)
 /* Seen from the peer: its address is the source. */
 static void ask(struct question *q, const union address *peer, const union address *ours)
 {
+    static _Atomic uint32_t seq;
     *q = (struct question){
-        .head = {.nlmsg_len = sizeof(*q), .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST},
+        .head = {.nlmsg_len = sizeof(*q),
+                 .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+                 .nlmsg_flags = NLM_F_REQUEST,
+                 .nlmsg_seq = ++seq},
         .req = {.sdiag_family = (uint8_t)peer->any.sa_family,
                 .sdiag_protocol = IPPROTO_TCP,
                 .idiag_states = UINT32_MAX,
@@ -64,19 +68,32 @@ static void ask(struct question *q, const union address *peer, const union addre
     put_address(q->req.id.idiag_dst, ours);
 }
 
+int peer_source(void)
+{
+    return socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+}
+
+/* The kernel answers inside send(). An answer to an earlier question, which nobody has taken, is passed over. */
+static bool converse(int source, const struct question *q, char *answer, size_t max)
+{
+    const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)answer;
+    if (send(source, q, sizeof(*q), 0) != sizeof(*q))
+        return false;
+    ssize_t n;
+    do
+        n = recv(source, answer, max, MSG_DONTWAIT);
+    while (n >= (ssize_t)sizeof(*h) && h->nlmsg_seq != q->head.nlmsg_seq);
+    return n >= (ssize_t)sizeof(*h) && h->nlmsg_len <= (size_t)n;
+}
+
 /* False: netlink did not answer. True with UINT32_MAX: it answered, and nobody is known to hold the socket. */
-static bool uid_by_netlink(const union address *peer, const union address *ours, uint32_t *uid)
+static bool uid_by_netlink(int source, const union address *peer, const union address *ours, uint32_t *uid)
 {
     struct question q;
     _Alignas(struct nlmsghdr) char answer[1024];
-    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-    if (fd < 0)
-        return false;
-    ask(&q, peer, ours);
-    ssize_t n = send(fd, &q, sizeof(q), 0) == sizeof(q) ? recv(fd, answer, sizeof(answer), MSG_DONTWAIT) : -1;
-    close(fd);
     const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)answer;
-    if (n < (ssize_t)sizeof(*h) || h->nlmsg_len > (size_t)n)
+    ask(&q, peer, ours);
+    if (!converse(source, &q, answer, sizeof(answer)))
         return false;
     if (h->nlmsg_type == NLMSG_ERROR) {
         const struct nlmsgerr *e = (const struct nlmsgerr *)(const void *)(h + 1);
@@ -134,7 +151,7 @@ static uint32_t uid_by_proc(const union address *peer, const union address *ours
 
 /* ------------------------------------------------------------------------------------------------------------------ */
 
-void peer_find(int fd, struct peer *out)
+void peer_find(int source, int fd, struct peer *out)
 {
     union address peer = {0}, ours = {0};
     socklen_t peer_n = sizeof(peer), ours_n = sizeof(ours);
@@ -149,6 +166,6 @@ void peer_find(int fd, struct peer *out)
         out->known.address = str_from(out->text);
     out->known.port = ntohs(port_of(&peer));
     out->known.loopback = is_loopback(&peer);
-    if (out->known.loopback && !uid_by_netlink(&peer, &ours, &out->known.uid))
+    if (out->known.loopback && !uid_by_netlink(source, &peer, &ours, &out->known.uid))
         out->known.uid = uid_by_proc(&peer, &ours);
 }

@@ -9,7 +9,10 @@ struct peer {
     char text[48]; /* of its address */
 };
 
+/* What peer_find() asks the kernel with, to be kept and closed by the caller: when a peer is asked for, no descriptor may
+ * be left. -1: there is none, and /proc is read. For one thread at a time. */
+int peer_source(void);
 /* fd < 0 or not a TCP socket: unknown. Does not block. */
-void peer_find(int fd, struct peer *out);
+void peer_find(int source, int fd, struct peer *out);
 
 #endif

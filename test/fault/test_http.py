@@ -2,9 +2,13 @@
 somebody else is served; what it took is given back, and a run succeeds afterwards."""
 import contextlib
 import gzip
+import http.client
+import os
+import resource
 import socket
 import struct
 import threading
+import time
 
 import pytest
 
@@ -419,3 +423,50 @@ def test_slow_clients_are_closed(target):
                     left.discard(s)
             return not left
         world.eventually("the end of slow clients", all_closed, 240)
+
+
+# ---- descriptors ---------------------------------------------------------------------------------------------------
+
+@contextlib.contextmanager
+def files_left(pid, n):
+    """A process may open n files more than it has."""
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (descriptors(pid) + n, before[1]))
+    yield
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+
+
+def processor_s(pid):
+    return sum(map(int, world.stat_fields(pid)[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+@quick
+@pytest.mark.parametrize("make_target", [api_target, s3_target], ids=["api", "s3"])
+def test_no_descriptor_is_left(server, make_target):
+    """Connections wait in the kernel, at no cost, and are answered later; those that are there are served."""
+    target = make_target(server)
+    target.good()
+    kept = http.client.HTTPConnection("localhost", target.port, timeout=wire.TIMEOUT_S)
+
+    def ask_again():
+        kept.request("POST", target.path, b"{}", {"Content-Type": "application/json"})
+        answer = kept.getresponse()
+        answer.read()
+        return answer.status
+
+    expected, files = ask_again(), descriptors(target.pid)
+    with contextlib.ExitStack() as held:
+        with files_left(target.pid, 20):
+            sockets = [held.enter_context(target.connect()) for _ in range(60)]
+            world.eventually("no descriptor left", lambda: descriptors(target.pid) >= files + 20)
+            before = processor_s(target.pid)
+            time.sleep(2)  # of which a loop that asks again and again would take its share
+            assert processor_s(target.pid) - before < 0.5
+            assert ask_again() == expected
+            for s in sockets[:50]:
+                s.close()
+            for s in sockets[50:]:
+                s.sendall(target.post(b"Content-Length: 2\r\nConnection: close\r\n", b"{}"))
+                assert read_all(s).startswith(b"HTTP/1.1 %d " % expected)
+            target.good()
+    world.eventually("the connections' end", lambda: descriptors(target.pid) <= files + 5)

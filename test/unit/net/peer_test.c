@@ -11,6 +11,21 @@ struct link {
     union address peer, ours;
 };
 
+static void find(int fd, struct peer *p)
+{
+    int source = peer_source();
+    peer_find(source, fd, p);
+    close(source);
+}
+
+static bool find_by_netlink(const struct link *l, uint32_t *uid)
+{
+    int source = peer_source();
+    bool found = uid_by_netlink(source, &l->peer, &l->ours, uid);
+    close(source);
+    return found;
+}
+
 static void open_link(struct link *l, int family, int client_family)
 {
     union address a = {.any.sa_family = (sa_family_t)family};
@@ -58,10 +73,10 @@ static void test_both_ways_find_the_account(void **state)
         struct peer p = {0};
         uint32_t uid = 12345;
         open_link(&l, families[i][0], families[i][1]);
-        assert_true(uid_by_netlink(&l.peer, &l.ours, &uid));
+        assert_true(find_by_netlink(&l, &uid));
         assert_int_equal(uid, getuid());
         assert_int_equal(uid_by_proc(&l.peer, &l.ours), getuid());
-        peer_find(l.server, &p);
+        find(l.server, &p);
         assert_int_equal(p.known.uid, getuid());
         assert_true(p.known.loopback);
         assert_str_equal(p.known.address, i == 1 ? "::1" : "127.0.0.1");
@@ -79,10 +94,10 @@ static void test_a_closed_socket_is_nobodys_and_not_roots(void **state)
         open_link(&l, families[i][0], families[i][1]);
         close(l.client);
         l.client = -1;
-        assert_true(uid_by_netlink(&l.peer, &l.ours, &uid));
+        assert_true(find_by_netlink(&l, &uid));
         assert_int_equal(uid, UINT32_MAX);
         assert_int_equal(uid_by_proc(&l.peer, &l.ours), UINT32_MAX);
-        peer_find(l.server, &p);
+        find(l.server, &p);
         assert_int_equal(p.known.uid, UINT32_MAX);
         assert_true(p.known.loopback);
         close_link(&l);
@@ -96,7 +111,7 @@ static void test_half_closed_sockets_are_still_somebodys(void **state)
     (void)state;
     open_link(&l, AF_INET, AF_INET);
     shutdown(l.client, SHUT_WR);
-    peer_find(l.server, &p);
+    find(l.server, &p);
     assert_int_equal(p.known.uid, getuid());
     close_link(&l);
 }
@@ -126,7 +141,7 @@ static void test_another_account(void **state)
         _exit(read(fds[0], &c, 1) == 0 ? 0 : 1);
     }
     int server = accept(listener, NULL, NULL);
-    peer_find(server, &p);
+    find(server, &p);
     close(fds[1]);
     int status = -1;
     waitpid(pid, &status, 0);
@@ -141,7 +156,7 @@ static void test_no_socket(void **state)
 {
     struct peer p = {0};
     (void)state;
-    peer_find(-1, &p);
+    find(-1, &p);
     assert_int_equal(p.known.uid, UINT32_MAX);
     assert_false(p.known.loopback);
     assert_str_equal(p.known.address, "");
