@@ -103,10 +103,28 @@ struct recent {
     int32_t phase;
 };
 
+/* Of times of which a hundred thousand may be more than an int64_t has nanoseconds for. */
+struct average {
+    int64_t n, sum_s, sum_ns;
+};
+
+static void average_add(struct average *a, int64_t ns)
+{
+    a->n++;
+    a->sum_s += ns / NS_PER_S;
+    a->sum_ns += ns % NS_PER_S;
+}
+
+static int64_t average_ns(const struct average *a)
+{
+    return a->sum_s / a->n * NS_PER_S + (a->sum_s % a->n * NS_PER_S + a->sum_ns) / a->n;
+}
+
 /* Strings are in the step's memory. */
 struct group {
     str task, environment, short_name; /* of the newest run */
-    int64_t total, failed, ended, duration_ns, started, to_running_ns, newest_ns, finished_ns;
+    int64_t total, failed, newest_ns, finished_ns;
+    struct average duration, to_running;
     int64_t user_errors, system_errors, other_errors;
     int64_t phases[PHASES];
     struct recent recent[RECENT];
@@ -190,14 +208,11 @@ static void add_run(struct groups *all, const struct db_value *row)
     if (g->recent_n < RECENT)
         g->recent[g->recent_n++] = (struct recent){arena_str(all->mem, row[RUN].s), (int32_t)row[PHASE].i};
     add_creator(all, g, row);
-    if (row[STARTED].i) {
-        g->started++;
-        g->to_running_ns += row[STARTED].i - row[ROOT_CREATED].i;
-    }
+    if (row[STARTED].i)
+        average_add(&g->to_running, row[STARTED].i - row[ROOT_CREATED].i);
     if (!row[ENDED].i)
         return;
-    g->ended++;
-    g->duration_ns += row[ENDED].i - row[ROOT_CREATED].i;
+    average_add(&g->duration, row[ENDED].i - row[ROOT_CREATED].i);
     if (row[ENDED].i > g->finished_ns)
         g->finished_ns = row[ENDED].i;
     if (row[PHASE].i == COMMON_ACTION_PHASE_FAILED)
@@ -327,10 +342,10 @@ static WorkflowTaskGroup *group_message(struct ctx *cx, const struct group *g)
     m->latest_run_time = service_timestamp(cx, g->newest_ns);
     m->latest_finished_time = service_timestamp(cx, g->finished_ns);
     m->average_failure_rate = (double)g->failed / (double)g->total;
-    if (g->ended)
-        m->average_duration = service_duration(cx, g->duration_ns / g->ended);
-    if (g->started)
-        m->average_time_to_running = service_duration(cx, g->to_running_ns / g->started);
+    if (g->duration.n)
+        m->average_duration = service_duration(cx, average_ns(&g->duration));
+    if (g->to_running.n)
+        m->average_time_to_running = service_duration(cx, average_ns(&g->to_running));
     m->error_counts = pb_new(cx->mem, WorkflowTaskGroup_ErrorCounts);
     m->error_counts->user_error = g->user_errors;
     m->error_counts->system_error = g->system_errors;

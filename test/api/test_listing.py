@@ -79,6 +79,7 @@ class Rows:
                    "created_at": run["created_ns"], "updated_at": root["updated_ns"], "ended_at": ended,
                    "duration_ms": None if ended is None else (ended - root["created_ns"]) // 10**6,
                    "paused": root["phase"] == 9 and ended is None,
+                   "to_running": root["started_ns"] and root["started_ns"] - root["created_ns"],
                    **{f"labels.{k}": v for k, v in labels.get(run["id"], {}).items()}}
 
 
@@ -271,14 +272,16 @@ def test_every_function_on_every_field(rows):
 
 
 def groups(rows, filters):
-    """What WatchGroups says of the runs of development, whenever they began: runs by task and phase, and the newest ones."""
+    """What WatchGroups says of the runs of development, whenever they began: runs by task and phase, the newest ones, and how
+    long it took on average until they ran."""
     message = {"projectId": SCOPES[0][0]["projectId"], "startDate": "1970-01-01T00:00:00Z", "endDate": "2200-01-01T00:00:00Z",
                "request": {"filters": [{k: f[k] for k in ("field", "function", "values")} for f in filters]}}
     a = wire.post(rows.endpoint, wire.RUNS + "WatchGroups", wire.frame(wire.json.dumps(message).encode()), "application/connect+json")
     assert wire.stream_error(a) == (None, ""), (a, filters)
     told = wire.json.loads(next(payload for flags, payload in wire.frames(a.body))).get("taskGroups", [])
     return {g["taskName"]: (int(g["totalRuns"]), {phase_pb2.ActionPhase.Value(c["phase"]): int(c["count"]) for c in g["phaseCounts"]},
-                            [s["runName"] for s in g["recentStatuses"]]) for g in told}
+                            [s["runName"] for s in g["recentStatuses"]], wire.duration_ns(g.get("averageTimeToRunning", "0s")))
+            for g in told}
 
 
 def test_groups_are_of_the_runs_that_lists_list(rows):
@@ -288,9 +291,11 @@ def test_groups_are_of_the_runs_that_lists_list(rows):
         filters = [some_filter(rng, model, rng.choice(fields)) for _ in range(rng.choice((0, 1, 1, 2)))]
         wanted = {}
         for r in expected(model, {"scope": SCOPES[0][1], "filters": filters, "sorts": [("created_at", True)]}):
-            total, phases, newest = wanted.get(r["function_name"], (0, {}, []))
+            total, phases, newest, waits = wanted.get(r["function_name"], (0, {}, [], []))
             phases[r["phase"]] = phases.get(r["phase"], 0) + 1
-            wanted[r["function_name"]] = total + 1, phases, [*newest, r["name"]][:10]
+            wanted[r["function_name"]] = total + 1, phases, [*newest, r["name"]][:10], waits + [r["to_running"]] * bool(r["to_running"])
+        # Their sum is more than 64 bits of nanoseconds have room for: the rows began to run a year after they were made.
+        wanted = {k: (*v[:3], sum(v[3]) // (len(v[3]) or 1)) for k, v in wanted.items()}
         assert groups(rows, filters) == wanted, (number, filters)
 
 

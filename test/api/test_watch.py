@@ -166,11 +166,6 @@ def ns(timestamp):
     return calendar.timegm(time.strptime(seconds, "%Y-%m-%dT%H:%M:%S")) * 10**9 + int((fraction or "0").ljust(9, "0"))
 
 
-def duration_ns(duration):
-    seconds, _, fraction = duration.removesuffix("s").partition(".")
-    return int(seconds) * 10**9 + int((fraction or "0").ljust(9, "0"))
-
-
 def run_task(server, name, task, kind):
     """A run of the task that does what kind says, at its end unless it sleeps."""
     message = wire.sleeper(name, seconds=0 if kind == "succeeds" else 3600)
@@ -218,7 +213,7 @@ def group_told(group):
             "latestRunTime": ns(group["latestRunTime"]), "latestFinishedTime": maybe("latestFinishedTime", ns),
             "averageFailureRate": group.get("averageFailureRate", 0),
             "errorCounts": {k: int(v) for k, v in group["errorCounts"].items()},
-            "averageDuration": maybe("averageDuration", duration_ns), "averageTimeToRunning": maybe("averageTimeToRunning", duration_ns)}
+            "averageDuration": maybe("averageDuration", wire.duration_ns), "averageTimeToRunning": maybe("averageTimeToRunning", wire.duration_ns)}
 
 
 @pytest.fixture(scope="module")

@@ -185,3 +185,9 @@ def error(endpoint, name, action="a0"):
 
 def phase(endpoint, name):
     return details(endpoint, name)["action"]["status"]["phase"]
+
+
+def duration_ns(duration):
+    """Of a google.protobuf.Duration in JSON."""
+    seconds, _, fraction = duration.removesuffix("s").partition(".")
+    return int(seconds) * 10**9 + int((fraction or "0").ljust(9, "0"))
