@@ -108,6 +108,13 @@ static enum code wake_queued(struct ctx *cx, const struct store_run *run)
     return CODE_OK;
 }
 
+str engine_change_abort_below(struct arena *mem, const struct store_action *a)
+{
+    return a->abort_reason.n
+               ? a->abort_reason
+               : arena_printf(mem, "action " STR_FMT " ended (%s)", STR_ARG(a->name), engine_phase_name(a->phase));
+}
+
 /* Nobody is left to take their results. */
 static enum code end_descendants(struct ctx *cx, const struct store_action *a)
 {
@@ -116,9 +123,7 @@ static enum code end_descendants(struct ctx *cx, const struct store_action *a)
     if (!below.open_children)
         return CODE_OK;
     struct store_cascade c = {.run_id = a->run_id, .action_id = a->parent_id ? a->id : 0, .by_id = a->abort_by};
-    c.reason = a->abort_reason.n ? a->abort_reason
-                                 : arena_printf(cx->mem, "action " STR_FMT " ended (%s)", STR_ARG(a->name),
-                                                engine_phase_name(a->phase));
+    c.reason = engine_change_abort_below(cx->mem, a);
     TRY(store_cascade_put(cx, &c));
     engine_wake_cascades_after_commit(cx);
     return CODE_OK;

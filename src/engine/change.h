@@ -43,6 +43,8 @@ must_check_ enum code engine_change_end(struct ctx *cx, const struct engine_cloc
                                         const struct store_run *run, struct store_attempt *at,
                                         const struct engine_ending *end);
 
+/* Why what is below an action that has ended is aborted. */
+str engine_change_abort_below(struct arena *mem, const struct store_action *a);
 /* Who holds the reservation of a cache key while this action makes the result. */
 str engine_change_cache_owner(struct arena *mem, uint64_t action_id);
 

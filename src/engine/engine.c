@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/time.h"
-#include "engine/abort.h"
 #include "engine/engine_int.h"
 #include "engine/fire_int.h"
 #include "engine/retention_int.h"
@@ -50,42 +49,13 @@ static void start_worker(void *arg)
         lane_submit(e->app->lanes, LANE_ENGINE, &w->entry);
 }
 
-static enum code step_cascades(struct ctx *cx, void *arg)
-{
-    struct {
-        bool more;
-        uint64_t *ids;
-        size_t n;
-    } *out = arg;
-    return engine_abort_step(cx, &out->more, &out->ids, &out->n);
-}
-
-static void run_cascades(struct ctx *cx, struct engine *e)
-{
-    struct {
-        bool more;
-        uint64_t *ids;
-        size_t n;
-    } out = {0};
-    if (lane_write(cx, e->app->lanes, step_cascades, &out) != CODE_OK) {
-        log_error(cx, "an abort cannot go on now", LOG_ERR(cx));
-        ctx_clear_err(cx);
-        engine_queue_wake_at(e->queue, ENGINE_ID_CASCADES, time_now_ns() + NS_PER_S);
-        return;
-    }
-    for (size_t i = 0; i < out.n; i++)
-        engine_queue_wake(e->queue, out.ids[i]);
-    if (out.more)
-        engine_queue_wake(e->queue, ENGINE_ID_CASCADES);
-}
-
 /* Takes out what is no action and does it. */
-static size_t run_specials(struct ctx *cx, struct engine *e, uint64_t *ids, size_t n)
+static size_t run_specials(struct engine *e, uint64_t *ids, size_t n)
 {
     size_t kept = 0;
     for (size_t i = 0; i < n; i++) {
         if (ids[i] == ENGINE_ID_CASCADES)
-            run_cascades(cx, e);
+            engine_cascades_go_on(e->cascades);
         else
             ids[kept++] = ids[i];
     }
@@ -108,7 +78,7 @@ static enum code run_worker(struct lane_entry *entry, struct ctx *cx)
     cx->mem = &w->mem;
     for (size_t n; !is_stopping(w->e) && (n = engine_queue_take(w->e->queue, taken, BATCH)) > 0;) {
         memcpy(actions, taken, n * sizeof(*taken));
-        size_t kept = run_specials(cx, w->e, actions, n);
+        size_t kept = run_specials(w->e, actions, n);
         if (kept)
             engine_reconcile(cx, w->e, actions, kept);
         engine_queue_done(w->e->queue, taken, n);
@@ -177,6 +147,7 @@ static struct engine *make(struct app *app)
     e->queue = engine_queue_new(start_worker, e);
     e->uploads = engine_uploads_new();
     e->fire = engine_fire_new(e);
+    e->cascades = engine_cascades_new(e);
     pthread_mutex_init(&e->lock, NULL);
     pthread_cond_init(&e->idle, NULL);
     pthread_mutex_init(&e->rules, NULL);
@@ -221,6 +192,7 @@ void engine_halt(struct engine *e)
     engine_retention_stop(e->retention);
     engine_timer_stop(e->timer);
     wait_for_workers(e);
+    engine_cascades_stop(e->cascades);
     engine_fire_stop(e->fire);
 }
 
@@ -228,6 +200,7 @@ void engine_free(struct engine *e)
 {
     if (!e)
         return;
+    engine_cascades_free(e->cascades);
     engine_fire_free(e->fire);
     for (size_t i = 0; i < ENGINE_WORKERS; i++)
         arena_done(&e->workers[i].mem);

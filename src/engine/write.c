@@ -189,6 +189,17 @@ static enum code put_in_cache(struct ctx *cx, struct engine_item *it, const stru
     return store_cache_put(cx, &e);
 }
 
+/* An action that was looked at before the cascade came to it says what the cascade would have said. */
+static enum code why_aborted(struct ctx *cx, const struct engine_item *it, struct engine_ending *end)
+{
+    struct store_action *above;
+    bool whole = it->run->abort_ns && !store_run_is_handler(it->run, it->id);
+    TRY(store_action_get_by_id(cx, whole ? store_action_root(it->run->id) : it->a->parent_id, &above));
+    end->abort_reason = engine_change_abort_below(cx->mem, above);
+    end->abort_by = above->abort_by;
+    return CODE_OK;
+}
+
 static enum code write_end(struct ctx *cx, struct engine_item *it, const struct engine_clock *clock)
 {
     const struct engine_decision *d = &it->decision;
@@ -200,8 +211,7 @@ static enum code write_end(struct ctx *cx, struct engine_item *it, const struct 
                                 .recoverable = d->recoverable,
                                 .cache_status = d->cache_status};
     if (d->phase == COMMON_ACTION_PHASE_ABORTED)
-        end.abort_reason = it->run->abort_ns && !store_run_is_handler(it->run, it->id) ? STR("the run was aborted")
-                                                                                       : STR("the parent has ended");
+        TRY(why_aborted(cx, it, &end));
     /* A row that was written since it was made may have said what it waits for in a row of the attempt. */
     bool written = it->a->attempt > 1 || it->a->updated_ns != it->a->created_ns;
     if (!it->at && written && it->a->type == WORKFLOW_ACTION_TYPE_TASK)

@@ -1012,7 +1012,8 @@ def row_stress(b):
 
 ROWS = {"start": row_start, "million": row_million, "list": row_list, "memory": row_memory, "get": row_get, "create": row_create,
         "upload": row_upload, "enqueue": row_enqueue, "abort": row_abort, "s3": row_s3, "watch": row_watch,
-        "watchers": row_watchers, "parents": row_parents, "webhooks": row_webhooks, "triggers": row_triggers, "hour": row_hour, "tasks": row_tasks, "stress": row_stress, "leak": row_leak}
+        "watchers": row_watchers, "parents": row_parents, "webhooks": row_webhooks, "triggers": row_triggers, "hour": row_hour,
+        "tasks": row_tasks, "stress": row_stress, "leak": row_leak}
 
 
 def main():

@@ -146,10 +146,17 @@ enum code lane_read(struct ctx *cx, struct lanes *lanes, lane_write_fn *fn, void
     return world_entry(cx, fn, arg, false);
 }
 
+/* An entry that the engine has submitted to the write lane. */
+static enum code world_write_entry(struct ctx *cx, void *arg)
+{
+    struct lane_entry *e = arg;
+    return e->run(e, cx);
+}
+
 void lane_submit(struct lanes *lanes, enum lane_kind kind, struct lane_entry *e)
 {
     (void)lanes;
-    assert_int_equal(kind, LANE_ENGINE);
+    assert_true(kind == LANE_ENGINE || (kind == LANE_WRITE && e->engine));
     e->next = w_->jobs;
     w_->jobs = e;
 }
@@ -559,7 +566,7 @@ static inline void world_run(struct world *w)
         arena_init(&mem, 0);
         ctx_init(&cx, &mem);
         cx.app = &w->app;
-        enum code c = job->run(job, &cx);
+        enum code c = job->engine ? lane_write(&cx, NULL, world_write_entry, job) : job->run(job, &cx);
         job->done(job, &cx, c);
         arena_done(&mem);
         if (w->dead)
