@@ -118,9 +118,10 @@ enum code RunService_WatchClusterEvents(struct ctx *cx, const WorkflowWatchClust
  * matches is sent, and what is above it; what was sent and no longer belongs is sent once more, as not meeting them. */
 struct watch_actions {
     uint64_t run_id;
-    uint64_t after; /* while the tree is sent: last id */
-    uint32_t page;  /* and how many come next */
-    bool complete;  /* the tree was sent */
+    /* While the tree is sent: the last id, and how many come next. Then both are 0, as with all other watchers of the run. */
+    uint64_t after;
+    uint32_t page;
+    bool complete; /* the tree was sent */
     int64_t seq;
     struct service_action_shown shown; /* with filters; in the stream's memory */
 };
@@ -235,12 +236,12 @@ static enum code next_rows(struct ctx *cx, struct watch_actions *w, struct store
         TRY(store_action_changes(cx, w->run_id, w->seq, max, rows, n));
     else
         TRY(store_action_page(cx, w->run_id, w->after, max, rows, n));
+    *more = *n == max;
     if (*n && w->complete)
         w->seq = (*rows)[*n - 1].seq;
     else if (*n)
         w->after = (*rows)[*n - 1].id;
-    *more = *n == max;
-    if (w->page < PAGE)
+    if (!w->complete && w->page < PAGE)
         w->page *= 2;
     return CODE_OK;
 }
@@ -288,5 +289,6 @@ enum code RunService_WatchActions(struct ctx *cx, const WorkflowWatchActionsRequ
     if (w->complete)
         return stream_wait(st);
     w->complete = true;
+    w->after = w->page = 0;
     return stream_again(st);
 }
