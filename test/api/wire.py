@@ -191,3 +191,17 @@ def duration_ns(duration):
     """Of a google.protobuf.Duration in JSON."""
     seconds, _, fraction = duration.removesuffix("s").partition(".")
     return int(seconds) * 10**9 + int((fraction or "0").ljust(9, "0"))
+
+
+def varint(n):
+    """As in the binary form of protobuf messages."""
+    out = b""
+    while n > 127:
+        out += bytes([n & 127 | 128])
+        n >>= 7
+    return out + bytes([n])
+
+
+def field(number, payload):
+    """A field of a protobuf message that has bytes: a text, a message."""
+    return varint(number << 3 | 2) + varint(len(payload)) + payload

@@ -1,13 +1,14 @@
 """A run with 100,000 open children is aborted (D-04): the answer does not wait for them, nothing can be added any more, and
 they end in pieces between which others are served. How long it takes: `make bench`, row abort."""
 import collections
-import threading
+import contextlib
+import itertools
 
 import pytest
 
 import load
 import wire
-from world import eventually
+import world
 
 MANY = 100_000
 SOME = 3000
@@ -52,32 +53,20 @@ def moment(timestamp):
     return timestamp.rstrip("Z")
 
 
-class Creators:
-    """Clients that make one run after the other; how they were answered."""
+@contextlib.contextmanager
+def others_create(w):
+    """Clients that make one run after the other; when each began."""
+    numbers, made = itertools.count(), []
 
-    def __init__(self, w):
-        self.endpoint, self.over, self.answers, self.made = w.endpoint, threading.Event(), [], []
-        self.threads = [threading.Thread(target=self.go, args=(n,)) for n in range(CLIENTS)]
+    def create():
+        a = wire.create_run(w.endpoint, wire.sleeper(f"other-{next(numbers)}"))
+        assert a.status == 200, a
+        made.append(moment(a.json["run"]["action"]["status"]["startTime"]))
 
-    def go(self, client):
-        n = 0
-        while not self.over.is_set():
-            a = wire.create_run(self.endpoint, wire.sleeper(f"other-{client}-{n}"))
-            n += 1
-            self.answers.append(a.code)
-            if a.status == 200:
-                self.made.append(moment(a.json["run"]["action"]["status"]["startTime"]))
-
-    def __enter__(self):
-        for t in self.threads:
-            t.start()
-        eventually("the first runs of others", lambda: len(self.made) >= CLIENTS)
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        for t in self.threads:
-            t.join()
+    with contextlib.ExitStack() as clients:
+        for _ in range(CLIENTS):
+            clients.enter_context(world.Meanwhile(create)).served()
+        yield made
 
 
 @pytest.mark.parametrize("count", [pytest.param(SOME, id="some", marks=pytest.mark.quick), pytest.param(MANY, id="many")])
@@ -85,18 +74,17 @@ def test_abort_of_a_run_with_many_open_children(make_world, count):
     w = make_world()
     uri = open_children(w, "wide", count)
     assert sum(below(w, "wide").values()) == count
-    with Creators(w) as others:
+    with others_create(w) as made:
         a = wire.call(w.endpoint, wire.RUNS + "AbortRun", {"runId": wire.run_id("wide"), "reason": "enough"})
         late = wire.call(w.endpoint, "/flyteidl2.actions.ActionsService/Enqueue", wire.child("wide", "late", "a0", uri, "late"))
         assert a.status == 200 and late.code == "aborted", (a, late)
-        eventually("the end of the children", lambda: set(below(w, "wide")) == {ABORTED}, 120)
-    assert set(others.answers) == {None}
+        world.eventually("the end of the children", lambda: set(below(w, "wide")) == {ABORTED}, 120)
     told = statuses(w, "wide")
     assert len(told) == count + 1 and {s["phase"] for s in told.values()} == {"ACTION_PHASE_ABORTED"}
     root = moment(told.pop("a0")["endTime"])
     pieces = collections.Counter(moment(s["endTime"]) for s in told.values())
     first, last, largest = min(pieces), max(pieces), max(pieces.values())
-    between = [t for t in others.made if first < t < last]
+    between = [t for t in made if first < t < last]
     print(f"{count} children in {len(pieces)} pieces of at most {largest}, {len(between)} runs of others between them")
     assert root < first, "the abort's answer waited for the children"
     assert largest <= PIECE_MAX

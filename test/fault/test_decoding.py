@@ -1,13 +1,13 @@
 """16 MiB of the worst forms (D-34): a message that becomes very large when it is read is refused, the server's memory stays
 within what its limits say, and everybody else is served meanwhile."""
 import re
-import threading
 import zlib
 
 import pytest
 
 import wire
 import world
+from wire import field, varint
 
 pytestmark = pytest.mark.quick
 
@@ -22,18 +22,6 @@ CREATE = wire.RUNS + "CreateRun"
 
 
 # ---- the forms ------------------------------------------------------------------------------------------------------
-
-
-def varint(n):
-    out = b""
-    while n > 127:
-        out += bytes([n & 127 | 128])
-        n >>= 7
-    return out + bytes([n])
-
-
-def field(number, payload):
-    return varint(number << 3 | 2) + varint(len(payload)) + payload
 
 
 def filled(piece):
@@ -92,7 +80,7 @@ FORMS = {
 }
 
 
-# ---- memory and others ----------------------------------------------------------------------------------------------
+# ---- what becomes of them -------------------------------------------------------------------------------------------
 
 
 def peak(pid):
@@ -100,44 +88,19 @@ def peak(pid):
     return int(re.search(r"VmHWM:\s+(\d+) kB", world.read(f"/proc/{pid}/status").decode())[1]) << 10
 
 
-class Others:
-    """A client that asks for something small, again and again."""
-
-    def __init__(self, endpoint):
-        self.endpoint, self.answers, self.over = endpoint, [], threading.Event()
-        self.thread = threading.Thread(target=self.go)
-
-    def go(self):
-        while not self.over.is_set():
-            self.answers.append(wire.call(self.endpoint, wire.PROJECTS + "ListProjects", {}).code)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        self.thread.join()
-
-
 @pytest.mark.parametrize("form", FORMS)
 def test_the_worst_forms(shared, form):
     path, kind, make = FORMS[form]
     body = make()
     headers = {"Content-Encoding": "gzip"} if form == "gzip" else {}
-    answers = []
 
     def send():
-        answers.append(wire.post(shared.endpoint, path, body, content_type=kind, headers=headers))
+        return wire.post(shared.endpoint, path, body, content_type=kind, headers=headers)
 
-    threads = [threading.Thread(target=send) for _ in range(AT_ONCE)]
-    with Others(shared.endpoint) as others:
-        for t in threads:
-            t.start()
-        for t in threads:
-            t.join()
-    print(f"{form}: {len(body) >> 20} MiB, {answers[0]}, peak {peak(shared.process.pid) >> 20} MiB, {len(others.answers)} others")
-    assert len(answers) == AT_ONCE and {a.code for a in answers} <= {"resource_exhausted", "invalid_argument"}, answers
+    with world.Meanwhile(lambda: wire.projects(shared.endpoint)) as others:
+        answers = [one.result() for one in [world.Later(send) for _ in range(AT_ONCE)]]
+        others.served()
+    print(f"{form}: {len(body) >> 20} MiB, {answers[0]}, peak {peak(shared.process.pid) >> 20} MiB, {others.count} others")
+    assert {a.code for a in answers} <= {"resource_exhausted", "invalid_argument"}, answers
     assert all(a.message for a in answers)
-    assert set(others.answers) == {None}
     assert peak(shared.process.pid) <= MOST

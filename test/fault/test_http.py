@@ -7,7 +7,6 @@ import os
 import resource
 import socket
 import struct
-import threading
 
 import pytest
 
@@ -64,37 +63,6 @@ class Target:
             yield c
 
 
-class Bystander:
-    """Somebody who calls again and again while others attack: each call must be answered well."""
-
-    def __init__(self, call):
-        self.call, self.count, self.stopping, self.error = call, 0, False, None
-        self.thread = threading.Thread(target=self.go, daemon=True)
-
-    def go(self):
-        try:
-            while not self.stopping:
-                self.call()
-                self.count += 1
-        except BaseException as e:  # told by served()
-            self.error = e
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopping = True
-        self.thread.join(world.WAIT_S)
-        assert not self.error, f"not served after {self.count} calls: {self.error!r}"
-        assert not self.thread.is_alive()
-
-    def served(self):
-        """Until one more call, begun from now on, is answered."""
-        seen = self.count
-        world.eventually("an answer to others", lambda: self.error or self.count > seen + 1)
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     w = world.World(tmp_path_factory.mktemp("http") / "w", args=["--limits.message_bytes", str(LIMIT)])
@@ -124,7 +92,7 @@ def target(request, server):
     for _ in range(20):
         t.good()
     files, memory = descriptors(t.pid), rss(t.pid)
-    with Bystander(t.good) as t.bystander:
+    with world.Meanwhile(t.good) as t.bystander:
         yield t
         t.bystander.served()
     assert server.process.poll() is None, server.tail()

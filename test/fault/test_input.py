@@ -120,25 +120,13 @@ def bad_string(type_, depth=0):
     """(path, bytes) of a message whose only content is a string that is not UTF-8, as shallow as possible."""
     for f in type_.fields:
         if f.type == f.TYPE_STRING:
-            return f.name, wire_field(f.number, b"a\xc3\x28")
+            return f.name, wire.field(f.number, b"a\xc3\x28")
     for f in type_.fields:
         if f.type == f.TYPE_MESSAGE and depth < 4:
             inner = bad_string(f.message_type, depth + 1)
             if inner:
-                return inner[0], wire_field(f.number, inner[1])
+                return inner[0], wire.field(f.number, inner[1])
     return None
-
-
-def varint(n):
-    out = b""
-    while n > 127:
-        out += bytes([n & 127 | 128])
-        n >>= 7
-    return out + bytes([n])
-
-
-def wire_field(number, payload):
-    return varint(number << 3 | 2) + varint(len(payload)) + payload
 
 
 @EACH

@@ -224,6 +224,37 @@ class Later:
         return self.value
 
 
+class Meanwhile:
+    """Somebody who calls again and again as long as the block lasts: each call must succeed."""
+
+    def __init__(self, call):
+        self.call, self.count, self.stopping, self.error = call, 0, False, None
+        self.thread = threading.Thread(target=self.go, daemon=True)
+
+    def go(self):
+        try:
+            while not self.stopping:
+                self.call()
+                self.count += 1
+        except BaseException as e:  # told by served()
+            self.error = e
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping = True
+        self.thread.join(WAIT_S)
+        assert not self.error, f"not served after {self.count} calls: {self.error!r}"
+        assert not self.thread.is_alive()
+
+    def served(self):
+        """Until one more call, begun from now on, is answered."""
+        seen = self.count
+        eventually("an answer to others", lambda: self.error or self.count > seen + 1)
+
+
 class Keeper:
     def __init__(self, w):
         self.world, self.ended, self.stopping = w, [], False
