@@ -212,7 +212,7 @@ def box(podman, folder):
             os.symlink('busybox', os.path.join(root, 'bin', name))
     tar = os.path.join(folder, 'box.tar')
     subprocess.run(['tar', '-C', root, '-cf', tar, '.'], check=True)
-    return subprocess.run([podman, 'import', tar, 'box:1'], stdout=subprocess.DEVNULL).returncode == 0
+    return subprocess.run([*podman, 'import', tar, 'box:1'], stdout=subprocess.DEVNULL).returncode == 0
 
 
 def containers(build):
@@ -224,18 +224,21 @@ def containers(build):
     if not all(map(shutil.which, programs)):
         return 0, 0, ['needs podman and an image: apt-get install podman crun runc busybox-static']
     with tempfile.TemporaryDirectory(prefix='tern-podman-') as folder:
-        podman = os.path.join(folder, 'podman')
+        podman = [shutil.which('podman'), '--root', f'{folder}/root', '--runroot', f'{folder}/run', '--storage-driver', 'vfs']
+        if not box(podman, folder):
+            return 0, 0, ['podman cannot import an image here']
         for runtime in ('crun', 'runc'):
-            with open(podman, 'w') as f:
-                f.write(f'#!/bin/sh\nexec {shutil.which("podman")} --root {folder}/root --runroot {folder}/run'
-                        f' --storage-driver vfs --runtime {runtime} "$@"\n')
-            os.chmod(podman, 0o755)
-            if not os.path.exists(os.path.join(folder, 'box.tar')) and not box(podman, folder):
-                return 0, 0, ['podman cannot import an image here']
-            tried = subprocess.run([podman, 'run', '--rm', '--memory=64m', 'box:1', '/bin/true'], capture_output=True, text=True)
+            by_runtime = [*podman, '--runtime', runtime]
+            tried = subprocess.run([*by_runtime, 'run', '--rm', '--memory=64m', 'box:1', '/bin/true'], capture_output=True, text=True)
             if tried.returncode == 0:
-                return pytest(build, 'test/api/test_containers.py', variables={'TERN_TEST_CONTAINERS': podman})
-        return 0, 0, [f'podman runs no container here: {tried.stderr.strip()[-200:]}']
+                break
+        else:
+            return 0, 0, [f'podman runs no container here: {tried.stderr.strip()[-200:]}']
+        program = os.path.join(folder, 'podman')
+        with open(program, 'w') as f:
+            f.write(f'#!/bin/sh\nexec {" ".join(by_runtime)} "$@"\n')
+        os.chmod(program, 0o755)
+        return pytest(build, 'test/api/test_containers.py', variables={'TERN_TEST_CONTAINERS': program})
 
 
 def command(build, *argv):
