@@ -85,9 +85,7 @@ static void put_attr(buf *b, bool json, const struct log_attr *a)
 static void put_head(buf *b, bool json, enum log_level level, const char *msg)
 {
     char when[TIME_RFC3339_MAX];
-    int64_t ms = time_wall_ns() / NS_PER_MS;
-    if (!time_format_rfc3339(ms / 1000, (int32_t)(ms % 1000 * NS_PER_MS), when))
-        when[0] = 0;
+    time_format_ms(time_wall_ns(), when);
     if (json) {
         buf_printf(b, "{\"time\":\"%s\",\"level\":\"%s\",\"msg\":", when, level_json[level]);
         json_put_str(b, cut(str_from(msg)));

@@ -106,25 +106,35 @@ static int days_in_month(int64_t year, int month)
 
 /* ---- RFC 3339 ---------------------------------------------------------------------------------------------------- */
 
-bool time_format_rfc3339(int64_t seconds, int32_t nanos, char out[TIME_RFC3339_MAX])
+/* digits: 0, 3, 6 or 9 of the fraction. */
+static void format(int64_t seconds, int32_t nanos, int digits, char out[TIME_RFC3339_MAX])
 {
     struct time_civil c;
-    if (seconds < SECONDS_MIN || seconds > SECONDS_MAX || nanos < 0 || nanos >= NS_PER_S)
-        return false;
-    time_to_civil(seconds, &c);
     char tmp[80];
+    time_to_civil(seconds, &c);
     int n = snprintf(tmp, sizeof(tmp), "%04d-%02d-%02dT%02d:%02d:%02d", (int)c.year, c.month, c.day, c.hour, c.minute,
                      c.second);
-    if (nanos % 1000)
-        n += snprintf(tmp + n, 16, ".%09d", nanos);
-    else if (nanos % 1000000)
-        n += snprintf(tmp + n, 16, ".%06d", nanos / 1000);
-    else if (nanos)
-        n += snprintf(tmp + n, 16, ".%03d", nanos / 1000000);
+    if (digits) {
+        snprintf(tmp + n, 16, ".%09d", nanos);
+        n += 1 + digits;
+    }
     memcpy(out, tmp, (size_t)n);
     out[n] = 'Z';
     out[n + 1] = 0;
+}
+
+bool time_format_rfc3339(int64_t seconds, int32_t nanos, char out[TIME_RFC3339_MAX])
+{
+    if (seconds < SECONDS_MIN || seconds > SECONDS_MAX || nanos < 0 || nanos >= NS_PER_S)
+        return false;
+    format(seconds, nanos, nanos % 1000 ? 9 : nanos % 1000000 ? 6 : nanos ? 3 : 0, out);
     return true;
+}
+
+void time_format_ms(int64_t ns, char out[TIME_RFC3339_MAX])
+{
+    int64_t seconds = ns / NS_PER_S - (ns % NS_PER_S < 0);
+    format(seconds, (int32_t)(ns % NS_PER_S + (ns % NS_PER_S < 0 ? NS_PER_S : 0)), 3, out);
 }
 
 /* Takes exactly `digits` digits and, unless it is 0, the character `then`. */

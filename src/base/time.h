@@ -24,6 +24,8 @@ str time_boot_id(void);
 
 /* UTC with 0, 3, 6 or 9 digits of fraction, as ProtoJSON prints Timestamp. Years 0001 to 9999, else false. */
 bool time_format_rfc3339(int64_t seconds, int32_t nanos, char out[TIME_RFC3339_MAX]);
+/* The same with three digits always, so that lines of a log sort by it. Any ns since 1970. */
+void time_format_ms(int64_t ns, char out[TIME_RFC3339_MAX]);
 /* Accepts offsets, up to nine digits of fraction; "z" and "t" in lower case are refused, as protobuf does. */
 bool time_parse_rfc3339(str s, int64_t *seconds, int32_t *nanos);
 

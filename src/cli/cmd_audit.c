@@ -162,14 +162,15 @@ static enum code print(struct ctx *cx, const struct query *q)
         return cli_print(cx, STR("Nothing.\n"));
     for (size_t i = q->found.n; i-- > 0;) {
         const struct store_audit *a = &q->found.p[i];
-        int32_t ms = (int32_t)(a->time_ns % NS_PER_S / NS_PER_MS * NS_PER_MS);
-        if (!time_format_rfc3339(a->time_ns / NS_PER_S, q->o->json ? (int32_t)(a->time_ns % NS_PER_S) : ms, time))
-            return fail(cx, CODE_DATA_LOSS, "a row has no possible time");
         buf_init_arena(&line, cx->mem, LINE_MAX);
-        if (q->o->json)
-            put_json(&line, a, str_from(time));
-        else
+        if (!q->o->json) {
+            time_format_ms(a->time_ns, time);
             put_text(cx, &line, a, str_from(time));
+        } else {
+            if (!time_format_rfc3339(a->time_ns / NS_PER_S, (int32_t)(a->time_ns % NS_PER_S), time))
+                return fail(cx, CODE_DATA_LOSS, "a row has no possible time");
+            put_json(&line, a, str_from(time));
+        }
         TRY(cli_print(cx, buf_view(&line)));
     }
     return CODE_OK;

@@ -71,11 +71,10 @@ void object_s3_xml_int(buf *b, const char *tag, int64_t value)
 
 void object_s3_xml_time(buf *b, const char *tag, int64_t time_ns)
 {
-    struct time_civil c;
-    time_to_civil(time_ns / NS_PER_S, &c);
+    char text[TIME_RFC3339_MAX];
+    time_format_ms(time_ns, text);
     object_s3_xml_open(b, tag);
-    buf_printf(b, "%04lld-%02d-%02dT%02d:%02d:%02d.%03dZ", (long long)c.year, c.month, c.day, c.hour, c.minute,
-               c.second, (int)(time_ns % NS_PER_S / NS_PER_MS));
+    buf_str(b, str_from(text));
     object_s3_xml_end(b, tag);
 }
 

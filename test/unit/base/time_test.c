@@ -62,6 +62,24 @@ static void rfc3339_is_printed_as_protobuf_does(void **state)
     }
 }
 
+static void times_of_logs_have_one_width(void **state)
+{
+    static const struct {
+        int64_t ns;
+        const char *text;
+    } t[] = {
+        {0, "1970-01-01T00:00:00.000Z"},         {INT64_C(1700000000120999999), "2023-11-14T22:13:20.120Z"},
+        {-1, "1969-12-31T23:59:59.999Z"},        {-1000000000, "1969-12-31T23:59:59.000Z"},
+        {INT64_MAX, "2262-04-11T23:47:16.854Z"}, {INT64_MIN, "1677-09-21T00:12:43.145Z"},
+    };
+    char out[TIME_RFC3339_MAX];
+    (void)state;
+    for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
+        time_format_ms(t[i].ns, out);
+        assert_string_equal(out, t[i].text);
+    }
+}
+
 static void rfc3339_is_read_as_protobuf_does(void **state)
 {
     static const struct {
@@ -239,6 +257,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(calendar_agrees_with_libc),
         cmocka_unit_test(rfc3339_is_printed_as_protobuf_does),
+        cmocka_unit_test(times_of_logs_have_one_width),
         cmocka_unit_test(rfc3339_is_read_as_protobuf_does),
         cmocka_unit_test(durations),
         cmocka_unit_test(zones_agree_with_libc),
